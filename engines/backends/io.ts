@@ -1,0 +1,74 @@
+/**
+ * The host side of I/O as the engines see it. Contract only; io-uring.ts and io-workers.ts implement it.
+ *
+ * Every vCPU thread owns exactly one IoContext. It is the only thing the thread submits to and the only place where it
+ * sleeps: a disk completion, a datagram, a kick from another thread and a timeout all end the same wait(). So one
+ * thread serves one vCPU's I/O from submission to interrupt without waking another (DESIGN rule 7).
+ *
+ *      vCPU thread ──submit──► io_uring ──► kernel
+ *          ▲  └─────wait(timeout)──┤
+ *          └── poll(): completions ┘◄── kick(slot) from any other thread
+ *
+ * Addresses are byte offsets into a shared WebAssembly memory that was registered with addMemory(); offset, length and
+ * the file's alignment are checked by the caller against its guest's RAM *before* they come here (rule 4).
+ */
+
+export type IoMethod = 'io_uring' | 'worker threads';
+
+/** Identifies a registered shared memory within one IoContext. */
+export type MemoryId = number;
+/** Identifies an open block file or socket within one IoContext. */
+export type HandleId = number;
+
+/** result: bytes done, or a negative Linux errno. Called from poll() and wait() on the owning thread. */
+export type Completion = (result: number) => void;
+
+export interface BlockInfo {
+  bytes: number;
+  /** O_DIRECT really in use. */
+  direct: boolean;
+  /** Alignment that O_DIRECT wants of address, length and offset; 1 when buffered. Unaligned requests are bounced and counted. */
+  alignment: number;
+}
+
+export interface IoContext {
+  readonly method: IoMethod;
+  /** Slot of this context in the kick area: other threads wake it with `kick(slot)`. */
+  readonly slot: number;
+
+  addMemory(memory: WebAssembly.Memory): MemoryId;
+
+  openBlock(path: string, options: { direct: boolean; readonly: boolean }): HandleId;
+  blockInfo(handle: HandleId): BlockInfo;
+  /** Asynchronous; several may be queued before submit(). */
+  read(handle: HandleId, memory: MemoryId, address: number, bytes: number, offset: number, done: Completion): void;
+  write(handle: HandleId, memory: MemoryId, address: number, bytes: number, offset: number, done: Completion): void;
+  /** Completes when everything that completed before it is durable (fdatasync). */
+  flush(handle: HandleId, done: Completion): void;
+
+  /** A UDP socket on the loopback interface, connected to the given port of the host. */
+  openUdp(port: number): HandleId;
+  /** Sends without waiting; the bytes are taken before the call returns. Result: bytes, or a negative errno. */
+  send(handle: HandleId, memory: MemoryId, address: number, bytes: number): number;
+  /** Keeps receiving; `deliver` gets each datagram as a view that is valid only during the call. */
+  receive(handle: HandleId, deliver: (datagram: Uint8Array) => void): void;
+  close(handle: HandleId): void;
+
+  /** Hands what was queued to the kernel. Cheap when nothing was queued. */
+  submit(): void;
+  /** Runs the completions that have arrived; never blocks. Returns how many. */
+  poll(): number;
+  /**
+   * submit(), then sleeps until a completion, a kick since the last wait, or the timeout (nanoseconds; Infinity allowed).
+   * Honours the waiting policy: polls `pollUs` before it sleeps. Runs completions before it returns.
+   */
+  wait(timeoutNs: number): void;
+
+  readonly counters: { submitted: number; completed: number; syscalls: number; waits: number; kicksReceived: number; bounced: number };
+  dispose(): void;
+}
+
+/** Wakes threads by slot. Works from any thread that was given the kick area. Costs no system call when the target is awake. */
+export interface Kicker {
+  kick(slot: number): void;
+}

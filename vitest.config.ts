@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+// Tests run against the built files in dist/, natively: engines start workers and child processes
+// from files, and what is tested should be what users run.
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    server: { deps: { external: [/\/dist\//] } },
+    testTimeout: 60_000,
+    pool: 'forks',
+  },
+});
