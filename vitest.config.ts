@@ -5,6 +5,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: ['test/debian/**', 'node_modules/**', 'dist/**'],
     server: { deps: { external: [/\/dist\//] } },
     testTimeout: 60_000,
     pool: 'forks',
