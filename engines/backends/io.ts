@@ -64,7 +64,14 @@ export interface IoContext {
    */
   wait(timeoutNs: number): void;
 
-  readonly counters: { submitted: number; completed: number; syscalls: number; waits: number; kicksReceived: number; bounced: number };
+  readonly counters: {
+    submitted: number;
+    completed: number;
+    syscalls: number;
+    waits: number;
+    kicksReceived: number;
+    bounced: number;
+  };
   dispose(): void;
 }
 
