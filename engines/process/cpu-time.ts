@@ -1,0 +1,29 @@
+/** CPU time of processes: of all their threads, user and system together, in seconds. */
+import { readFileSync } from 'node:fs';
+import { readClock } from './libc.js';
+
+const TICKS_PER_SECOND = 100; // USER_HZ, fixed by Linux's ABI for /proc
+const CPUCLOCK_SCHED = 2; // clock ids of processes, include/linux/posix-timers.h: (~pid << 3) | kind
+
+/** Of this process. Microseconds of resolution; the slices of threads that run at this moment on other cores lag by up to a scheduler tick. */
+export function ownCpuSeconds(): number {
+  const usage = process.cpuUsage();
+  return (usage.user + usage.system) / 1e6;
+}
+
+/** Of another process; undefined when it is gone. */
+export function processCpuSeconds(pid: number): number | undefined {
+  const ns = readClock((~pid << 3) | CPUCLOCK_SCHED);
+  return ns === undefined ? cpuSecondsFromProc(pid) : Number(ns) / 1e9;
+}
+
+function cpuSecondsFromProc(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The command name (field 2) may hold spaces and parentheses: fields are counted from behind its last one.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND; // utime, stime: proc(5) fields 14 and 15
+  } catch {
+    return undefined;
+  }
+}
