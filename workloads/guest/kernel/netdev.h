@@ -1,4 +1,7 @@
-/* netdev.h: between the network stack (kernel/net/) and a card's driver (drivers/rtl8139.c, para netfront). */
+/*
+ * netdev.h: between the network stack (kernel/net/) and a card's driver (drivers/rtl8139.c, para netfront).
+ * transmit() and interrupt() are called with the stack's lock held, by whatever CPU: a driver needs no lock of its own.
+ */
 #ifndef VIRTAX_NETDEV_H
 #define VIRTAX_NETDEV_H
 #include <stdint.h>
@@ -11,10 +14,15 @@ struct netdev {
   void *driver;
   /* Copies the frame out and starts it: 0, or -EAGAIN when all descriptors are in use (net_tx_ready() follows). */
   int (*transmit)(struct netdev *, const void *frame, unsigned bytes);
+  /* Looks at the card: hands up what came, gives back what was sent; quiet if there is nothing. transmit() may be called from within net_receive(). */
+  void (*interrupt)(struct netdev *);
 };
 
+/* There is one card: a second one is refused with a message. The driver then registers its interrupt: irq_register(source, net_interrupt, dev). */
 void net_register(struct netdev *);
-/* From the driver's interrupt or event handler. The frame belongs to the driver again when the call returns. */
+/* The handler to register for the card's interrupt or event; arg is the struct netdev. Takes the lock and calls interrupt(). */
+void net_interrupt(void *arg);
+/* From interrupt(). The frame belongs to the driver again when the call returns. */
 void net_receive(struct netdev *, const void *frame, unsigned bytes);
 void net_tx_ready(struct netdev *);
 #endif
