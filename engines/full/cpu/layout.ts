@@ -1,0 +1,154 @@
+/**
+ * Where everything about one hart lies in the machine's shared memory, below guest RAM.
+ * All state is here, so that any thread can see it and a snapshot is a copy; what the interpreter
+ * keeps in its own parameters (instruction pointer, instructions left in the slice) is written back
+ * before anything outside of it runs.
+ */
+
+/** Guest-physical address of the first byte of RAM, as on QEMU's `virt`. */
+export const RAM_BASE = 0x8000_0000;
+
+/** Byte offsets from the hart's `stateBase`. `…64` fields are little-endian 64-bit words. */
+export const OFFSET = {
+  /** x0 to x31; x0 is always 0. Word 32 takes what is written to x0. */
+  x: 0x000,
+  f: 0x110,
+  pc: 0x210,
+
+  /** irqLines: bits as in mip, set and cleared by any thread with atomics. */
+  irqLines: 0x218,
+  /** Not 0: the hart must look at irqLines and stop before it goes on. Set by any thread, after the cause. */
+  attention: 0x21c,
+  /** Not 0: run() returns Stopped. Set by any thread. */
+  stop: 0x220,
+  /** 0 U, 1 S, 3 M. */
+  privilege: 0x224,
+
+  /** The interpreter's instruction pointer (an address in the decode cache) and slice counter, when written back. */
+  ip: 0x228,
+  count: 0x22c,
+  /** The page that is executing: its slot in the decode cache, and its virtual address. */
+  slot: 0x230,
+  /** Why run() must return (HartExit + 1), or 0. */
+  exit: 0x234,
+  slotPage: 0x238,
+  /** Addresses (in wasm memory) of the TLBs that count now: read, write, execute. */
+  tlbRead: 0x240,
+  tlbWrite: 0x244,
+  tlbExecute: 0x248,
+  /** 0 while mstatus.FS is Off: floating-point instructions are illegal. */
+  fpEnabled: 0x24c,
+  /** Not 0: FS has become Dirty since mstatus was written. */
+  fpDirty: 0x250,
+  /** Accrued exceptions (fcsr bits 4:0) and dynamic rounding mode (bits 7:5 as a number 0 to 7). */
+  fflags: 0x254,
+  frm: 0x258,
+  /** 0 when the fetch, load or store below was done; otherwise the hart has been redirected. */
+  status: 0x25c,
+  /** Operand and result of calls out of the interpreter: one 64-bit word, and an instruction decoded for one use. */
+  value: 0x260,
+  scratchOp: 0x268,
+
+  /** LR/SC: address in wasm memory that is reserved (0: none) and the value that was read. */
+  reservation: 0x270,
+  pauses: 0x274,
+  reservedValue: 0x278,
+
+  mstatus: 0x280,
+  medeleg: 0x288,
+  mideleg: 0x290,
+  mie: 0x298,
+  /** The bits of mip that software has set; reading mip combines them with irqLines. */
+  mipSoft: 0x2a0,
+  mtvec: 0x2a8,
+  mscratch: 0x2b0,
+  mepc: 0x2b8,
+  mcause: 0x2c0,
+  mtval: 0x2c8,
+  mcounteren: 0x2d0,
+  mcountinhibit: 0x2d8,
+  stvec: 0x2e0,
+  sscratch: 0x2e8,
+  sepc: 0x2f0,
+  scause: 0x2f8,
+  stval: 0x300,
+  scounteren: 0x308,
+  satp: 0x310,
+  /** Retired instructions and cycles up to the start of the slice; the slice adds (its length - count). */
+  instret: 0x318,
+  cycleDelta: 0x320,
+  menvcfg: 0x328,
+  senvcfg: 0x330,
+  pmpcfg: 0x338,
+  pmpaddr: 0x348,
+  /** Length of the current slice, and instructions that the budget still has beyond it. */
+  sliceLength: 0x3c8,
+  budget: 0x3cc,
+  instretDelta: 0x3d0,
+  /** Event counters, 64-bit words: see EVENT. */
+  events: 0x400,
+
+  /** TLBs: for each context read, write; then execute. See TLB. */
+  tlb: 0x1000,
+  decode: 0x1_4000,
+} as const;
+
+/** Index of each event counter in OFFSET.events. */
+export const EVENT = {
+  exceptions: 0,
+  interrupts: 1,
+  mmioReads: 2,
+  mmioWrites: 3,
+  tlbMisses: 4,
+  fetchMisses: 5,
+  pagesDecoded: 6,
+  instructionsDecoded: 7,
+  csrAccesses: 8,
+  fpSlowPaths: 9,
+  tlbFlushes: 10,
+  wfi: 11,
+} as const;
+
+/** Bits of irqLines, as in mip (privileged specification, 3.1.9). */
+export const IRQ = { SSIP: 1 << 1, MSIP: 1 << 3, STIP: 1 << 5, MTIP: 1 << 7, SEIP: 1 << 9, MEIP: 1 << 11 } as const;
+
+/**
+ * Direct-mapped TLBs. An entry is 16 bytes: the tag (the page's virtual address; TLB.empty when unused), then a
+ * 32-bit addend that turns the low half of a virtual address into an address in wasm memory (execute: the
+ * address of the page's slot in the decode cache). Permission is in the fact that an entry is in the table.
+ */
+export const TLB = {
+  entries: 512,
+  entryBytes: 16,
+  tableBytes: 512 * 16,
+  /** No page address has its low bits set. */
+  empty: 0xfff,
+  /** Contexts of loads and stores; fetches have the first three. */
+  contexts: { user: 0, supervisor: 1, machine: 2, supervisorUserMemory: 3 },
+  readTable: (context: number): number => OFFSET.tlb + context * 2 * 8192,
+  writeTable: (context: number): number => OFFSET.tlb + (context * 2 + 1) * 8192,
+  /** Fetches have half as many entries. */
+  executeEntries: 256,
+  executeTable: (context: number): number => OFFSET.tlb + 8 * 8192 + context * 4096,
+} as const;
+
+/** The decode cache: slots of one physical page each, `ways` of them in a set. */
+export const DECODE = {
+  sets: 64,
+  ways: 4,
+  /** One decoded instruction a half-word, and two beyond the page that lead to the next one. */
+  entryBytes: 8,
+  entries: 2048 + 2,
+  /** The copy of the page that is decoded: what an instruction cache would hold. */
+  copy: 2050 * 8,
+  /** Physical page number as 64-bit float (-1: free), then a 32-bit word: 1 when the copy must be compared again. */
+  page: 2050 * 8 + 4096,
+  stale: 2050 * 8 + 4096 + 8,
+  /** Next way to be replaced, in the first slot of each set. */
+  victim: 2050 * 8 + 4096 + 12,
+  slotBytes: 20544,
+} as const;
+
+/** Bytes of shared memory that one hart needs; a multiple of 64 KiB. */
+export const HART_STATE_BYTES =
+  Math.ceil((OFFSET.decode + DECODE.sets * DECODE.ways * DECODE.slotBytes) / 65536) * 65536;

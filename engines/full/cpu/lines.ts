@@ -1,0 +1,56 @@
+import { OFFSET } from './layout.js';
+
+/**
+ * What other threads may do to a hart: raise and lower its interrupt lines, stop it, wake it.
+ * Needs only the shared memory, so any thread can make one for any hart.
+ */
+export class HartLines {
+  private readonly words: Int32Array;
+  private readonly lines: number;
+  private readonly attention: number;
+  private readonly stopFlag: number;
+
+  constructor(memory: WebAssembly.Memory, stateBase: number) {
+    this.words = new Int32Array(memory.buffer);
+    this.lines = (stateBase + OFFSET.irqLines) >> 2;
+    this.attention = (stateBase + OFFSET.attention) >> 2;
+    this.stopFlag = (stateBase + OFFSET.stop) >> 2;
+  }
+
+  /** Raises lines (bits of IRQ) and wakes the hart when one of them was low. */
+  raise(mask: number): void {
+    if ((Atomics.or(this.words, this.lines, mask) & mask) !== mask) this.wake();
+  }
+
+  /** Lowers lines (bits of IRQ). */
+  lower(mask: number): void {
+    Atomics.and(this.words, this.lines, ~mask);
+  }
+
+  /** The lines as they stand. */
+  get(): number {
+    return Atomics.load(this.words, this.lines);
+  }
+
+  /** Makes run() return Stopped, at the latest a few hundred instructions from now. Stays in force until `resume`. */
+  stop(): void {
+    Atomics.store(this.words, this.stopFlag, 1);
+    this.wake();
+  }
+
+  /** Takes `stop` back. */
+  resume(): void {
+    Atomics.store(this.words, this.stopFlag, 0);
+  }
+
+  /** Makes a running hart look at its lines, and ends `wait`. */
+  wake(): void {
+    Atomics.store(this.words, this.attention, 1);
+    Atomics.notify(this.words, this.attention);
+  }
+
+  /** Sleeps on the hart's own thread after HartExit.Wfi until a line is raised, or for `timeoutMs`. */
+  wait(timeoutMs?: number): void {
+    Atomics.wait(this.words, this.attention, 0, timeoutMs);
+  }
+}
