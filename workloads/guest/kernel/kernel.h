@@ -16,10 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "port.h"
-
-/* ---- printing (kernel/print.c): %d %u %x %lu %lx %llu %llx %p %s %c %%, widths and zero padding as in C ---- */
-void kprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
-_Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#include "print.h" /* kprintf, panic */
 
 /* ---- memory for devices: zeroed, 4 KiB aligned, physically contiguous, coherent; NULL if there is none left ---- */
 void *dma_alloc(size_t bytes);

@@ -29,22 +29,26 @@ enum { NET_MTU = 1500 };
 extern struct lock net_lock;
 extern struct netdev *net_card; /* NULL: none */
 
-void eth_fill(uint8_t *frame, const uint8_t to[6], uint16_t type);
-int eth_send(const uint8_t *frame, unsigned bytes);      /* locked; pads to the minimum; as transmit() */
-int eth_send_wait(const uint8_t *frame, unsigned bytes); /* sleeps while the card is full; not locked */
+/* Fills the Ethernet header, pads to the minimum (frame has room for 60 bytes) and transmits: 0, or -EAGAIN. Locked. */
+int eth_send(uint8_t *frame, unsigned bytes, const uint8_t to[6], uint16_t type);
+/* Makes net_tx_ready() wake this CPU. Locked: unlock, then cpu_sleep(). */
+void eth_want_room(void);
 
-void arp_receive(const uint8_t *packet, unsigned bytes);   /* locked */
-int arp_lookup(uint32_t ip, uint8_t mac[6]);               /* locked; 0, or -1: not known */
-int arp_resolve(uint32_t ip, uint8_t mac[6]);              /* asks and sleeps; 0, or -ETIMEDOUT; not locked */
+void arp_receive(const uint8_t *packet, unsigned bytes); /* locked */
+int arp_lookup(uint32_t ip, uint8_t mac[6]);             /* 0, or -1: not known. Locked */
+void arp_ask(uint32_t ip);                               /* broadcasts a request; the answer wakes this CPU. Locked */
 
 void ipv4_receive(const uint8_t *packet, unsigned bytes, const uint8_t from_mac[6]); /* locked */
 void ipv4_fill(uint8_t *packet, uint8_t protocol, uint32_t to, unsigned payload_bytes);
+/* Sends the packet at frame + ETH_HEADER, to the host or by the gateway. Sleeps for the address and for room: 0, or -ETIMEDOUT. Not locked. */
+int ipv4_send(uint8_t *frame, unsigned payload_bytes, uint32_t to);
 /* RFC 1071: the ones' complement sum of 16-bit big-endian words, not yet complemented or folded; a last odd byte is padded with zero. */
 uint32_t checksum_add(uint32_t sum, const void *data, unsigned bytes);
 uint16_t checksum_end(uint32_t sum);
 
-void icmp_receive(const uint8_t *packet, unsigned bytes, uint32_t from, const uint8_t from_mac[6]); /* locked */
-void udp_receive(const uint8_t *packet, unsigned bytes, uint32_t from);                             /* locked */
+/* packet: the ICMP message; an echo request is answered to from_mac. Locked */
+void icmp_receive(const uint8_t *packet, unsigned bytes, uint32_t from, const uint8_t from_mac[6]);
+void udp_receive(const uint8_t *packet, unsigned bytes, uint32_t from); /* locked */
 
 static inline uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
 static inline uint32_t get32(const uint8_t *p) { return (uint32_t)get16(p) << 16 | get16(p + 2); }

@@ -1,0 +1,155 @@
+/*
+ * block.c: requests of many CPUs on their way to one disk and back.
+ *
+ * Invariants
+ * - A request lives in the slot [cpu][tag] of the CPU that made it. The slot is in flight from block_queue() until
+ *   block_wait() has handed out its completion; only the owner looks at in_flight.
+ * - The disk's lock guards the driver, the queue of waiting requests and the producing side of all completion rings.
+ *   Requests go to the driver in the order in which they came; what it has no room for waits, and is offered again when
+ *   requests have come back.
+ * - A completion ring has one producer (whoever holds the disk's lock) and one consumer (its CPU), and as many places as
+ *   there are slots: it cannot overflow.
+ * - A sleeping CPU says in want how many completions it waits for, then looks again; the producer publishes tail, then
+ *   looks at want (both sequentially consistent): either the CPU sees the completion or the producer sees that it waits.
+ */
+#include "kernel/block.h"
+
+#include <stddef.h>
+
+#include "kernel/blockdev.h"
+#include "kernel/port.h"
+#include "kernel/print.h"
+
+#define MAX_BYTES (1u << 20)
+#define SECTOR 512u
+
+struct block_cpu {
+  struct block_request slots[ENV_MAX_DEPTH];
+  uint8_t in_flight[ENV_MAX_DEPTH];
+  unsigned flying;                      /* how many slots are in flight */
+  struct block_request *first, **last;  /* gathered by block_queue() */
+  struct env_block_done done[ENV_MAX_DEPTH];
+  uint32_t head, tail, want;
+} __attribute__((aligned(64)));
+
+static struct block_cpu cpus[ENV_MAX_CPUS];
+static struct blockdev *disk;
+static struct block_request *waiting, **waiting_last = &waiting;
+
+void block_register(struct blockdev *dev) {
+  if (disk) {
+    kprintf("block: %s is not used: there is %s already\n", dev->name, disk->name);
+    return;
+  }
+  disk = dev;
+  kprintf("block: %s, %llu bytes, depth %u\n", dev->name, (unsigned long long)dev->bytes, dev->depth);
+}
+
+uint64_t block_bytes(void) { return disk ? disk->bytes : 0; }
+
+/* 0, or why the request cannot be. */
+static int check(const struct env_block_req *r) {
+  if (!disk) return -ENV_ENOENT;
+  if (r->tag >= ENV_MAX_DEPTH) return -ENV_EINVAL;
+  if (r->op == ENV_BLOCK_FLUSH) return 0;
+  if (r->op != ENV_BLOCK_READ && r->op != ENV_BLOCK_WRITE) return -ENV_EINVAL;
+  if (!r->bytes || r->bytes > MAX_BYTES || r->bytes % SECTOR || r->offset % SECTOR) return -ENV_EINVAL;
+  if (r->offset > disk->bytes || r->bytes > disk->bytes - r->offset) return -ENV_EINVAL;
+  return (uintptr_t)r->buf % SECTOR ? -ENV_EINVAL : 0;
+}
+
+int block_queue(const struct env_block_req *r) {
+  int error = check(r);
+  if (error) return error;
+  unsigned cpu = cpu_id();
+  struct block_cpu *own = &cpus[cpu];
+  if (own->in_flight[r->tag]) return -ENV_EAGAIN;
+  struct block_request *slot = &own->slots[r->tag];
+  int flush = r->op == ENV_BLOCK_FLUSH;
+  void *buf = flush ? NULL : user_io_buffer(r->buf, r->bytes);
+  if (!flush && !buf) return -ENV_EINVAL;
+  *slot = (struct block_request){
+      .op = r->op, .bytes = flush ? 0 : r->bytes, .buf = buf, .offset = flush ? 0 : r->offset, .tag = r->tag, .cpu = cpu};
+  own->in_flight[r->tag] = 1;
+  own->flying++;
+  if (!own->first) own->last = &own->first;
+  *own->last = slot;
+  own->last = &slot->next;
+  return 0;
+}
+
+/*
+ * Offers what waits to the driver. Locked. The list is remembered in an array, because a request that the driver took may be
+ * done, and its slot in use again, before submit() returns.
+ */
+static void offer(void) {
+  while (waiting) {
+    struct block_request *offered[ENV_MAX_DEPTH], *rest = waiting;
+    unsigned n = 0;
+    while (rest && n < ENV_MAX_DEPTH) {
+      offered[n++] = rest;
+      rest = rest->next;
+    }
+    offered[n - 1]->next = NULL;
+    unsigned taken = disk->submit(disk, waiting);
+    if (taken < n) {
+      offered[n - 1]->next = rest;
+      waiting = offered[taken];
+      return;
+    }
+    waiting = rest;
+  }
+  waiting_last = &waiting;
+}
+
+void block_start(void) {
+  struct block_cpu *own = &cpus[cpu_id()];
+  if (!own->first) return;
+  lock_acquire(&disk->lock);
+  *waiting_last = own->first;
+  waiting_last = own->last;
+  own->first = NULL;
+  offer();
+  lock_release(&disk->lock);
+}
+
+void block_interrupt(void *arg) {
+  struct blockdev *dev = arg;
+  lock_acquire(&dev->lock);
+  dev->interrupt(dev);
+  if (dev == disk) offer();
+  lock_release(&dev->lock);
+}
+
+void block_complete(struct block_request *r, int status) {
+  struct block_cpu *owner = &cpus[r->cpu];
+  uint32_t tail = owner->tail;
+  r->status = status;
+  owner->done[tail % ENV_MAX_DEPTH] = (struct env_block_done){.tag = r->tag, .status = status};
+  __atomic_store_n(&owner->tail, ++tail, __ATOMIC_SEQ_CST);
+  uint32_t want = __atomic_load_n(&owner->want, __ATOMIC_SEQ_CST);
+  if (want && tail - __atomic_load_n(&owner->head, __ATOMIC_RELAXED) >= want) cpu_wake(r->cpu);
+}
+
+/* How many completions lie in the ring. */
+static uint32_t ready(const struct block_cpu *own) { return __atomic_load_n(&own->tail, __ATOMIC_SEQ_CST) - own->head; }
+
+static void sleep_for(struct block_cpu *own, unsigned min) {
+  __atomic_store_n(&own->want, min, __ATOMIC_SEQ_CST);
+  while (ready(own) < min) cpu_sleep(CPU_FOREVER);
+  __atomic_store_n(&own->want, 0, __ATOMIC_RELAXED);
+}
+
+int block_wait(struct env_block_done *done, unsigned min, unsigned max) {
+  struct block_cpu *own = &cpus[cpu_id()];
+  if (min > max || min > own->flying) return -ENV_EINVAL;
+  if (ready(own) < min) sleep_for(own, min);
+  unsigned n = ready(own) < max ? ready(own) : max;
+  for (unsigned i = 0; i < n; i++) {
+    done[i] = own->done[(own->head + i) % ENV_MAX_DEPTH];
+    own->in_flight[done[i].tag] = 0;
+  }
+  __atomic_store_n(&own->head, own->head + n, __ATOMIC_RELEASE);
+  own->flying -= n;
+  return (int)n;
+}
