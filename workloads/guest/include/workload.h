@@ -20,6 +20,7 @@ struct ctx {           /* one a participating CPU, one cache line apart or more 
   uint32_t peer_ip;    /* net, mixed: the peer process */
   uint16_t peer_port;
   void *shared;        /* workload->shared bytes, one for all CPUs, zeroed at prepare */
+  const char *reason;  /* why setup, begin, drain or finish gave an error, in words for the user; may stay NULL */
 };
 
 enum {

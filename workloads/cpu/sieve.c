@@ -1,0 +1,32 @@
+/* cpu/sieve: the sieve of Eratosthenes over the odd numbers below 2^18; ops are units. */
+#include "lib/mem.h"
+#include "lib/mix.h"
+#include "workload.h"
+
+enum { LIMIT = 1 << 18, ROOT = 1 << 9, ODDS = LIMIT / 2 };
+
+/* flags[i] stands for the number 2i + 1; 1 means composite. Returns how many primes are below LIMIT (2 included). */
+static unsigned sieve(unsigned char *flags, uint64_t *sum) {
+  unsigned count = 1;
+  *sum = 2;
+  memset(flags, 0, ODDS);
+  for (unsigned i = 1; i < ODDS; i++) {
+    if (flags[i]) continue;
+    unsigned prime = 2 * i + 1;
+    count++;
+    *sum += prime;
+    if (prime >= ROOT) continue;
+    /* From the square of the prime on, which is number 2i(i + 1) of the odd ones. */
+    for (unsigned k = 2 * i * (i + 1); k < ODDS; k += prime) flags[k] = 1;
+  }
+  return count;
+}
+
+static uint64_t unit(struct ctx *c) {
+  uint64_t sum;
+  unsigned count = sieve(c->mem, &sum);
+  c->ops++;
+  return mix_fold(count, sum);
+}
+
+const struct workload cpu_sieve = {.name = "cpu/sieve", .memory = ODDS, .flags = W_REPEATS, .unit = unit};

@@ -1,0 +1,368 @@
+/*
+ * para-abi.h: the whole interface between a paravirtualized guest and the hypervisor of engine `para`. A guest can be
+ * written from this file alone. engines/para/abi.ts is the hypervisor's side; test/para/abi.test.ts holds the two
+ * together, name by name, value by value, offset by offset.
+ *
+ * The words, and where they exist the numbers, are Xen's (xen/include/public). What differs, and why:
+ *   - a guest is one WebAssembly module, a guest address an offset into its one linear memory: there are no page tables,
+ *     so a grant covers a range of frames, and `map` is for the core OS alone;
+ *   - most arguments are passed in registers (wasm values) instead of structures in memory: nothing to read twice;
+ *   - running wasm cannot be interrupted, so events are taken at stated places (see "Execution").
+ *
+ * Versions. PARA_ABI_VERSION is major << 16 | minor. A guest written for major.minor runs on a hypervisor of the same
+ * major and the same or a later minor. New operations and store paths raise the minor; anything else raises the major.
+ *
+ * The module
+ *   imports  env.memory          its RAM, shared; the domain's size, whatever initial size the module declares (at most that)
+ *            virtax.hypercall    int32_t (uint32_t number, uint32_t cmd, uint32_t arg1, uint32_t arg2)
+ *   exports  para_start()        entered by vCPU 0 on the linker's stack
+ *            para_vcpu_start(a)  entered by the others, after VCPUOP_initialise and VCPUOP_up
+ *            __stack_pointer, __wasm_init_tls(p)   so that each vCPU gets its own stack and thread-local storage
+ *   Nothing else is imported; a module that wants more does not boot.
+ *
+ * Hypercalls return 0 or a positive value, or a negative errno (Linux's and Xen's numbers, PARA_E*):
+ *   -ENOSYS  unknown number or cmd           -EFAULT  a structure or buffer is not wholly inside guest memory
+ *   -EINVAL  an argument out of its range    others as stated at the operation
+ * Arguments that an operation does not name are ignored. Structures are 4-byte aligned (else -EINVAL), little-endian, and
+ * read once. IN: the guest writes it; OUT: the hypervisor does.
+ *
+ * Execution
+ *   - A vCPU is a host thread. It runs tasks to completion: nothing preempts it, and it is in the guest until it makes a
+ *     hypercall.
+ *   - An event (bit `port` of its vCPU's evtchn_pending, then evtchn_upcall_pending = 1) is written into the vcpu_info of the
+ *     vCPU that the channel is bound to, by sched_op (every cmd) and EVTCHNOP_unmask when that vCPU makes them, and by
+ *     nothing else. No guest code is called: the guest looks after the hypercall returns.
+ *   - I/O makes progress in sched_op too: the thread of the vCPU itself does the core OS's work for its own requests.
+ *     While it has work a guest must therefore make one (SCHEDOP_poll, which never sleeps with arg1 = 0) at least every
+ *     PARA_POLL_MS milliseconds of its own running time; until then its events, timer and completions wait.
+ *   - A vCPU that makes no hypercall at all for PARA_HANG_CPU_MS of its own CPU time is hung: its domain is destroyed as
+ *     crashed. So is one that traps, one that returns from para_start() without SCHEDOP_shutdown, and one that breaks the
+ *     protocol of a ring (more requests produced than the ring holds).
+ *   - After a shutdown no vCPU of the domain returns from its next hypercall.
+ */
+#ifndef VIRTAX_PARA_ABI_H
+#define VIRTAX_PARA_ABI_H
+#include <stddef.h>
+#include <stdint.h>
+
+#define PARA_ABI_VERSION 0x00010000
+
+/* ---- limits ---- */
+#define PARA_MAX_VCPUS 32
+#define PARA_MAX_PORTS 1024     /* event channels of a domain; port 0 is never used */
+#define PARA_MAX_GRANTS 8192    /* entries of a grant table */
+#define PARA_FRAME_BYTES 4096   /* unit of grants and reservations */
+#define PARA_POLL_MS 2
+#define PARA_HANG_CPU_MS 1000
+#define PARA_STORE_PATH_MAX 64  /* bytes, no terminator */
+#define PARA_STORE_VALUE_MAX 440
+#define PARA_CONSOLE_WRITE_MAX 4096 /* bytes of one CONSOLEIO_write: they stay together */
+
+/* ---- errors ---- */
+#define PARA_EPERM 1
+#define PARA_ENOENT 2
+#define PARA_EIO 5
+#define PARA_EAGAIN 11
+#define PARA_EACCES 13
+#define PARA_EFAULT 14
+#define PARA_EBUSY 16
+#define PARA_EEXIST 17
+#define PARA_EINVAL 22
+#define PARA_ENOSPC 28
+#define PARA_ENOSYS 38
+#define PARA_EOPNOTSUPP 95
+
+/* ---- domains ---- */
+#define DOMID_CORE_OS 0       /* Xen's dom0: block and network back ends */
+#define DOMID_SELF 0x7ff0
+
+/* ---- hypercall numbers ---- */
+#define HYPERVISOR_memory_op 12
+#define HYPERVISOR_xen_version 17
+#define HYPERVISOR_console_io 18
+#define HYPERVISOR_grant_table_op 20
+#define HYPERVISOR_vcpu_op 24
+#define HYPERVISOR_sched_op 29
+#define HYPERVISOR_event_channel_op 32
+#define HYPERVISOR_store_op 48
+#define PARA_MAX_HYPERCALLS 64
+
+/* ---- xen_version ---- */
+#define XENVER_version 0 /* returns PARA_ABI_VERSION */
+#define XENVER_null 64   /* arg1 IN 0..0x3fffffff; returns arg1 + 1: what a hypercall costs */
+
+/* ---- sched_op ---- */
+#define SCHEDOP_yield 0    /* gives the host's processor to another thread, if one wants it; takes events */
+#define SCHEDOP_block 1    /* sleeps until an event is pending for this vCPU; -EINVAL without vcpu_info */
+#define SCHEDOP_shutdown 2 /* arg1 IN SHUTDOWN_*: ends the domain; does not return */
+#define SCHEDOP_poll 3     /* arg1 IN 0: takes events and completions, returns at once
+                            *      IN address of struct sched_poll: sleeps until one of its ports is pending or the timeout */
+#define SHUTDOWN_poweroff 0
+#define SHUTDOWN_reboot 1
+#define SHUTDOWN_crash 3
+
+struct sched_poll {
+  uint64_t timeout_ns; /* IN absolute, VCPUOP_get_time's clock; 0: none */
+  uint32_t ports;      /* IN address of nr_ports uint32_t */
+  uint32_t nr_ports;   /* IN 1..PARA_MAX_POLL_PORTS */
+};
+#define PARA_MAX_POLL_PORTS 128
+
+/* ---- event_channel_op: the channels' state is the hypervisor's; only their delivery is in guest memory ---- */
+#define EVTCHNOP_bind_interdomain 0 /* arg1 IN remote domain, arg2 IN its unbound port for us; returns the local port; binds to vCPU 0 */
+#define EVTCHNOP_bind_virq 1        /* arg1 IN VIRQ_*, arg2 IN vcpu; returns the port; -EEXIST when bound already */
+#define EVTCHNOP_close 3            /* arg1 IN port; the other end of an interdomain channel becomes unbound */
+#define EVTCHNOP_send 4             /* arg1 IN port, interdomain or IPI; a send to an unbound port is dropped and returns 0 */
+#define EVTCHNOP_status 5           /* arg1 IN port; returns EVTCHNSTAT_* */
+#define EVTCHNOP_alloc_unbound 6    /* arg1 IN remote domain that may bind; returns the port; bound to the calling vCPU */
+#define EVTCHNOP_bind_ipi 7         /* arg1 IN vcpu; returns the port */
+#define EVTCHNOP_bind_vcpu 8        /* arg1 IN port (not VIRQ_TIMER's, not an IPI's), arg2 IN vcpu that its events go to */
+#define EVTCHNOP_unmask 9           /* arg1 IN port: clears its evtchn_mask bit; what came meanwhile is delivered */
+#define EVTCHNSTAT_closed 0
+#define EVTCHNSTAT_unbound 1
+#define EVTCHNSTAT_interdomain 2
+#define EVTCHNSTAT_virq 4
+#define EVTCHNSTAT_ipi 5
+#define VIRQ_TIMER 0   /* one a vCPU: its singleshot timer fired */
+#define VIRQ_CONSOLE 2 /* one a domain: console input came, or ended */
+
+/* In guest memory, one a vCPU, registered by VCPUOP_register_vcpu_info. Written by the hypervisor atomically. */
+struct vcpu_info {
+  uint32_t evtchn_upcall_pending;  /* OUT 1; the guest writes 0 before it looks at the rest */
+  uint32_t evtchn_pending_sel;     /* OUT bit w: evtchn_pending[w] is not 0; the guest takes it by an atomic exchange */
+  uint32_t evtchn_pending[32];     /* OUT bit p % 32 of word p / 32; taken by an atomic exchange */
+  uint32_t evtchn_mask[32];        /* IN the port's events stay in the hypervisor until EVTCHNOP_unmask */
+};
+
+/* ---- vcpu_op: arg1 IN vcpu ---- */
+#define VCPUOP_initialise 0           /* arg2 IN address of struct vcpu_guest_context; -EBUSY while up, -EINVAL for vCPU 0 */
+#define VCPUOP_up 1                   /* -EINVAL if not initialised; 0 also when it is up already */
+#define VCPUOP_down 2                 /* the calling vCPU alone (else -EINVAL), not vCPU 0 (-EPERM): ends it; does not return */
+#define VCPUOP_is_up 3                /* returns 1 or 0 */
+#define VCPUOP_set_singleshot_timer 8 /* calling vCPU alone; arg2 IN address of struct vcpu_set_singleshot_timer */
+#define VCPUOP_stop_singleshot_timer 9 /* calling vCPU alone */
+#define VCPUOP_register_vcpu_info 10  /* arg2 IN address of struct vcpu_info; calling vCPU alone, once (-EBUSY) */
+#define VCPUOP_get_time 64            /* arg1 ignored; arg2 IN address of a uint64_t, OUT nanoseconds of the host's CLOCK_MONOTONIC */
+
+struct vcpu_guest_context {
+  uint32_t stack_pointer; /* IN top of its stack, 16-byte aligned */
+  uint32_t tls;           /* IN address that __wasm_init_tls() gets; 0: none */
+  uint32_t arg;           /* IN what para_vcpu_start() gets */
+};
+
+struct vcpu_set_singleshot_timer {
+  uint64_t timeout_abs_ns; /* IN by VCPUOP_get_time's clock; in the past: fires at once */
+};
+
+/* ---- memory_op ---- */
+#define XENMEM_current_reservation 3 /* returns the domain's frames: addresses 0 .. frames * PARA_FRAME_BYTES - 1 */
+#define XENMEM_maximum_reservation 4 /* returns the most that it may have */
+
+/* ---- console_io ---- */
+#define CONSOLEIO_write 0     /* arg1 IN bytes, arg2 IN address; returns the bytes taken: all of them, or -EAGAIN while the console is full */
+#define CONSOLEIO_read 1      /* arg1 IN most bytes, arg2 IN address OUT; returns how many; 0: none now; -EIO: input has ended */
+#define CONSOLEIO_doorbell 64 /* arg1 IN DOORBELL_*: stamped with the host's clock in the calling thread */
+#define DOORBELL_start 2
+#define DOORBELL_stop 3
+
+/* ---- grant_table_op ---- */
+#define GNTTABOP_map_grant_ref 0 /* the core OS alone: -EPERM for guests */
+#define GNTTABOP_setup_table 2   /* arg1 IN address of the table, arg2 IN entries 1..PARA_MAX_GRANTS; once (-EBUSY) */
+#define GNTTABOP_copy 5          /* arg1 IN address of struct gnttab_copy */
+#define GNTTABOP_revoke 64       /* arg1 IN ref: clears the entry; -EBUSY while the core OS has I/O on it */
+
+/*
+ * A grant lets `domid` reach `frames` frames of ours from frame number `frame`. The table is in guest memory; an entry is read
+ * once per use. To grant: write the rest, then flags. To take back: clear flags, or GNTTABOP_revoke. A request that is in
+ * flight keeps what it was granted; its response gives it back.
+ */
+struct grant_entry {
+  uint16_t flags; /* IN GTF_* */
+  uint16_t domid; /* IN who may use it */
+  uint32_t frame; /* IN */
+  uint32_t frames; /* IN at least 1 */
+};
+#define GTF_permit_access 1
+#define GTF_readonly 4
+
+/* Copies between a grant of another domain and own memory. */
+struct gnttab_copy {
+  uint32_t ref;      /* IN grant in the other domain's table */
+  uint32_t domid;    /* IN the other domain */
+  uint32_t offset;   /* IN bytes into the grant */
+  uint32_t address;  /* IN own memory */
+  uint32_t bytes;    /* IN 1..1 MiB */
+  uint32_t to_grant; /* IN 0: from the grant to own memory; 1: from own memory into the grant (-EACCES if it is read-only) */
+};
+
+/*
+ * ---- store_op: configuration and handshakes. arg1 IN address of struct store_request ----
+ * Values are text. Read by the guest:
+ *   domid  name  cpus  bootargs
+ *   device/vbd/0/bytes       size of the disk; no such path: no disk
+ *   device/vif/0/mac         52:54:00:12:34:56; no such path: no network
+ * Written by the guest: paths below device/ that the hypervisor has not written (-EACCES for the others). A front end
+ * connects queue N, on vCPU N and on no other, by writing ring-ref and event-channel below device/vbd/0/queue-N (for
+ * the network tx-ring-ref, rx-ring-ref, event-channel below device/vif/0/queue-N), then `state` = 4 (connected). The
+ * write of `state` returns the error if something does not fit. event-channel: an unbound port allocated for DOMID_CORE_OS.
+ */
+#define STOREOP_read 0  /* returns the value's length, which may be more than value_bytes; -ENOENT */
+#define STOREOP_write 1 /* -ENOSPC when the domain's part of the store is full */
+#define STORE_STATE_CONNECTED 4
+
+struct store_request {
+  uint32_t path;        /* IN address */
+  uint32_t path_bytes;  /* IN 1..PARA_STORE_PATH_MAX */
+  uint32_t value;       /* IN address; read: OUT what it points to */
+  uint32_t value_bytes; /* IN 0..PARA_STORE_VALUE_MAX */
+};
+
+/*
+ * ---- shared rings (io/ring.h) ----
+ * In granted guest memory: this header, then `size` slots of one fixed size, `size` a power of two. Counters run freely over
+ * 32 bits; slot = counter % size. A request's slot is used again for its response.
+ *   front end: fills slots, barrier, req_prod += n. Notifies only if the new req_prod passed req_event:
+ *              (uint32_t)(new - req_event) < (uint32_t)(new - old).
+ *   back end:  takes requests until req_prod, sets req_event = req_cons + 1, barrier, looks once more.
+ *   The same with rsp_prod and rsp_event in the other direction. req_prod - rsp_prod never exceeds size.
+ */
+struct ring_header {
+  uint32_t req_prod;  /* IN */
+  uint32_t req_event; /* OUT */
+  uint32_t rsp_prod;  /* OUT */
+  uint32_t rsp_event; /* IN */
+  uint32_t pad[12];
+};
+
+/* ---- block (io/blkif.h): slots of BLKIF_SLOT_BYTES ---- */
+#define BLKIF_RING_SIZE 64
+#define BLKIF_SLOT_BYTES 64
+#define BLKIF_MAX_SEGMENTS 3
+#define BLKIF_MAX_SEGMENT_BYTES 1048576
+#define BLKIF_SECTOR_BYTES 512
+#define BLKIF_OP_READ 0
+#define BLKIF_OP_WRITE 1
+#define BLKIF_OP_FLUSH_DISKCACHE 3 /* what was answered before it is on the disk when it is answered; no segments */
+
+struct blkif_segment {
+  uint32_t gref;   /* IN grant to DOMID_CORE_OS; a read needs one that is not read-only */
+  uint32_t offset; /* IN bytes into the grant, a multiple of 512 */
+  uint32_t bytes;  /* IN 512..BLKIF_MAX_SEGMENT_BYTES, a multiple of 512 */
+};
+struct blkif_request {
+  uint8_t operation;   /* IN BLKIF_OP_* */
+  uint8_t nr_segments; /* IN 1..BLKIF_MAX_SEGMENTS; 0 for a flush */
+  uint16_t handle;     /* IN 0 */
+  uint32_t reserved;   /* IN 0 */
+  uint64_t id;         /* IN the front end's; comes back in the response */
+  uint64_t sector_number; /* IN first sector; the segments follow one another on the disk */
+  struct blkif_segment seg[BLKIF_MAX_SEGMENTS];
+};
+struct blkif_response {
+  uint64_t id;        /* OUT */
+  uint32_t operation; /* OUT */
+  int32_t status;     /* OUT 0, or negative errno: -EINVAL malformed or outside of the disk, -EACCES the grant does not permit it, -EOPNOTSUPP, what the device said */
+};
+
+/* ---- network (io/netif.h): two rings a queue, slots of NETIF_SLOT_BYTES; a frame is one slot ---- */
+#define NETIF_RING_SIZE 64
+#define NETIF_SLOT_BYTES 16
+#define NETIF_FRAME_MAX 1514
+
+struct netif_tx_request {
+  uint32_t gref;   /* IN grant to DOMID_CORE_OS */
+  uint16_t offset; /* IN bytes into the grant */
+  uint16_t flags;  /* IN 0 */
+  uint16_t id;     /* IN comes back */
+  uint16_t size;   /* IN 14..NETIF_FRAME_MAX: Ethernet frame without FCS */
+};
+struct netif_tx_response {
+  uint16_t id;    /* OUT */
+  int16_t status; /* OUT 0, or negative errno */
+};
+struct netif_rx_request {
+  uint16_t id;   /* IN comes back */
+  uint16_t pad;
+  uint32_t gref; /* IN grant of one frame to DOMID_CORE_OS, not read-only; the back end writes from its start */
+};
+struct netif_rx_response {
+  uint16_t id;     /* OUT */
+  uint16_t offset; /* OUT where in the grant the frame starts: 0 */
+  uint16_t flags;  /* OUT 0 */
+  int16_t status;  /* OUT bytes of the frame, or negative errno */
+};
+
+/* ---- byte offsets, as engines/para/abi.ts has them ---- */
+#define PARA_OFFSET(type, field, bytes) _Static_assert(offsetof(struct type, field) == (bytes), #type "." #field)
+#define PARA_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type)
+PARA_OFFSET(sched_poll, timeout_ns, 0);
+PARA_OFFSET(sched_poll, ports, 8);
+PARA_OFFSET(sched_poll, nr_ports, 12);
+PARA_SIZE(sched_poll, 16);
+PARA_OFFSET(vcpu_info, evtchn_upcall_pending, 0);
+PARA_OFFSET(vcpu_info, evtchn_pending_sel, 4);
+PARA_OFFSET(vcpu_info, evtchn_pending, 8);
+PARA_OFFSET(vcpu_info, evtchn_mask, 136);
+PARA_SIZE(vcpu_info, 264);
+PARA_OFFSET(vcpu_guest_context, stack_pointer, 0);
+PARA_OFFSET(vcpu_guest_context, tls, 4);
+PARA_OFFSET(vcpu_guest_context, arg, 8);
+PARA_SIZE(vcpu_guest_context, 12);
+PARA_OFFSET(vcpu_set_singleshot_timer, timeout_abs_ns, 0);
+PARA_SIZE(vcpu_set_singleshot_timer, 8);
+PARA_OFFSET(grant_entry, flags, 0);
+PARA_OFFSET(grant_entry, domid, 2);
+PARA_OFFSET(grant_entry, frame, 4);
+PARA_OFFSET(grant_entry, frames, 8);
+PARA_SIZE(grant_entry, 12);
+PARA_OFFSET(gnttab_copy, ref, 0);
+PARA_OFFSET(gnttab_copy, domid, 4);
+PARA_OFFSET(gnttab_copy, offset, 8);
+PARA_OFFSET(gnttab_copy, address, 12);
+PARA_OFFSET(gnttab_copy, bytes, 16);
+PARA_OFFSET(gnttab_copy, to_grant, 20);
+PARA_SIZE(gnttab_copy, 24);
+PARA_OFFSET(store_request, path, 0);
+PARA_OFFSET(store_request, path_bytes, 4);
+PARA_OFFSET(store_request, value, 8);
+PARA_OFFSET(store_request, value_bytes, 12);
+PARA_SIZE(store_request, 16);
+PARA_OFFSET(ring_header, req_prod, 0);
+PARA_OFFSET(ring_header, req_event, 4);
+PARA_OFFSET(ring_header, rsp_prod, 8);
+PARA_OFFSET(ring_header, rsp_event, 12);
+PARA_SIZE(ring_header, 64);
+PARA_OFFSET(blkif_segment, gref, 0);
+PARA_OFFSET(blkif_segment, offset, 4);
+PARA_OFFSET(blkif_segment, bytes, 8);
+PARA_SIZE(blkif_segment, 12);
+PARA_OFFSET(blkif_request, operation, 0);
+PARA_OFFSET(blkif_request, nr_segments, 1);
+PARA_OFFSET(blkif_request, handle, 2);
+PARA_OFFSET(blkif_request, reserved, 4);
+PARA_OFFSET(blkif_request, id, 8);
+PARA_OFFSET(blkif_request, sector_number, 16);
+PARA_OFFSET(blkif_request, seg, 24);
+PARA_SIZE(blkif_request, 64);
+PARA_OFFSET(blkif_response, id, 0);
+PARA_OFFSET(blkif_response, operation, 8);
+PARA_OFFSET(blkif_response, status, 12);
+PARA_SIZE(blkif_response, 16);
+PARA_OFFSET(netif_tx_request, gref, 0);
+PARA_OFFSET(netif_tx_request, offset, 4);
+PARA_OFFSET(netif_tx_request, flags, 6);
+PARA_OFFSET(netif_tx_request, id, 8);
+PARA_OFFSET(netif_tx_request, size, 10);
+PARA_SIZE(netif_tx_request, 12);
+PARA_OFFSET(netif_tx_response, id, 0);
+PARA_OFFSET(netif_tx_response, status, 2);
+PARA_SIZE(netif_tx_response, 4);
+PARA_OFFSET(netif_rx_request, id, 0);
+PARA_OFFSET(netif_rx_request, gref, 4);
+PARA_SIZE(netif_rx_request, 8);
+PARA_OFFSET(netif_rx_response, id, 0);
+PARA_OFFSET(netif_rx_response, offset, 2);
+PARA_OFFSET(netif_rx_response, flags, 4);
+PARA_OFFSET(netif_rx_response, status, 6);
+PARA_SIZE(netif_rx_response, 8);
+#endif
