@@ -1,0 +1,44 @@
+/** Report files from a results file alone: one function a format, all written to one folder. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Results } from '../harness/results.js';
+import { cellsCsv, samplesCsv } from './csv.js';
+import { renderPage } from './html/page.js';
+import { renderMarkdown } from './markdown.js';
+import { renderPictures } from './png.js';
+
+export { renderTable } from './table.js';
+
+interface ReportFile {
+  name: string;
+  content: string | Buffer;
+}
+
+const FORMATS = {
+  html: (results: Results): ReportFile[] => [{ name: 'report.html', content: renderPage(results) }],
+  png: (results: Results): ReportFile[] =>
+    renderPictures(results).map((picture) => ({ name: picture.name, content: picture.png })),
+  csv: (results: Results): ReportFile[] => [
+    { name: 'cells.csv', content: cellsCsv(results) },
+    { name: 'samples.csv', content: samplesCsv(results) },
+  ],
+  md: (results: Results): ReportFile[] => [{ name: 'report.md', content: renderMarkdown(results) }],
+};
+
+export type ReportFormat = keyof typeof FORMATS;
+
+/** All formats, in the order in which help lists them. */
+export const REPORT_FORMATS = Object.keys(FORMATS) as ReportFormat[];
+
+/**
+ * Writes the reports into a folder, which is made where it is missing.
+ * @returns the paths written
+ * @throws Error of the file system (no space, no permission)
+ */
+export async function writeReports(results: Results, formats: ReportFormat[], folder: string): Promise<string[]> {
+  await mkdir(folder, { recursive: true });
+  const files = formats.flatMap((format) => FORMATS[format](results));
+  const paths = files.map((file) => join(folder, file.name));
+  await Promise.all(files.map((file, i) => writeFile(paths[i] as string, file.content)));
+  return paths;
+}

@@ -1,0 +1,64 @@
+/** The terminal's report: one table of percent of bare metal, one of the os figures, then what failed. */
+import Table from 'cli-table3';
+import type { Results } from '../harness/results.js';
+import { durationText, medianText, percentCell, sizeText } from './format.js';
+import { engineNames, type Row, rows, troubles } from './model.js';
+import { verdict } from './verdict.js';
+
+/** @returns text with a trailing newline; colours only where `colour` is set. */
+export function renderTable(results: Results, colour: boolean): string {
+  const engines = engineNames(results);
+  const parts = [
+    figuresTable(
+      results,
+      engines,
+      rows(results).filter((row) => row.group !== 'os'),
+      colour,
+    ),
+  ];
+  const os = rows(results).filter((row) => row.group === 'os');
+  if (os.length > 0) parts.push('Operating system: each engine its own figure', osTable(engines, os, colour));
+  parts.push(...verdict(results), ...troubleLines(results));
+  parts.push(`${results.cells.length} cells in ${durationText(results.run.durationMs)}, seed ${results.run.seed}`);
+  return `${parts.join('\n')}\n`;
+}
+
+function figuresTable(results: Results, engines: string[], list: Row[], colour: boolean): string {
+  const virtual = engines.filter((name) => results.cells.some((c) => c.engine === name && c.percentOfBareMetal));
+  const table = newTable(['workload', 'size', 'bare metal', ...virtual.map((name) => `${name}, % of bare`)], colour);
+  for (const row of list) {
+    const bare = row.cells.get('bare');
+    table.push([
+      row.workload,
+      sizeText(row.vms, row.vcpus),
+      bare ? medianText(bare) : 'not measured',
+      ...virtual.map((name) => percentCell(row.cells.get(name))),
+    ]);
+  }
+  return table.toString();
+}
+
+function osTable(engines: string[], list: Row[], colour: boolean): string {
+  const present = engines.filter((name) => list.some((row) => row.cells.has(name)));
+  const table = newTable(['workload', 'size', ...present], colour);
+  for (const row of list) {
+    const figures = present.map((name) => {
+      const cell = row.cells.get(name);
+      return cell ? medianText(cell) : 'not measured';
+    });
+    table.push([row.workload, sizeText(row.vms, row.vcpus), ...figures]);
+  }
+  return table.toString();
+}
+
+function newTable(head: string[], colour: boolean): Table.Table {
+  const style = colour ? { head: ['bold'], border: ['grey'] } : { head: [], border: [] };
+  return new Table({ head, style, colAligns: head.map((_, i) => (i < 2 ? 'left' : 'right')) });
+}
+
+function troubleLines(results: Results): string[] {
+  return troubles(results).map(
+    (cell) =>
+      `${cell.status}: ${cell.engine} ${cell.workload} (${sizeText(cell.vms, cell.vcpus)}): ${cell.reason ?? 'no reason given'}`,
+  );
+}
