@@ -1,0 +1,137 @@
+/** From the rounds of a cell to the record that is saved. */
+import type { WorkloadSpec } from '../workloads/spec.js';
+import { foldChecksums } from './checksums.js';
+import { clockDriftPct, figure, higherIsBetter, windowNs } from './figures.js';
+import { BASELINE, SCALAR_BASELINE } from './plan.js';
+import { deriveSeed } from './random.js';
+import type { Cell, Percent, Round } from './results.js';
+import type { TimedSample } from './sample.js';
+import { estimate, pairedPercent } from './statistics.js';
+
+/** A drift of the guest's clock beyond this is reported with the cell, percent. */
+export const DRIFT_LIMIT_PCT = 0.5;
+
+/** What a cell is measured with. */
+export interface CellSetting {
+  spec: WorkloadSpec;
+  engine: string;
+  vms: number;
+  vcpus: number;
+  memoryBytes: number;
+  seed: number;
+}
+
+/** One engine's way through a workload: what it measured, and how it ended. */
+export interface Track {
+  setting: CellSetting;
+  rounds: Round[];
+  counters: Record<string, number>;
+  outcome: { status: 'ok' } | { status: 'failed' | 'skipped'; reason: string; consoleTail: string[] };
+}
+
+export function newTrack(setting: CellSetting): Track {
+  return { setting, rounds: [], counters: {}, outcome: { status: 'ok' } };
+}
+
+/** Takes a measured sample into the track. @throws NoFigure */
+export function addRound(track: Track, round: number, position: number, sample: TimedSample): Round {
+  const { spec } = track.setting;
+  const { results } = sample;
+  const taken: Round = {
+    round,
+    position,
+    value: figure(spec, results, sample.windowNs),
+    windowNs: sample.windowNs,
+    ops: sum(results, (result) => result.ops),
+    units: sum(results, (result) => result.units),
+    clockDriftPct: clockDriftPct(results),
+    cpuSeconds: sum(results, (result) => result.cpuSeconds),
+    checksum: foldChecksums(results),
+    perVm: results.map((result) => figure(spec, [result], windowNs([result]))),
+  };
+  track.rounds.push(taken);
+  for (const result of results) addCounters(track.counters, result.counters);
+  return taken;
+}
+
+/** The record of one cell; `tracks` holds all engines of the same workload, for the percents. */
+export function cellOf(track: Track, tracks: readonly Track[], finishedAt: Date): Cell {
+  const { spec, engine, vms, vcpus, memoryBytes, seed } = track.setting;
+  const ok = track.outcome.status === 'ok';
+  const samples = track.rounds.map((round) => round.value);
+  const found = ok ? estimate(samples, deriveSeed(seed, 'interval', engine, spec.name, vms, vcpus)) : null;
+  return {
+    engine,
+    workload: spec.name,
+    vms,
+    vcpus,
+    metric: spec.metric,
+    unit: spec.unit,
+    higherIsBetter: higherIsBetter(spec.metric),
+    samples,
+    median: found?.median ?? null,
+    ci: found === null ? null : [found.low, found.high],
+    clockDriftPct: worstDrift(track.rounds),
+    percentOfBareMetal: ok ? percentOf(track, tracks, BASELINE) : null,
+    percentOfBareMetalScalar: ok && spec.vectorizable ? percentOf(track, tracks, SCALAR_BASELINE) : null,
+    cpuSecondsPerOp: ok ? cpuPerOp(track) : null,
+    counters: track.counters,
+    status: track.outcome.status,
+    reason: track.outcome.status === 'ok' ? null : track.outcome.reason,
+    consoleTail: track.outcome.status === 'ok' ? [] : track.outcome.consoleTail,
+    warnings: ok ? warnings(track, tracks) : [],
+    memoryBytes,
+    rounds: track.rounds,
+    finishedAt: finishedAt.toISOString(),
+  };
+}
+
+/** Percent of a baseline over the rounds that both have; null where there is none or it would make no sense (os/…). */
+function percentOf(track: Track, tracks: readonly Track[], baseline: string): Percent | null {
+  const { spec, engine, vms, vcpus, seed } = track.setting;
+  const reference = tracks.find((other) => other.setting.engine === baseline);
+  if (!spec.comparable || reference === undefined || reference.outcome.status !== 'ok') return null;
+  const pairs = track.rounds.flatMap((round) => {
+    const other = reference.rounds.find((candidate) => candidate.round === round.round);
+    return other === undefined ? [] : [[round.value, other.value]];
+  });
+  const percent = pairedPercent(
+    pairs.map(([value]) => value),
+    pairs.map(([, base]) => base),
+    higherIsBetter(spec.metric),
+    deriveSeed(seed, 'percent', engine, baseline, spec.name, vms, vcpus),
+  );
+  return percent;
+}
+
+function warnings(track: Track, tracks: readonly Track[]): string[] {
+  const found: string[] = [];
+  const drift = worstDrift(track.rounds);
+  if (drift !== null && Math.abs(drift) > DRIFT_LIMIT_PCT) {
+    found.push(`the guest's clock and the host's differ by up to ${drift.toFixed(2)} % in a sample`);
+  }
+  const baseline = tracks.find((other) => other.setting.engine === BASELINE);
+  if (track.setting.spec.comparable && baseline !== undefined && baseline.outcome.status !== 'ok') {
+    found.push('bare metal has no figure for this cell, so there is no percent');
+  }
+  return found;
+}
+
+function worstDrift(rounds: readonly Round[]): number | null {
+  if (rounds.length === 0) return null;
+  return rounds.reduce((worst, r) => (Math.abs(r.clockDriftPct) > Math.abs(worst) ? r.clockDriftPct : worst), 0);
+}
+
+/** CPU seconds of all VMs for one operation of the figure's unit (one I/O, one unit, one MB). */
+function cpuPerOp(track: Track): number | null {
+  const ops = sum(track.rounds, (round) => round.ops) * track.setting.spec.scale;
+  return ops > 0 ? sum(track.rounds, (round) => round.cpuSeconds) / ops : null;
+}
+
+function addCounters(total: Record<string, number>, more: Record<string, number>): void {
+  for (const [name, value] of Object.entries(more)) total[name] = (total[name] ?? 0) + value;
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
+}

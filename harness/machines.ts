@@ -1,0 +1,140 @@
+/**
+ * The VMs of one engine in one group of cells: booted once, kept between samples and workloads, held at a barrier so
+ * that they start together, and replaced as a whole when one of them fails.
+ */
+import type { Engine, Machine, MachineConfig, SampleResult } from '../engines/engine.js';
+import { MachineFailure } from '../engines/engine.js';
+import { guarded } from './guard.js';
+import { deriveSeed } from './random.js';
+
+/** How long things may take, milliseconds. The engine is told; the harness itself waits `graceMs` longer. */
+export interface Deadlines {
+  bootMs: number;
+  prepareMs: number;
+  /** Beyond the sample's own length: begin, the last unit, drain and verification. */
+  sampleMs: number;
+  graceMs: number;
+}
+
+export const DEFAULT_DEADLINES: Deadlines = { bootMs: 60_000, prepareMs: 60_000, sampleMs: 60_000, graceMs: 5_000 };
+
+export interface MachineSetOptions {
+  engine: Engine;
+  /** One a VM; waiting policy, disk and peer included. */
+  configs: readonly MachineConfig[];
+  deadlines: Deadlines;
+  signal: AbortSignal;
+  /** VMs that boot at once. */
+  bootParallel: number;
+  nowNs(): bigint;
+}
+
+export class MachineSet {
+  private machines: Machine[] | undefined;
+  /** Time that each boot so far took, milliseconds. */
+  readonly bootMs: number[] = [];
+
+  constructor(private readonly options: MachineSetOptions) {}
+
+  /** What the first machine says of itself; empty when none is up. */
+  get facts(): Readonly<Record<string, string>> {
+    return this.machines?.[0]?.facts ?? {};
+  }
+
+  /** Boots the VMs unless they are up. @throws MachineFailure, after which none is left */
+  async boot(): Promise<void> {
+    if (this.machines !== undefined) return;
+    const { configs, bootParallel } = this.options;
+    const booted: Machine[] = [];
+    try {
+      for (let at = 0; at < configs.length; at += bootParallel) {
+        const batch = configs.slice(at, at + bootParallel).map((config) => this.bootOne(config, booted));
+        await settleAll(batch);
+      }
+    } catch (error) {
+      await Promise.all(booted.map((machine) => machine.stop()));
+      throw error;
+    }
+    this.machines = booted;
+  }
+
+  private async bootOne(config: MachineConfig, booted: Machine[]): Promise<void> {
+    const { engine, deadlines, signal, nowNs } = this.options;
+    const began = nowNs();
+    const booting = engine.boot(config);
+    // A machine that comes up after it was given up must not stay.
+    let givenUp = false;
+    booting.then(
+      (machine) => (givenUp ? void machine.stop() : undefined),
+      () => {},
+    );
+    try {
+      const machine = await guarded(
+        booting,
+        config.bootDeadlineMs + deadlines.graceMs,
+        `boot of VM ${config.id}`,
+        signal,
+      );
+      booted[config.id] = machine;
+      this.bootMs.push(Number(nowNs() - began) / 1e6);
+    } catch (error) {
+      givenUp = true;
+      throw error;
+    }
+  }
+
+  /** Makes the workload ready on all VMs. @throws WorkloadUnsupported, MachineFailure */
+  async prepare(workload: string, seed: number): Promise<void> {
+    const { deadlines, signal } = this.options;
+    const deadlineMs = deadlines.prepareMs;
+    await settleAll(
+      this.up().map((machine, vm) =>
+        guarded(
+          machine.prepare(workload, { seed: vmSeed(seed, vm), deadlineMs }),
+          deadlineMs + deadlines.graceMs,
+          `prepare of ${workload} on VM ${vm}`,
+          signal,
+        ),
+      ),
+    );
+  }
+
+  /** One sample on `count` VMs (all of them by default), started together. @throws MachineFailure */
+  async sample(durationMs: number, seed: number, count?: number): Promise<SampleResult[]> {
+    const { deadlines, signal } = this.options;
+    const machines = this.up().slice(0, count);
+    const deadlineMs = durationMs + deadlines.sampleMs;
+    machines.forEach((machine, vm) => {
+      machine.start({ durationMs, seed: vmSeed(seed, vm), deadlineMs });
+    });
+    const results = machines.map((machine, vm) =>
+      guarded(machine.result(), deadlineMs + deadlines.graceMs, `a sample of ${durationMs} ms on VM ${vm}`, signal),
+    );
+    return settleAll(results);
+  }
+
+  /** Stops the VMs; the next boot() starts new ones. Never rejects. */
+  async discard(): Promise<void> {
+    const machines = this.machines ?? [];
+    this.machines = undefined;
+    await Promise.all(machines.map((machine) => machine.stop().catch(() => {})));
+  }
+
+  private up(): Machine[] {
+    if (this.machines === undefined) throw new MachineFailure('the machine is not up');
+    return this.machines;
+  }
+}
+
+/** Seeds that a guest gets fit in 31 bits and are never 0: generation 0 is the pristine disk. */
+function vmSeed(seed: number, vm: number): number {
+  return deriveSeed(seed, 'vm', vm) >>> 1 || 1;
+}
+
+/** Waits for all of them, then throws the first one's error if there is one: nothing is left running unseen. */
+async function settleAll<T>(promises: Promise<T>[]): Promise<T[]> {
+  const settled = await Promise.allSettled(promises);
+  const failed = settled.find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return settled.map((outcome) => (outcome as PromiseFulfilledResult<T>).value);
+}

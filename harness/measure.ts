@@ -1,0 +1,132 @@
+/**
+ * One workload on all engines of a group: prepare everywhere, warm up, then rounds in which every engine takes one
+ * sample, in an order that the seed balances. An engine that fails leaves the rounds; the others go on.
+ */
+import { MachineFailure, WorkloadUnsupported } from '../engines/engine.js';
+import { balancedOrders } from './balance.js';
+import { addRound, newTrack, type Track } from './cell.js';
+import { wrongAnswers } from './checksums.js';
+import type { Clock } from './clock.js';
+import { NoFigure } from './figures.js';
+import { Interrupted } from './guard.js';
+import type { MachineSet } from './machines.js';
+import { BASELINE, type CellGroup, type PlannedWorkload, SCALAR_BASELINE } from './plan.js';
+import type { Progress } from './progress.js';
+import { deriveSeed, seededRandom } from './random.js';
+import { timedSample } from './sample.js';
+
+export interface MeasureOptions {
+  seed: number;
+  samples: number;
+  sampleMs: number;
+  clock: Clock;
+  progress: Progress;
+  /** Called once an engine has a workload ready: measures its doorbells if that was not done yet. */
+  onPrepared(engine: string, set: MachineSet): Promise<void>;
+}
+
+/** A round before the first: the same work, nothing kept but its answers. */
+const WARM_UP = -1;
+
+/** @throws Interrupted; whatever else happens is in the tracks */
+export async function measureWorkload(
+  group: CellGroup,
+  workload: PlannedWorkload,
+  sets: ReadonlyMap<string, MachineSet>,
+  options: MeasureOptions,
+): Promise<Track[]> {
+  const run = new WorkloadRun(group, workload, sets, options);
+  await run.prepare();
+  const random = seededRandom(run.seedFor('order'));
+  const [warmUp, ...orders] = [workload.engines, ...balancedOrders(workload.engines, options.samples, random)];
+  await run.round(WARM_UP, warmUp);
+  for (const [round, order] of orders.entries()) await run.round(round, order);
+  return run.tracks;
+}
+
+class WorkloadRun {
+  readonly tracks: Track[];
+  private readonly name: string;
+
+  constructor(
+    private readonly group: CellGroup,
+    workload: PlannedWorkload,
+    private readonly sets: ReadonlyMap<string, MachineSet>,
+    private readonly options: MeasureOptions,
+  ) {
+    this.name = workload.spec.name;
+    const { vms, vcpus, memoryBytes } = group;
+    this.tracks = workload.engines.map((engine) =>
+      newTrack({ spec: workload.spec, engine, vms, vcpus, memoryBytes, seed: options.seed }),
+    );
+  }
+
+  /** A seed for this workload at this size: the same for every engine. */
+  seedFor(purpose: string | number): number {
+    return deriveSeed(this.options.seed, this.name, this.group.vms, this.group.vcpus, purpose);
+  }
+
+  async prepare(): Promise<void> {
+    for (const track of this.tracks) {
+      await this.attempt(track, async (set) => {
+        this.options.progress.step(track.setting.engine, 'boots');
+        await set.boot();
+        this.options.progress.step(track.setting.engine, 'prepares');
+        await set.prepare(this.name, this.seedFor('prepare'));
+        await this.options.onPrepared(track.setting.engine, set);
+      });
+    }
+  }
+
+  /** One sample of every engine that is still in, in this order; then their answers are compared. */
+  async round(round: number, order: readonly string[]): Promise<void> {
+    const answers = new Map<string, string[]>();
+    for (const [position, engine] of order.entries()) {
+      const track = this.tracks.find((candidate) => candidate.setting.engine === engine);
+      if (track === undefined) continue;
+      const checksums = await this.attempt(track, (set) => this.sample(track, set, round, position));
+      if (checksums !== undefined) answers.set(engine, checksums);
+    }
+    const wrong = wrongAnswers(answers, [BASELINE, SCALAR_BASELINE]);
+    for (const [engine, reason] of wrong) {
+      const track = this.tracks.find((candidate) => candidate.setting.engine === engine);
+      if (track !== undefined) track.outcome = { status: 'failed', reason, consoleTail: [] };
+    }
+  }
+
+  private async sample(track: Track, set: MachineSet, round: number, position: number): Promise<string[]> {
+    const { engine } = track.setting;
+    const { clock, sampleMs, progress } = this.options;
+    progress.step(engine, round === WARM_UP ? 'warms up' : `sample ${round + 1}`);
+    const taken = await timedSample(`${engine} ${this.name}`, clock, () => set.sample(sampleMs, this.seedFor(round)));
+    const errors = taken.results.reduce((total, result) => total + result.errors, 0);
+    if (errors > 0) throw new MachineFailure(`the guest's own verification found ${errors} errors in its data`);
+    if (round !== WARM_UP)
+      progress.figure(engine, addRound(track, round, position, taken).value, track.setting.spec.unit);
+    return taken.results.map((result) => result.checksum);
+  }
+
+  /** Runs a step unless the engine is out already; puts it out when the step fails, and its VMs away. */
+  private async attempt<T>(track: Track, step: (set: MachineSet) => Promise<T>): Promise<T | undefined> {
+    const set = this.sets.get(track.setting.engine);
+    if (track.outcome.status !== 'ok' || set === undefined) return undefined;
+    try {
+      return await step(set);
+    } catch (error) {
+      if (error instanceof Interrupted) throw error;
+      if (error instanceof WorkloadUnsupported) {
+        track.outcome = { status: 'skipped', reason: error.message, consoleTail: [] };
+        return undefined;
+      }
+      const consoleTail = error instanceof MachineFailure ? error.consoleTail : [];
+      track.outcome = { status: 'failed', reason: describe(error), consoleTail };
+      if (!(error instanceof NoFigure)) await set.discard();
+      return undefined;
+    }
+  }
+}
+
+function describe(error: unknown): string {
+  if (error instanceof MachineFailure || error instanceof NoFigure) return error.message;
+  return `the engine broke: ${error instanceof Error ? error.message : String(error)}`;
+}

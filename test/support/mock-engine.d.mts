@@ -1,0 +1,46 @@
+import type { Engine, EngineKind, Machine, MachineConfig, Probe } from '../../engines/engine.js';
+import type { Clock } from '../../harness/clock.js';
+
+export declare class VirtualClock implements Clock {
+  ns: bigint;
+  nowNs(): bigint;
+  date(): Date;
+}
+
+/** Where a sample stands: the workload, the VM, and its number since prepare() (1: the warm-up). */
+export interface At {
+  workload: string;
+  vm: number;
+  sample: number;
+  config: MachineConfig;
+}
+
+export interface MockOptions {
+  name: string;
+  kind?: EngineKind;
+  clock: VirtualClock;
+  opsPerSecond?: (at: At) => number;
+  driftPct?: number;
+  unavailable?: string;
+  bootFails?: boolean;
+  unsupported?: Record<string, string>;
+  crash?: (at: At) => boolean;
+  hang?: (at: At) => boolean;
+  wrongAnswer?: (at: At) => string | undefined;
+  errors?: (at: At) => number;
+  reportedNs?: number;
+  /** Real milliseconds that a sample takes, for tests that interrupt a run. */
+  realMs?: number;
+}
+
+export declare class MockEngine implements Engine {
+  constructor(options: MockOptions);
+  readonly name: string;
+  readonly kind: EngineKind;
+  readonly summary: string;
+  readonly log: string[];
+  readonly running: number;
+  probe(): Promise<Probe>;
+  boot(config: MachineConfig): Promise<Machine>;
+  close(): Promise<void>;
+}
