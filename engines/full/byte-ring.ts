@@ -25,6 +25,10 @@ export class ByteRing {
     return (Atomics.load(this.#words, HEAD) - Atomics.load(this.#words, TAIL)) >>> 0;
   }
 
+  get capacity(): number {
+    return this.#data.length;
+  }
+
   get room(): number {
     return this.#data.length - this.length;
   }

@@ -1,0 +1,114 @@
+/** The thread of one hart: runs it in slices, and between them looks at its timer, its I/O and its messages. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { yieldProcessor } from '../process/libc.js';
+import type { VmConfig } from './config.js';
+import { Hart, HartExit } from './cpu/hart.js';
+import { HostIo, type HostIoShared } from './host-io.js';
+import { Htif } from './htif.js';
+import { ENTRY } from './loader.js';
+import { Machine } from './machine.js';
+import { RAM_BASE } from './memory-map.js';
+import { StateLayout } from './shared-state.js';
+
+export interface HartThreadData {
+  hart: number;
+  config: VmConfig;
+  memory: WebAssembly.Memory;
+  cpu: WebAssembly.Module;
+  io: HostIoShared;
+  zero: [number, number];
+  fdtAddress: number;
+  tohost?: number;
+  /** Fewer processors than harts: a hart that spins gives its own away. */
+  crowded: boolean;
+}
+
+/**
+ * Instructions between two looks at the timer: what an interrupt of a running hart may be late, about 100 µs. The look
+ * costs about 0.2 µs.
+ */
+const SLICE = 8192;
+
+class HartThread {
+  readonly #hart: Hart;
+  readonly #machine: Machine;
+  readonly #io: HostIo;
+  readonly #htif: Htif | undefined;
+
+  constructor(private readonly data: HartThreadData) {
+    const { config, memory, hart } = data;
+    const layout = new StateLayout(config.harts, config.memoryBytes);
+    this.#io = new HostIo(data.io, hart, config.pollUs);
+    this.#machine = new Machine({
+      ...data,
+      layout,
+      self: hart,
+      kicker: this.#io.kicker,
+      callMain: () => this.#callMain(),
+    });
+    const { bus, clock } = this.#machine;
+    this.#hart = new Hart(
+      data.cpu,
+      memory,
+      { hartId: hart, stateBase: layout.hartBase(hart), ramOffset: layout.ramOffset, ramBytes: config.memoryBytes },
+      {
+        read: (address, size) => bus.read(address, size),
+        write: (address, size, value) => bus.write(address, size, value),
+        time: () => clock.now(),
+      },
+    );
+    if (data.tohost !== undefined) {
+      this.#htif = new Htif(memory, layout.ramOffset + data.tohost - RAM_BASE, (how) => this.#machine.end(how));
+    }
+  }
+
+  run(): void {
+    const { data } = this;
+    this.#hart.reset(ENTRY, data.hart, data.fdtAddress);
+    if (data.hart === 0) {
+      this.#machine.reset();
+      this.#machine.run.release();
+    } else {
+      this.#machine.run.awaitRelease();
+    }
+    while (this.#slice()) {
+      // Everything happens in slices.
+    }
+    this.#io.dispose();
+  }
+
+  /** False when the machine has ended. */
+  #slice(): boolean {
+    const { lines, clint, threads } = this.#machine;
+    lines.ownRaised = false;
+    const exit = this.#hart.run(SLICE);
+    this.#htif?.poll();
+    if (exit === HartExit.Stopped) return false;
+    threads.count('slices');
+    this.#io.context.poll();
+    const timer = clint.checkTimer(this.data.hart);
+    if (exit === HartExit.Wfi && !lines.ownRaised) this.#sleep(timer);
+    else if (exit === HartExit.Pause) this.#pause();
+    return true;
+  }
+
+  #sleep(timer: number): void {
+    const { clock, clint, threads } = this.#machine;
+    threads.count('wfi_waits');
+    this.#machine.flushConsole();
+    this.#io.context.wait(timer === Number.POSITIVE_INFINITY ? timer : clock.nsUntil(timer));
+    clint.checkTimer(this.data.hart);
+    threads.publish(this.#io.context.counters);
+  }
+
+  #pause(): void {
+    this.#machine.threads.count('pauses');
+    if (this.data.crowded) yieldProcessor();
+  }
+
+  #callMain(): void {
+    if (this.#machine.run.callMain()) parentPort?.postMessage('look');
+  }
+}
+
+new HartThread(workerData as HartThreadData).run();

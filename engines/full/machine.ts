@@ -1,0 +1,127 @@
+/**
+ * The machine as one thread has it: an instance of every device over the shared state, on a bus. Each hart's thread
+ * builds one, and so does the main thread, which serves the console.
+ */
+import type { Kicker } from '../backends/io.js';
+import { ByteRing } from './byte-ring.js';
+import { Clock } from './clock.js';
+import type { VmConfig } from './config.js';
+import { HartState } from './cpu/state.js';
+import { AddressMap, Bus } from './devices/bus.js';
+import { Clint } from './devices/clint.js';
+import type { Resettable } from './devices/device.js';
+import { Finisher, type GuestEnd } from './devices/finisher.js';
+import { Plic } from './devices/plic.js';
+import { Rtc } from './devices/rtc.js';
+import { Uart } from './devices/uart.js';
+import { Doorbells } from './doorbells.js';
+import { REGION, SOURCE } from './memory-map.js';
+import { RunState } from './run-state.js';
+import { SharedLines } from './shared-lines.js';
+import type { StateLayout } from './shared-state.js';
+import { ThreadCounters } from './thread-counters.js';
+
+export const MAIN_THREAD = -1;
+
+export interface MachineParts {
+  config: VmConfig;
+  memory: WebAssembly.Memory;
+  layout: StateLayout;
+  /** process.hrtime() at reset. */
+  zero: [number, number];
+  /** The hart whose thread this is, or MAIN_THREAD. */
+  self: number;
+  kicker: Kicker;
+  /** The main thread has something to look at: console output, a doorbell, the end. */
+  callMain(): void;
+}
+
+export class Machine {
+  readonly lines: SharedLines;
+  readonly clock: Clock;
+  readonly plic: Plic;
+  readonly clint: Clint;
+  readonly uart: Uart;
+  readonly consoleOut: ByteRing;
+  readonly consoleIn: ByteRing;
+  readonly doorbells: Doorbells;
+  readonly run: RunState;
+  readonly bus: Bus;
+  readonly threads: ThreadCounters;
+  readonly map = new AddressMap();
+  readonly #devices: Resettable[] = [];
+  readonly #harts: HartState[];
+
+  constructor(private readonly parts: MachineParts) {
+    const { memory, layout, self } = parts;
+    const buffer = memory.buffer as SharedArrayBuffer;
+    const slice = (part: Parameters<StateLayout['slice']>[1]) => layout.slice(buffer, part, 0);
+    this.clock = new Clock(parts.zero);
+    this.lines = new SharedLines(memory, layout, self, parts.kicker);
+    this.run = new RunState(slice('run'));
+    this.consoleOut = new ByteRing(slice('consoleOut'));
+    this.consoleIn = new ByteRing(slice('consoleIn'));
+    this.doorbells = new Doorbells(slice('doorbells'), () => Object.values(this.counters()));
+    this.threads = new ThreadCounters(slice('threads'), layout.harts, Math.max(self, 0));
+    this.#harts = Array.from({ length: layout.harts }, (_, hart) => new HartState(memory, layout.hartBase(hart)));
+
+    this.plic = this.#add(REGION.plic, new Plic(slice('plic'), layout.harts, this.lines));
+    this.clint = this.#add(REGION.clint, new Clint(slice('clint'), layout.harts, this.clock, this.lines));
+    const irq = (level: boolean) => this.plic.setLevel(SOURCE.uart, level);
+    this.uart = this.#add(REGION.uart, new Uart({ state: slice('uart'), irq }, this.#serialPort()));
+    this.#add(REGION.rtc, new Rtc(slice('rtc'), wallClockNs));
+    const finisher = new Finisher((how) => this.end(how));
+    this.map.add(REGION.finisher.base, REGION.finisher.bytes, finisher);
+    this.bus = new Bus(this.map, this.threads.bus);
+  }
+
+  /** Power-on state of all devices; by one thread, before any hart runs. */
+  reset(): void {
+    for (const device of this.#devices) device.reset();
+  }
+
+  /** The guest ends its machine: all harts stop. */
+  end(how: GuestEnd): void {
+    if (!this.run.end(how)) return;
+    this.lines.stopAll();
+    this.parts.callMain();
+  }
+
+  /** Totals since reset, over all threads, always the same names in the same order. */
+  counters(): Record<string, number> {
+    const totals: Record<string, number> = {};
+    for (const hart of this.#harts) {
+      for (const [name, value] of Object.entries(hart.counters())) totals[name] = (totals[name] ?? 0) + value;
+    }
+    const windows = this.map.windows.map((window) => window.device.name);
+    Object.assign(totals, this.threads.totals(windows), ...this.#devices.map((device) => device.counters()));
+    return totals;
+  }
+
+  #add<T extends Resettable & Parameters<AddressMap['add']>[2]>(region: { base: number; bytes: number }, device: T): T {
+    this.map.add(region.base, region.bytes, device);
+    this.#devices.push(device);
+    return device;
+  }
+
+  #serialPort() {
+    const { consoleOut, consoleIn } = this;
+    return {
+      room: () => consoleOut.room,
+      put: (byte: number) => {
+        consoleOut.put(byte);
+        // One wake-up of the main thread a line, not one a byte; idle harts send what is left (flushConsole).
+        if (byte === 0x0a || consoleOut.room < consoleOut.capacity / 2) this.parts.callMain();
+      },
+      take: () => consoleIn.take(),
+      doorbell: (byte: number) => this.doorbells.ring(byte),
+    };
+  }
+
+  /** Before a hart sleeps: an unfinished line (a prompt) must reach the console too. */
+  flushConsole(): void {
+    if (this.consoleOut.length > 0) this.parts.callMain();
+  }
+}
+
+const wallClockNs = (): bigint => BigInt(Date.now()) * 1_000_000n;

@@ -1,0 +1,54 @@
+/** Interrupt lines of all harts as one thread drives them: levels in shared memory, and a kick for harts that may sleep. */
+import type { Kicker } from '../backends/io.js';
+import { HartLines } from './cpu/lines.js';
+import type { InterruptLines } from './devices/hart-lines.js';
+import type { StateLayout } from './shared-state.js';
+
+export class SharedLines implements InterruptLines {
+  /** A line of the thread's own hart rose since the thread last cleared this: it must not go to sleep on a WFI. */
+  ownRaised = false;
+  kicks = 0;
+  readonly #harts: HartLines[];
+
+  /** self: the hart that this thread executes, -1 for the main thread. */
+  constructor(
+    memory: WebAssembly.Memory,
+    layout: StateLayout,
+    private readonly self: number,
+    private readonly kicker: Kicker,
+  ) {
+    this.#harts = Array.from({ length: layout.harts }, (_, hart) => new HartLines(memory, layout.hartBase(hart)));
+  }
+
+  set(hart: number, bits: number, level: boolean): void {
+    const lines = this.#harts[hart];
+    const now = lines.get() & bits;
+    if (!level) {
+      if (now !== 0) lines.lower(bits);
+    } else if (now !== bits) {
+      lines.raise(bits);
+      this.#wake(hart);
+    }
+  }
+
+  timerChanged(hart: number): void {
+    if (hart !== this.self) this.#wake(hart);
+  }
+
+  /** Makes every hart's run() return Stopped, and ends its sleep. */
+  stopAll(): void {
+    for (const [hart, lines] of this.#harts.entries()) {
+      lines.stop();
+      this.kicker.kick(hart);
+    }
+  }
+
+  #wake(hart: number): void {
+    if (hart === this.self) {
+      this.ownRaised = true;
+      return;
+    }
+    this.kicks++;
+    this.kicker.kick(hart);
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * One virtual machine in this process: its memory, its hart threads, its console. The main thread only serves: all of
+ * the guest's work is done by the harts' threads.
+ */
+import { readFileSync } from 'node:fs';
+import os from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { VmConfig, VmEnd } from './config.js';
+import { buildCpuModule } from './cpu/hart.js';
+import type { Stamp } from './doorbells.js';
+import type { HartThreadData } from './hart-thread.js';
+import { createHostIo, kickerOf } from './host-io.js';
+import { load } from './loader.js';
+import { MAIN_THREAD, Machine } from './machine.js';
+import { StateLayout } from './shared-state.js';
+
+/** For pasted text: the ring takes 4 KiB. */
+const FEED_AGAIN_MS = 10;
+
+export interface VmEvents {
+  output(bytes: Uint8Array): void;
+  doorbell(stamp: Stamp): void;
+  /** Once; the harts' threads have ended. */
+  ended(how: VmEnd): void;
+}
+
+export class Vm {
+  readonly #machine: Machine;
+  readonly #workers: Worker[] = [];
+  readonly #input: number[] = [];
+  #over = false;
+
+  /** Loads the image and starts the harts. Throws an Error for the user when the configuration cannot be had. */
+  constructor(
+    config: VmConfig,
+    private readonly events: VmEvents,
+  ) {
+    const layout = new StateLayout(config.harts, config.memoryBytes);
+    const memory = new WebAssembly.Memory({ initial: layout.pages, maximum: layout.pages, shared: true });
+    const ram = new Uint8Array(memory.buffer, layout.ramOffset, config.memoryBytes);
+    const loaded = load(ram, readFileSync(config.image), config);
+    const zero = process.hrtime();
+    const io = createHostIo(config.harts);
+    const parts = { config, memory, zero, layout, self: MAIN_THREAD, kicker: kickerOf(io), callMain: () => {} };
+    this.#machine = new Machine(parts);
+    const cpu = buildCpuModule({ maximumPages: layout.pages });
+    const crowded = os.availableParallelism() < config.harts;
+    for (let hart = 0; hart < config.harts; hart++) {
+      this.#start({ hart, config, memory, cpu, io, zero, crowded, ...loaded });
+    }
+  }
+
+  /** Bytes for the guest's serial port. */
+  input(bytes: Uint8Array): void {
+    for (const byte of bytes) this.#input.push(byte);
+    this.#feed();
+  }
+
+  /** What a reader of the results must know about this machine. */
+  get facts(): Record<string, string> {
+    return {};
+  }
+
+  /** A stamp's counters by name. */
+  named(values: Float64Array): Record<string, number> {
+    return Object.fromEntries(Object.keys(this.counters()).map((name, index) => [name, values[index] ?? 0]));
+  }
+
+  counters(): Record<string, number> {
+    return this.#machine.counters();
+  }
+
+  /** Ends the harts' threads, wherever they are. */
+  async stop(): Promise<void> {
+    this.#over = true;
+    this.#machine.lines.stopAll();
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+
+  #start(data: HartThreadData): void {
+    const worker = new Worker(new URL('./hart-thread.js', import.meta.url), { workerData: data });
+    worker.on('message', () => this.#look());
+    worker.on('error', (error) => this.#end({ kind: 'fault', message: error.stack ?? String(error) }));
+    this.#workers.push(worker);
+  }
+
+  #look(): void {
+    const { run, doorbells, consoleOut, uart } = this.#machine;
+    run.mainLooks();
+    for (const stamp of doorbells.take()) this.events.doorbell(stamp);
+    const bytes = consoleOut.drain();
+    if (bytes.length > 0) this.events.output(bytes);
+    uart.serve();
+    this.#feed();
+    const ended = run.ended;
+    if (ended !== undefined) this.#end(ended);
+  }
+
+  /** Moves input to the shared ring as far as it goes; the guest does not say when it has read, so the rest is tried later. */
+  #feed(): void {
+    const { consoleIn, uart } = this.#machine;
+    let fed = 0;
+    while (fed < this.#input.length && consoleIn.put(this.#input[fed])) fed++;
+    if (fed < this.#input.length) setTimeout(() => this.#feed(), FEED_AGAIN_MS).unref();
+    if (fed === 0) return;
+    this.#input.splice(0, fed);
+    uart.serve();
+  }
+
+  #end(how: VmEnd): void {
+    if (this.#over) return;
+    void this.stop().then(() => {
+      const rest = this.#machine.consoleOut.drain();
+      if (rest.length > 0) this.events.output(rest);
+      this.events.ended(how);
+    });
+  }
+}

@@ -1,0 +1,5 @@
+/** The engines that there are, in the order of the reports. Adding one is a folder and a line here. */
+import type { Engine } from './engine.js';
+import { full } from './full/engine.js';
+
+export const registry: readonly Engine[] = [full];
