@@ -5,7 +5,7 @@
 #include "host.h"
 #include "lib/str.h"
 
-enum { CLOCK_MONOTONIC = 1, AT_SYSINFO_EHDR = 33, SHT_DYNSYM = 11, AT_NULL = 0 };
+enum { CLOCK_MONOTONIC = 1, CLOCK_PROCESS_CPUTIME_ID = 2, AT_SYSINFO_EHDR = 33, SHT_DYNSYM = 11, AT_NULL = 0 };
 
 struct elf_header {
   uint8_t ident[16];
@@ -55,6 +55,12 @@ void clock_find(const uint64_t *auxv) {
 uint64_t env_now_ns(void) {
   struct timespec t;
   if (!vdso_clock || vdso_clock(CLOCK_MONOTONIC, &t)) SYSCALL(SYS_clock_gettime, CLOCK_MONOTONIC, &t, 0, 0, 0, 0);
+  return (uint64_t)t.seconds * 1000000000u + (uint64_t)t.nanoseconds;
+}
+
+uint64_t clock_process_cpu_ns(void) {
+  struct timespec t;
+  SYSCALL(SYS_clock_gettime, CLOCK_PROCESS_CPUTIME_ID, &t, 0, 0, 0, 0);
   return (uint64_t)t.seconds * 1000000000u + (uint64_t)t.nanoseconds;
 }
 

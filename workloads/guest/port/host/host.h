@@ -58,6 +58,7 @@ struct host_config {
   const char *disk_path;
   int direct;
   int no_uring; /* for tests of the fallback */
+  int stamp;    /* doorbells carry their time: see console.c */
   char bootargs[256];
 };
 extern struct host_config host;
@@ -77,6 +78,7 @@ void thread_start(struct cpu *self, void (*entry)(struct cpu *));
 
 /* clock.c */
 void clock_find(const uint64_t *auxv);
+uint64_t clock_process_cpu_ns(void); /* of all threads */
 
 /* console.c: the whole buffer, whatever it takes. 0, or negative errno. */
 int write_all(int fd, const char *bytes, size_t n);

@@ -11,7 +11,7 @@ enum { PR_SET_PDEATHSIG = 1, SIGKILL = 9 };
 struct host_config host = {.vcpus = 1};
 
 static const char usage[] =
-    "usage: virtax-guest guest [--vcpus N] [--disk PATH [--direct]] [--peer PORT] [--poll-us N] [--append ARGS]\n"
+    "usage: virtax-guest guest [--vcpus N] [--disk PATH [--direct]] [--peer PORT] [--poll-us N] [--stamp] [--append ARGS]\n"
     "                          the workloads as a native process, driven by lines on standard input (try `help`)\n"
     "       virtax-guest peer [PORT]         UDP peer of the net workloads on 127.0.0.1; ends with its standard input\n"
     "       virtax-guest mkdisk PATH BYTES   makes a disk file with the contents that the block workloads expect\n"
@@ -74,6 +74,10 @@ static void parse_guest(int argc, char **argv) {
     const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
     if (strcmp(option, "--direct") == 0) {
       host.direct = 1;
+      continue;
+    }
+    if (strcmp(option, "--stamp") == 0) {
+      host.stamp = 1;
       continue;
     }
     if (strcmp(option, "--no-io-uring") == 0) {
