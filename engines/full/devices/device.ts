@@ -203,18 +203,6 @@ export interface BlockPort {
   readonly info: BlockInfo;
 }
 
-/** The network behind a card, as this thread reaches it. */
-export interface NetworkPort {
-  /** Takes the frame (Ethernet, no FCS; often a view on guest memory) before it returns. false: dropped, the medium was full. */
-  send(frame: Uint8Array): boolean;
-}
-
-/** A network card: the machine calls receive() on vCPU 0's thread for each frame from the switch. */
-export interface NetworkCard {
-  /** false: the card has no room or does not want the frame, and it is dropped. The view is read before the call returns. */
-  receive(frame: Uint8Array): boolean;
-}
-
 /** Devices that can be put into their power-on state, and that count. reset() runs on one thread before any vCPU starts. */
 export interface Resettable {
   reset(): void;

@@ -11,6 +11,7 @@ enum { BEGIN_NODE = 1, END_NODE = 2, PROP = 3, NOP = 4, END = 9 };
 #define MAGIC 0xd00dfeedu
 #define LAST_COMPATIBLE_VERSION 16
 
+static const void *blob;
 static const uint8_t *structure;
 static const char *strings;
 static uint32_t structure_bytes, strings_bytes, total_bytes;
@@ -26,7 +27,8 @@ uint64_t fdt_cells(const void *value, uint32_t i, uint32_t cells) {
   return v;
 }
 
-int fdt_open(const void *blob) {
+int fdt_open(const void *at_boot) {
+  blob = at_boot;
   if (!blob || fdt_cell(blob, 0) != MAGIC || fdt_cell(blob, 6) > LAST_COMPATIBLE_VERSION + 1) return -1;
   uint32_t total = fdt_cell(blob, 1), at = fdt_cell(blob, 2), strings_at = fdt_cell(blob, 3);
   strings_bytes = fdt_cell(blob, 8);
@@ -38,6 +40,8 @@ int fdt_open(const void *blob) {
   total_bytes = total;
   return 0;
 }
+
+const void *fdt_blob(void) { return blob; }
 
 uint32_t fdt_total_bytes(void) { return total_bytes; }
 

@@ -10,6 +10,7 @@ typedef int fdt_node;
 #define FDT_NONE (-1)
 
 int fdt_open(const void *blob); /* 0, or -1: no device tree of a version that we read */
+const void *fdt_blob(void);
 uint32_t fdt_total_bytes(void);
 
 fdt_node fdt_path(const char *path);                               /* "/", "/cpus", "/chosen"; "name" also finds "name@unit" */

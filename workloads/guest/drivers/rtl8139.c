@@ -131,7 +131,6 @@ static void interrupt(struct netdev *dev)
 
 static int reset(struct rtl8139 *c)
 {
-  mmio_write8(c->regs, RTL_CONFIG1, 0); /* out of power saving */
   mmio_write8(c->regs, RTL_CR, RTL_CR_RST);
   for (int i = 0; i < RESET_TRIES; i++) {
     if (!(mmio_read8(c->regs, RTL_CR) & RTL_CR_RST)) return 0;

@@ -15,7 +15,6 @@ enum {
   RTL_ISR = 0x3e,
   RTL_TCR = 0x40,
   RTL_RCR = 0x44,
-  RTL_CONFIG1 = 0x52,
 };
 
 enum { RTL_CR_BUFE = 1 << 0, RTL_CR_TE = 1 << 2, RTL_CR_RE = 1 << 3, RTL_CR_RST = 1 << 4 };
