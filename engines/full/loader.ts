@@ -28,7 +28,15 @@ export function load(ram: Uint8Array, image: Uint8Array, tree: TreeOptions): Loa
     throw new ImageError(`nothing of the image lies at ${hex(ENTRY)}, where the machine starts`);
   }
   ram.set(fdt, fdtAddress - RAM_BASE);
+  checkTohost(ram, elf?.tohost);
   return elf?.tohost === undefined ? { fdtAddress } : { fdtAddress, tohost: elf.tohost };
+}
+
+function checkTohost(ram: Uint8Array, address: number | undefined): void {
+  if (address === undefined) return;
+  if (address < RAM_BASE || address + 8 > RAM_BASE + ram.length || address % 8 !== 0) {
+    throw new ImageError(`the image's symbol tohost is at ${hex(address)}: not an aligned address in memory`);
+  }
 }
 
 /** Where the device tree goes: as high as it can. */
