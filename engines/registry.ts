@@ -1,5 +1,6 @@
 /** The engines that there are, in the order of the reports. Adding one is a folder and a line here. */
+import { bare, bareNovec } from './bare/engine.js';
 import type { Engine } from './engine.js';
 import { full } from './full/engine.js';
 
-export const registry: readonly Engine[] = [full];
+export const registry: readonly Engine[] = [bare, bareNovec, full];
