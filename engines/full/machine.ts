@@ -11,6 +11,7 @@ import { AddressMap, Bus } from './devices/bus.js';
 import { Clint } from './devices/clint.js';
 import type { Resettable } from './devices/device.js';
 import { Finisher, type GuestEnd } from './devices/finisher.js';
+import { PciHost } from './devices/pci-host.js';
 import { Plic } from './devices/plic.js';
 import { Rtc } from './devices/rtc.js';
 import { Uart } from './devices/uart.js';
@@ -42,6 +43,7 @@ export class Machine {
   readonly plic: Plic;
   readonly clint: Clint;
   readonly uart: Uart;
+  readonly pci: PciHost;
   readonly consoleOut: ByteRing;
   readonly consoleIn: ByteRing;
   readonly doorbells: Doorbells;
@@ -72,6 +74,11 @@ export class Machine {
     this.#add(REGION.rtc, new Rtc(slice('rtc'), wallClockNs));
     const finisher = new Finisher((how) => this.end(how));
     this.map.add(REGION.finisher.base, REGION.finisher.bytes, finisher);
+    this.pci = new PciHost(slice('pci'), (wire, level) => this.plic.setLevel(SOURCE.pciIntA + wire, level));
+    this.#devices.push(this.pci);
+    this.map.add(REGION.pciEcam.base, REGION.pciEcam.bytes, this.pci.ecam);
+    this.map.add(REGION.pciMmio.base, REGION.pciMmio.bytes, this.pci.mmio);
+    this.map.add(REGION.pciPio.base, REGION.pciPio.bytes, this.pci.pio);
     this.bus = new Bus(this.map, this.threads.bus);
   }
 

@@ -6,6 +6,7 @@ import { byteRingBytes } from './byte-ring.js';
 import { HART_STATE_BYTES } from './cpu/layout.js';
 import { clintStateBytes } from './devices/clint.js';
 import { STATE_ALIGNMENT, StateSlice } from './devices/device.js';
+import { PCI_HOST_STATE_BYTES } from './devices/pci-host.js';
 import { plicStateBytes } from './devices/plic.js';
 import { RTC_STATE_BYTES } from './devices/rtc.js';
 import { UART_STATE_BYTES } from './devices/uart.js';
@@ -25,6 +26,7 @@ const PARTS = {
   clint: (harts: number) => clintStateBytes(harts),
   plic: (harts: number) => plicStateBytes(harts),
   rtc: () => RTC_STATE_BYTES,
+  pci: () => PCI_HOST_STATE_BYTES,
   consoleOut: () => byteRingBytes(CONSOLE_OUT_BYTES),
   consoleIn: () => byteRingBytes(CONSOLE_IN_BYTES),
   doorbells: () => DOORBELLS_BYTES,
