@@ -13,6 +13,10 @@
  * the file's alignment are checked by the caller against its guest's RAM *before* they come here (rule 4).
  */
 
+import type { WaitingPolicy } from '../engine.js';
+
+export type { WaitingPolicy };
+
 export type IoMethod = 'io_uring' | 'worker threads';
 
 /** Identifies a registered shared memory within one IoContext. */
@@ -52,6 +56,8 @@ export interface IoContext {
   send(handle: HandleId, memory: MemoryId, address: number, bytes: number): number;
   /** Keeps receiving; `deliver` gets each datagram as a view that is valid only during the call. */
   receive(handle: HandleId, deliver: (datagram: Uint8Array) => void): void;
+  /** The file descriptor behind a handle. Any thread of the process may send on a socket's (see flow-table.ts). */
+  descriptor(handle: HandleId): number;
   close(handle: HandleId): void;
 
   /** Hands what was queued to the kernel. Cheap when nothing was queued. */
@@ -61,6 +67,7 @@ export interface IoContext {
   /**
    * submit(), then sleeps until a completion, a kick since the last wait, or the timeout (nanoseconds; Infinity allowed).
    * Honours the waiting policy: polls `pollUs` before it sleeps. Runs completions before it returns.
+   * Worker.terminate() takes up to 250 ms to reach a thread that sleeps here; kick the slot first and it is at once.
    */
   wait(timeoutNs: number): void;
 

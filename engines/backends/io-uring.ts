@@ -1,0 +1,375 @@
+/**
+ * IoContext over one io_uring. One thread owns it; the file descriptors and sockets are its own.
+ *
+ *   read/write/flush ─► RequestTable ─► Ring.push()        (no system call yet)
+ *   submit()/wait()  ─► one io_uring_enter(2)
+ *   poll()           ─► CQEs: user_data = (index, KIND) ─► table ─► the caller's callback
+ */
+import { BlockFile } from './block-file.js';
+import { BouncePool } from './bounce.js';
+import type { BlockInfo, Completion, HandleId, IoContext, MemoryId, WaitingPolicy } from './io.js';
+import type { KickSlot } from './kick.js';
+import type { Libc } from './libc.js';
+import { Ring } from './ring.js';
+import { SharedMemories } from './shared-memories.js';
+import { connectUdp, MSG_DONTWAIT, MSG_NOSIGNAL } from './udp.js';
+import { CQE_FLAG, FSYNC_DATASYNC, OP, POLL_ADD_MULTI, POLLIN } from './uring-abi.js';
+import { UringReceiver } from './uring-receiver.js';
+import { REQUESTS_MAX, RequestTable } from './uring-requests.js';
+
+const SQ_ENTRIES = 256;
+/** Every request, and as many datagrams and kicks again. */
+const CQ_ENTRIES = 4 * REQUESTS_MAX;
+/** Completions run by one poll(): a guest whose requests complete at once must not keep its vCPU from running. */
+const POLL_BATCH = 256;
+/** Longest uninterrupted sleep: Worker.terminate() is noticed only between system calls. Kick a thread before you end it. */
+const SLICE_NS = 250e6;
+const RETRIES_MAX = 1000;
+const EINTR = 4;
+const EAGAIN = 11;
+const EFD_CLOEXEC_NONBLOCK = 0o2004000;
+/** High word of user_data: who the completion is for. */
+const KIND = { REQUEST: 0, KICK: 1, RECEIVE: 2, IGNORED: 3 } as const;
+
+interface Socket {
+  fd: number;
+}
+
+export class UringContext implements IoContext {
+  readonly method = 'io_uring';
+  readonly counters = { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, bounced: 0 };
+  readonly #ring: Ring;
+  readonly #memories: SharedMemories;
+  readonly #requests = new RequestTable();
+  readonly #bounce: BouncePool;
+  readonly #handles: (BlockFile | Socket | undefined)[] = [];
+  readonly #receiver: UringReceiver;
+  readonly #eventfd: number;
+  readonly #pollNs: number;
+  /** Results of requests that never reached the kernel. */
+  #failed: { done: Completion; result: number }[] = [];
+  #disposed = false;
+
+  constructor(
+    private readonly c: Libc,
+    readonly slot: number,
+    private readonly kicks: KickSlot,
+    waiting: WaitingPolicy,
+  ) {
+    this.#ring = new Ring(c, SQ_ENTRIES, CQ_ENTRIES);
+    this.#memories = new SharedMemories((view) => c.address(view));
+    this.#bounce = new BouncePool(c);
+    this.#receiver = new UringReceiver(c, this.#ring, KIND.RECEIVE, KIND.IGNORED);
+    this.#pollNs = waiting.pollUs * 1000;
+    this.#eventfd = c.eventfd(0, EFD_CLOEXEC_NONBLOCK);
+    kicks.setEventfd(this.#eventfd);
+    kicks.remember(this.#ring.fd);
+    this.#armKicks();
+  }
+
+  addMemory(memory: WebAssembly.Memory): MemoryId {
+    return this.#memories.add(memory);
+  }
+
+  openBlock(path: string, options: { direct: boolean; readonly: boolean }): HandleId {
+    const file = new BlockFile(this.c, path, options);
+    this.kicks.remember(file.fd);
+    return this.#handles.push(file) - 1;
+  }
+
+  blockInfo(handle: HandleId): BlockInfo {
+    return this.#file(handle).info;
+  }
+
+  read(handle: HandleId, memory: MemoryId, address: number, bytes: number, offset: number, done: Completion): void {
+    this.#transfer(OP.READ, handle, memory, address, bytes, offset, done);
+  }
+
+  write(handle: HandleId, memory: MemoryId, address: number, bytes: number, offset: number, done: Completion): void {
+    this.#transfer(OP.WRITE, handle, memory, address, bytes, offset, done);
+  }
+
+  flush(handle: HandleId, done: Completion): void {
+    const file = this.#file(handle);
+    const index = this.#begin(OP.FSYNC, file.fd, done);
+    if (index >= 0) this.#push(index);
+  }
+
+  openUdp(port: number): HandleId {
+    const fd = connectUdp(this.c, port);
+    this.kicks.remember(fd);
+    return this.#handles.push({ fd }) - 1;
+  }
+
+  descriptor(handle: HandleId): number {
+    const it = this.#handles[handle];
+    if (it === undefined) throw new RangeError(`I/O handle ${handle} is not open`);
+    return it.fd;
+  }
+
+  send(handle: HandleId, memory: MemoryId, address: number, bytes: number): number {
+    this.counters.syscalls++;
+    const from = this.#memories.locate(memory, address, bytes);
+    return this.c.send(this.#socket(handle).fd, from, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+
+  receive(handle: HandleId, deliver: (datagram: Uint8Array) => void): void {
+    this.#receiver.start(handle, this.#socket(handle).fd, deliver);
+  }
+
+  close(handle: HandleId): void {
+    const it = this.#handles[handle];
+    if (it === undefined) return;
+    this.#handles[handle] = undefined;
+    this.kicks.forget(it.fd);
+    if (it instanceof BlockFile) {
+      it.close();
+      return;
+    }
+    this.#receiver.stop(handle);
+    this.#ring.submit();
+    this.c.close(it.fd);
+  }
+
+  submit(): void {
+    this.#ring.submit();
+  }
+
+  poll(): number {
+    const failed = this.#failed.length === 0 ? 0 : this.#deliverFailed();
+    const ring = this.#ring;
+    if (!ring.ready) return failed;
+    ring.reap();
+    let delivered = failed;
+    for (let i = 0; i < POLL_BATCH && ring.nextCompletion(); i++) delivered += this.#dispatch();
+    this.counters.syscalls += ring.takeEnters();
+    return delivered;
+  }
+
+  wait(timeoutNs: number): void {
+    this.counters.waits++;
+    if (!this.#settled(timeoutNs)) {
+      const end = performance.now() * 1e6 + timeoutNs;
+      if (this.#pollNs === 0 || !this.#spin(end)) this.#sleep(end);
+    }
+    this.counters.syscalls += this.#ring.takeEnters();
+  }
+
+  /** True when there is nothing to wait for: a completion or a kick is already here, or there is no time. */
+  #settled(timeoutNs: number): boolean {
+    const delivered = this.poll();
+    if (!this.#takeKick() && delivered === 0 && timeoutNs > 0) return false;
+    this.#ring.submit();
+    if (delivered === 0) this.poll();
+    return true;
+  }
+
+  /** The polling part of the waiting policy. True when it was enough. */
+  #spin(end: number): boolean {
+    this.#ring.submit();
+    const until = Math.min(end, performance.now() * 1e6 + this.#pollNs);
+    do {
+      for (let i = 0; i < 16; i++) {
+        if (this.#ring.ready && this.poll() > 0) return true;
+        if (this.#takeKick()) return true;
+      }
+    } while (performance.now() * 1e6 < until);
+    return until === end;
+  }
+
+  #sleep(end: number): void {
+    for (let left = end - performance.now() * 1e6; left > 0; left = end - performance.now() * 1e6) {
+      if (!this.kicks.fallAsleep('eventfd')) {
+        this.counters.kicksReceived++;
+        this.#ring.submit();
+        this.poll();
+        return;
+      }
+      this.#ring.sleep(Math.min(left, SLICE_NS));
+      const kicked = this.kicks.wakeUp();
+      if (kicked) this.counters.kicksReceived++;
+      if (this.poll() > 0 || kicked) return;
+    }
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#drain();
+    for (let handle = 0; handle < this.#handles.length; handle++) this.close(handle);
+    this.kicks.forget(this.#ring.fd);
+    this.#ring.close();
+    this.#receiver.dispose();
+    this.#bounce.dispose();
+    this.kicks.setEventfd(-1);
+    this.c.close(this.#eventfd);
+  }
+
+  /** Lets requests in flight end, for up to a second: the kernel still writes to the guest's memory for them. */
+  #drain(): void {
+    for (let i = 0; i < this.#requests.done.length; i++) this.#requests.done[i] = () => {};
+    this.#failed = [];
+    const end = performance.now() + 1000;
+    while (this.#requests.inFlight > 0 && performance.now() < end) {
+      this.#ring.sleep(10e6);
+      this.poll();
+    }
+  }
+
+  #takeKick(): boolean {
+    const kicked = this.kicks.takeKick();
+    if (kicked) this.counters.kicksReceived++;
+    return kicked;
+  }
+
+  #file(handle: HandleId): BlockFile {
+    const it = this.#handles[handle];
+    if (it instanceof BlockFile) return it;
+    throw new RangeError(`I/O handle ${handle} is not an open block file`);
+  }
+
+  #socket(handle: HandleId): Socket {
+    const it = this.#handles[handle];
+    if (it === undefined || it instanceof BlockFile) throw new RangeError(`I/O handle ${handle} is not an open socket`);
+    return it;
+  }
+
+  #transfer(
+    op: number,
+    handle: HandleId,
+    memory: MemoryId,
+    address: number,
+    bytes: number,
+    offset: number,
+    done: Completion,
+  ): void {
+    const file = this.#file(handle);
+    const where = this.#memories.locate(memory, address, bytes);
+    file.check(offset, bytes);
+    const aligned = file.takes(bytes, offset);
+    const index = this.#begin(op, aligned ? file.fd : file.bufferedFd, done);
+    if (index < 0) return;
+    const requests = this.#requests;
+    requests.address[index] = where;
+    requests.bytes[index] = bytes;
+    requests.offset[index] = offset;
+    requests.granule[index] = aligned ? file.info.alignment : 1;
+    if (!aligned) this.counters.bounced++;
+    else if (where % file.memoryAlignment !== 0) this.#bounceRequest(index);
+    this.#push(index);
+  }
+
+  #begin(op: number, fd: number, done: Completion): number {
+    this.counters.submitted++;
+    const index = this.#requests.take();
+    if (index < 0) {
+      this.#failed.push({ done, result: -EAGAIN });
+      return -1;
+    }
+    const requests = this.#requests;
+    requests.op[index] = op;
+    requests.fd[index] = fd;
+    requests.bytes[index] = 0;
+    requests.progress[index] = 0;
+    requests.retries[index] = 0;
+    requests.done[index] = done;
+    return index;
+  }
+
+  #bounceRequest(index: number): void {
+    this.counters.bounced++;
+    const requests = this.#requests;
+    const bounce = this.#bounce.take(requests.bytes[index]);
+    requests.bounce[index] = bounce;
+    requests.target[index] = requests.address[index];
+    if (requests.op[index] === OP.WRITE) this.c.memcpy(bounce.address, requests.address[index], requests.bytes[index]);
+    requests.address[index] = bounce.address;
+  }
+
+  /** Queues a request, or what is left of it. */
+  #push(index: number): void {
+    const { op, fd, address, bytes, offset, progress } = this.#requests;
+    const flush = op[index] === OP.FSYNC;
+    const at = progress[index];
+    const queued = this.#ring.push(
+      op[index],
+      fd[index],
+      flush ? 0 : address[index] + at,
+      flush ? 0 : bytes[index] - at,
+      flush ? 0 : offset[index] + at,
+      flush ? FSYNC_DATASYNC : 0,
+      index,
+      KIND.REQUEST,
+    );
+    if (queued) return;
+    const done = this.#requests.done[index];
+    this.#recycle(index);
+    this.#failed.push({ done, result: -EAGAIN });
+  }
+
+  /** Runs the completion that the ring has just taken; 1 when it was somebody's. */
+  #dispatch(): number {
+    const { userDataLow, userDataHigh, result, flags } = this.#ring;
+    switch (userDataHigh) {
+      case KIND.REQUEST:
+        return this.#progress(userDataLow, result);
+      case KIND.RECEIVE:
+        return this.#receiver.complete(userDataLow, result, flags);
+      case KIND.KICK:
+        if ((flags & CQE_FLAG.MORE) === 0) this.#armKicks();
+        return 0;
+      default:
+        return 0;
+    }
+  }
+
+  #progress(index: number, result: number): number {
+    const requests = this.#requests;
+    if (result < 0) {
+      const again = (result === -EAGAIN || result === -EINTR) && requests.retries[index]++ < RETRIES_MAX;
+      if (!again) return this.#finish(index, result);
+      this.#push(index);
+      return 0;
+    }
+    const total = requests.progress[index] + result;
+    requests.progress[index] = total;
+    // Nothing, or a piece that O_DIRECT could not go on from: the end of the file.
+    const ended = result === 0 || total === requests.bytes[index] || result % requests.granule[index] !== 0;
+    if (ended) return this.#finish(index, total);
+    this.#push(index);
+    return 0;
+  }
+
+  #finish(index: number, result: number): number {
+    const requests = this.#requests;
+    const bounce = requests.bounce[index];
+    if (bounce !== undefined && requests.op[index] === OP.READ && result > 0 && !this.#disposed) {
+      this.c.memcpy(requests.target[index], bounce.address, result);
+    }
+    const done = requests.done[index];
+    this.#recycle(index);
+    this.counters.completed++;
+    done(result);
+    return 1;
+  }
+
+  #recycle(index: number): void {
+    const bounce = this.#requests.bounce[index];
+    if (bounce !== undefined) this.#bounce.give(bounce);
+    this.#requests.release(index);
+  }
+
+  #deliverFailed(): number {
+    const failed = this.#failed;
+    this.#failed = [];
+    for (const { done, result } of failed) {
+      this.counters.completed++;
+      done(result);
+    }
+    return failed.length;
+  }
+
+  #armKicks(): void {
+    this.#ring.push(OP.POLL_ADD, this.#eventfd, 0, POLL_ADD_MULTI, 0, POLLIN, 0, KIND.KICK);
+  }
+}
