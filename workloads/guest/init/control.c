@@ -95,8 +95,12 @@ static void start(const char *rest) {
     return;
   }
   int status = runner_sample(ms, seed, &result, &reason);
-  if (status) print_error(status, reason);
-  else print_result(runner_current(), &result);
+  if (status) {
+    print_error(status, reason);
+    return;
+  }
+  if (reason) print("note %s\n", reason); /* the cause of errors, for the console's last lines */
+  print_result(runner_current(), &result);
 }
 
 static void execute(char *line) {

@@ -51,6 +51,7 @@ static int run_one(const struct workload *w, const struct run_config *config, ui
   int status = runner_prepare(w, config, &reason);
   if (status == 0) status = runner_sample(ms, config->seed, &result, &reason);
   if (status == 0) {
+    if (reason) print("%-24s %s\n", w->name, reason);
     show(w, &result);
     return result.errors ? 1 : 0;
   }

@@ -74,6 +74,14 @@ static int first_error(const char *phase, const char **reason) {
   return 0;
 }
 
+/* What any CPU says of errors that did not end the sample. */
+static const char *any_reason(void) {
+  for (unsigned i = 0; i < state.cpus; i++) {
+    if (slots[i].ctx.reason) return slots[i].ctx.reason;
+  }
+  return NULL;
+}
+
 static void keep_status(struct slot *s, int status) {
   if (s->status == 0 && status < 0) s->status = status;
 }
@@ -242,7 +250,8 @@ int runner_sample(uint64_t ms, uint64_t seed, struct run_result *result, const c
     *reason = "a CPU of the machine does not answer";
     return status;
   }
-  status = first_error("the workload failed", reason);
   collect(result);
+  *reason = any_reason();
+  status = first_error("the workload failed", reason);
   return status;
 }

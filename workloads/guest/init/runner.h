@@ -29,7 +29,10 @@ const struct workload *runner_find(const char *name);
  */
 int runner_prepare(const struct workload *w, const struct run_config *config, const char **reason);
 
-/* One sample of what is prepared: whole units for ms milliseconds; ms 0: an empty pair of doorbells. Errors as above. */
+/*
+ * One sample of what is prepared: whole units for ms milliseconds; ms 0: an empty pair of doorbells. Errors as above.
+ * With 0, *reason tells the cause of result->errors, or is NULL.
+ */
 int runner_sample(uint64_t ms, uint64_t seed, struct run_result *result, const char **reason);
 
 /* The prepared workload, or NULL. */
