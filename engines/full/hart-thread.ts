@@ -1,9 +1,11 @@
 /** The thread of one hart: runs it in slices, and between them looks at its timer, its I/O and its messages. */
 import { parentPort, workerData } from 'node:worker_threads';
+import type { IoContext } from '../backends/io.js';
+import { createIoContext } from '../backends/io-context.js';
+import { KickArea } from '../backends/kick.js';
 import { yieldProcessor } from '../process/libc.js';
 import type { VmConfig } from './config.js';
 import { Hart, HartExit } from './cpu/hart.js';
-import { HostIo, type HostIoShared } from './host-io.js';
 import { Htif } from './htif.js';
 import { ENTRY } from './loader.js';
 import { Machine } from './machine.js';
@@ -15,7 +17,8 @@ export interface HartThreadData {
   config: VmConfig;
   memory: WebAssembly.Memory;
   cpu: WebAssembly.Module;
-  io: HostIoShared;
+  /** createKickArea(): a slot a hart. */
+  kicks: SharedArrayBuffer;
   zero: [number, number];
   fdtAddress: number;
   tohost?: number;
@@ -32,18 +35,21 @@ const SLICE = 8192;
 class HartThread {
   readonly #hart: Hart;
   readonly #machine: Machine;
-  readonly #io: HostIo;
+  readonly #io: IoContext;
   readonly #htif: Htif | undefined;
 
   constructor(private readonly data: HartThreadData) {
     const { config, memory, hart } = data;
     const layout = new StateLayout(config.harts, config.memoryBytes);
-    this.#io = new HostIo(data.io, hart, config.pollUs);
+    this.#io = createIoContext(data.kicks, hart, { waiting: { pollUs: config.pollUs } });
+    const memoryId = this.#io.addMemory(memory);
+    const kicker = new KickArea(data.kicks);
     this.#machine = new Machine({
       ...data,
       layout,
       self: hart,
-      kicker: this.#io.kicker,
+      memoryId,
+      kicker,
       callMain: () => this.#callMain(),
     });
     const { bus, clock } = this.#machine;
@@ -65,12 +71,7 @@ class HartThread {
   run(): void {
     const { data } = this;
     this.#hart.reset(ENTRY, data.hart, data.fdtAddress);
-    if (data.hart === 0) {
-      this.#machine.reset();
-      this.#machine.run.release();
-    } else {
-      this.#machine.run.awaitRelease();
-    }
+    this.#machine.run.startTogether(data.config.harts);
     while (this.#slice()) {
       // Everything happens in slices.
     }
@@ -79,15 +80,17 @@ class HartThread {
 
   /** False when the machine has ended. */
   #slice(): boolean {
-    const { lines, clint, threads } = this.#machine;
+    const { lines, clint, threads, deferred } = this.#machine;
     lines.ownRaised = false;
     const exit = this.#hart.run(SLICE);
     this.#htif?.poll();
     if (exit === HartExit.Stopped) return false;
     threads.count('slices');
-    this.#io.context.poll();
+    deferred.run();
+    this.#io.submit();
+    this.#io.poll();
     const timer = clint.checkTimer(this.data.hart);
-    if (exit === HartExit.Wfi && !lines.ownRaised) this.#sleep(timer);
+    if (exit === HartExit.Wfi && !lines.ownRaised && !deferred.pending) this.#sleep(timer);
     else if (exit === HartExit.Pause) this.#pause();
     return true;
   }
@@ -96,9 +99,9 @@ class HartThread {
     const { clock, clint, threads } = this.#machine;
     threads.count('wfi_waits');
     this.#machine.flushConsole();
-    this.#io.context.wait(timer === Number.POSITIVE_INFINITY ? timer : clock.nsUntil(timer));
+    this.#io.wait(timer === Number.POSITIVE_INFINITY ? timer : clock.nsUntil(timer));
     clint.checkTimer(this.data.hart);
-    threads.publish(this.#io.context.counters);
+    threads.publish(this.#io.counters);
   }
 
   #pause(): void {

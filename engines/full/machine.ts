@@ -7,6 +7,7 @@ import { ByteRing } from './byte-ring.js';
 import { Clock } from './clock.js';
 import type { VmConfig } from './config.js';
 import { HartState } from './cpu/state.js';
+import { Deferred } from './deferred.js';
 import { AddressMap, Bus } from './devices/bus.js';
 import { Clint } from './devices/clint.js';
 import type { Resettable } from './devices/device.js';
@@ -19,7 +20,7 @@ import { Doorbells } from './doorbells.js';
 import { REGION, SOURCE } from './memory-map.js';
 import { RunState } from './run-state.js';
 import { SharedLines } from './shared-lines.js';
-import type { StateLayout } from './shared-state.js';
+import type { Part, StateLayout } from './shared-state.js';
 import { ThreadCounters } from './thread-counters.js';
 
 export const MAIN_THREAD = -1;
@@ -32,6 +33,8 @@ export interface MachineParts {
   zero: [number, number];
   /** The hart whose thread this is, or MAIN_THREAD. */
   self: number;
+  /** The memory as registered with the thread's IoContext; 0 on the main thread, whose devices do no I/O. */
+  memoryId: number;
   kicker: Kicker;
   /** The main thread has something to look at: console output, a doorbell, the end. */
   callMain(): void;
@@ -50,6 +53,7 @@ export class Machine {
   readonly run: RunState;
   readonly bus: Bus;
   readonly threads: ThreadCounters;
+  readonly deferred = new Deferred();
   readonly map = new AddressMap();
   readonly #devices: Resettable[] = [];
   readonly #harts: HartState[];
@@ -57,7 +61,7 @@ export class Machine {
   constructor(private readonly parts: MachineParts) {
     const { memory, layout, self } = parts;
     const buffer = memory.buffer as SharedArrayBuffer;
-    const slice = (part: Parameters<StateLayout['slice']>[1]) => layout.slice(buffer, part, 0);
+    const slice = (part: Part) => layout.slice(buffer, part, parts.memoryId);
     this.clock = new Clock(parts.zero);
     this.lines = new SharedLines(memory, layout, self, parts.kicker);
     this.run = new RunState(slice('run'));

@@ -3,7 +3,7 @@
 import type { StateSlice } from './devices/device.js';
 import type { GuestEnd } from './devices/finisher.js';
 
-const RUNNING = 0;
+const ARRIVED = 0;
 const END_KIND = 1;
 const END_CODE = 2;
 const MAIN_CALLED = 3;
@@ -17,15 +17,14 @@ export class RunState {
     this.#words = state.i32;
   }
 
-  /** The devices are in their power-on state: harts may run. */
-  release(): void {
-    Atomics.store(this.#words, RUNNING, 1);
-    Atomics.notify(this.#words, RUNNING);
-  }
-
-  /** Sleeps until release(). */
-  awaitRelease(): void {
-    while (Atomics.load(this.#words, RUNNING) === 0) Atomics.wait(this.#words, RUNNING, 0);
+  /** Each hart's thread, after its hart's reset: one that ran earlier could send interrupts that a reset then takes away. */
+  startTogether(harts: number): void {
+    if (Atomics.add(this.#words, ARRIVED, 1) + 1 === harts) Atomics.notify(this.#words, ARRIVED);
+    for (;;) {
+      const arrived = Atomics.load(this.#words, ARRIVED);
+      if (arrived >= harts) return;
+      Atomics.wait(this.#words, ARRIVED, arrived);
+    }
   }
 
   /** The guest ended its machine. True for the first to say so: only that one counts. */

@@ -5,11 +5,11 @@
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { createKickArea, KickArea } from '../backends/kick.js';
 import type { VmConfig, VmEnd } from './config.js';
 import { buildCpuModule } from './cpu/hart.js';
 import type { Stamp } from './doorbells.js';
 import type { HartThreadData } from './hart-thread.js';
-import { createHostIo, kickerOf } from './host-io.js';
 import { load } from './loader.js';
 import { MAIN_THREAD, Machine } from './machine.js';
 import { StateLayout } from './shared-state.js';
@@ -40,13 +40,23 @@ export class Vm {
     const ram = new Uint8Array(memory.buffer, layout.ramOffset, config.memoryBytes);
     const loaded = load(ram, readFileSync(config.image), config);
     const zero = process.hrtime();
-    const io = createHostIo(config.harts);
-    const parts = { config, memory, zero, layout, self: MAIN_THREAD, kicker: kickerOf(io), callMain: () => {} };
+    const kicks = createKickArea(config.harts);
+    const parts = {
+      config,
+      memory,
+      zero,
+      layout,
+      self: MAIN_THREAD,
+      memoryId: 0,
+      kicker: new KickArea(kicks),
+      callMain: () => {},
+    };
     this.#machine = new Machine(parts);
+    this.#machine.reset();
     const cpu = buildCpuModule({ maximumPages: layout.pages });
     const crowded = os.availableParallelism() < config.harts;
     for (let hart = 0; hart < config.harts; hart++) {
-      this.#start({ hart, config, memory, cpu, io, zero, crowded, ...loaded });
+      this.#start({ hart, config, memory, cpu, kicks, zero, crowded, ...loaded });
     }
   }
 
