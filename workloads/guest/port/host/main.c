@@ -69,11 +69,22 @@ static void add_bootargs(const char *text, const char *value) {
   format(host.bootargs + n, sizeof host.bootargs - n, "%s%s%s", n ? " " : "", text, value);
 }
 
+static int *find_flag(const char *option) {
+  if (strcmp(option, "--direct") == 0) return &host.direct;
+  if (strcmp(option, "--stamp") == 0) return &host.stamp;
+  if (strcmp(option, "--no-io-uring") == 0) return &host.no_uring;
+  return NULL;
+}
+
 static void parse_guest(int argc, char **argv) {
   for (int i = 0; i < argc; i++) {
     const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
     if (strcmp(option, "--direct") == 0) {
       host.direct = 1;
+      continue;
+    }
+    if (strcmp(option, "--stamp") == 0) {
+      host.stamp = 1;
       continue;
     }
     if (strcmp(option, "--stamp") == 0) {
