@@ -60,17 +60,15 @@ const KERNEL_BYTES = 32 << 20; // kernel, program, stacks and I/O buffers of a g
 const LEAST_MEMORY = 64 << 20;
 const MEMORY_STEP = 16 << 20;
 
-/** @throws UsageError for engines, workloads or globs that do not exist */
+/** The plan for a profile and what the command line changes of it. @throws UsageError for names that do not exist */
 export function makePlan(profile: Profile, options: PlanOptions, context: PlanContext): Plan {
   const engines = selectEngines(options.engines ?? profile.engines, context);
-  const selection = selectGroups(profile, options, context.specs);
-  const groups = selection.map((group) => planGroup(group, engines, options, context));
+  const groups = selectGroups(profile, options, context.specs);
+  const named = (name: string) => groups.some((group) => group.workloads.includes(name));
   const key: PlanKey = {
     engines,
-    workloads: context.specs
-      .map((spec) => spec.name)
-      .filter((name) => selection.some((g) => g.workloads.includes(name))),
-    groups: selection,
+    workloads: context.specs.map((spec) => spec.name).filter(named),
+    groups,
     samples: options.samples ?? profile.samples,
     sampleMs: options.sampleMs ?? profile.sampleMs,
     seed: options.seed,
@@ -78,7 +76,12 @@ export function makePlan(profile: Profile, options: PlanOptions, context: PlanCo
     diskBytes: options.diskBytes ?? profile.diskSize,
     images: context.images,
   };
-  return { key, groups };
+  return expandPlan(key, context);
+}
+
+/** The cells of a plan whose choices are made, as a results file keeps them. */
+export function expandPlan(key: PlanKey, context: PlanContext): Plan {
+  return { key, groups: key.groups.map((group) => planGroup(group, key, context)) };
 }
 
 /** How many cells the plan measures or skips. */
@@ -171,15 +174,11 @@ function dropTooFewVcpus(groups: Selection, specs: readonly WorkloadSpec[]): Sel
     .filter((group) => group.workloads.length > 0);
 }
 
-function planGroup(
-  selected: Selection[number],
-  engines: string[],
-  options: PlanOptions,
-  context: PlanContext,
-): CellGroup {
+function planGroup(selected: Selection[number], key: PlanKey, context: PlanContext): CellGroup {
   const { vms, vcpus } = selected;
+  const { engines } = key;
   const specs = context.specs.filter((spec) => selected.workloads.includes(spec.name));
-  const memoryBytes = options.memoryBytes ?? memoryFor(specs, vcpus);
+  const memoryBytes = key.memoryBytes ?? memoryFor(specs, vcpus);
   const workloads = specs.map((spec) => {
     const joining = engines.filter((engine) => engine !== SCALAR_BASELINE || spec.vectorizable);
     const verdicts = joining.map((engine) => ({

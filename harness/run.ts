@@ -25,6 +25,8 @@ export interface BenchEnvironment {
   disks(count: number): Promise<DiskConfig[]>;
   /** Port of the network peer, started at the first call. Rejects likewise. */
   peer(): Promise<number>;
+  /** Called before the results are saved: what changes all the time is brought up to date. */
+  beforeSave?(): void;
 }
 
 /**
@@ -90,6 +92,7 @@ class PlanRun {
     );
     const cells = [...measured, ...skipped].map((track) => cellOf(track, measured, clock.date()));
     this.noteEngines(workload.engines, sets);
+    this.environment.beforeSave?.();
     await this.store.add(cells);
     for (const cell of cells) progress.cell(cell);
   }
