@@ -121,6 +121,11 @@ const para: Image = {
         '-Wl,--import-memory',
         '-Wl,--shared-memory',
         '-Wl,--max-memory=1073741824',
+        // The stack of vCPU 0 lies below everything else: an overflow leaves memory and traps.
+        '-Wl,--stack-first',
+        '-Wl,-z,stack-size=262144',
+        '-Wl,--export=__stack_pointer',
+        '-Wl,--export=__wasm_init_tls',
         '-Wl,--strip-all',
       ],
     },

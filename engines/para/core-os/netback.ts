@@ -1,0 +1,97 @@
+/**
+ * The network back end of one vCPU's queue: frames from its tx ring go to this thread's port of the switch, frames from there
+ * into the buffers of its rx ring. A queue is used by its vCPU's thread alone.
+ */
+import type { NetPort } from '../../backends/net-port.js';
+import {
+  DOMID_CORE_OS,
+  NETIF_FRAME_MAX,
+  NETIF_RING_SIZE,
+  NETIF_SLOT_BYTES,
+  PARA_EINVAL,
+  PARA_FRAME_BYTES,
+} from '../abi.js';
+import { counterIndex } from '../counters.js';
+import { grantedRange } from '../grants.js';
+import { VCPU } from '../hypervisor-memory.js';
+import type { Vcpu } from '../vcpu.js';
+import { BackEndRing } from './ring.js';
+
+const TX = counterIndex('net_tx_frames');
+const RX = counterIndex('net_rx_frames');
+const RX_DROPPED = counterIndex('net_rx_dropped');
+const COPIES = counterIndex('copies');
+const ETHERNET_HEADER = 14;
+
+export class NetBackEnd {
+  readonly tx: BackEndRing;
+  readonly rx: BackEndRing;
+  private readonly request = new Int32Array(3);
+  private readonly response = new Int32Array(2);
+  /** The guest could change a frame while the switch looks at it: the switch gets a copy. */
+  private readonly frame = new Uint8Array(NETIF_FRAME_MAX);
+
+  constructor(
+    private readonly vcpu: Vcpu,
+    private readonly port: NetPort,
+  ) {
+    this.tx = new BackEndRing(vcpu, VCPU.tx, NETIF_RING_SIZE, NETIF_SLOT_BYTES, 'network transmit');
+    this.rx = new BackEndRing(vcpu, VCPU.rx, NETIF_RING_SIZE, NETIF_SLOT_BYTES, 'network receive');
+    port.onReceive((frame) => this.receive(frame));
+  }
+
+  /** Sends everything that is in the tx ring. */
+  run(): void {
+    if (!this.tx.connected) return;
+    do {
+      for (let n = this.tx.waiting(); n > 0; n--) {
+        this.tx.take(this.request);
+        this.transmit();
+      }
+    } while (this.tx.finalCheck());
+    this.port.flush();
+  }
+
+  private transmit(): void {
+    const [gref, offsetAndFlags, idAndSize] = this.request;
+    const size = idAndSize >>> 16;
+    const status = this.send(gref >>> 0, offsetAndFlags & 0xffff, offsetAndFlags >>> 16, size);
+    this.response[0] = (idAndSize & 0xffff) | (status << 16);
+    this.response[1] = 0;
+    this.tx.respond(this.response);
+  }
+
+  private send(gref: number, offset: number, flags: number, size: number): number {
+    const { vcpu } = this;
+    if (flags !== 0 || size < ETHERNET_HEADER || size > NETIF_FRAME_MAX) return -PARA_EINVAL;
+    const at = grantedRange(vcpu.hv, vcpu.domain, vcpu.memory, gref, DOMID_CORE_OS, 'read', offset, size);
+    if (at < 0) return at;
+    this.frame.set(vcpu.memory.u8.subarray(at, at + size));
+    this.port.transmit(this.frame, 0, size); // what the medium drops is lost, as on any Ethernet
+    vcpu.count(TX);
+    vcpu.count(COPIES);
+    return 0;
+  }
+
+  /** A frame for the guest: into the next buffer that it has posted, or dropped. */
+  private receive(frame: Uint8Array): boolean {
+    const { vcpu, rx } = this;
+    if (!rx.connected || frame.length > NETIF_FRAME_MAX || rx.waiting() === 0) {
+      vcpu.count(RX_DROPPED);
+      return false;
+    }
+    rx.take(this.request);
+    const id = this.request[0] & 0xffff;
+    const gref = this.request[1] >>> 0;
+    const at = grantedRange(vcpu.hv, vcpu.domain, vcpu.memory, gref, DOMID_CORE_OS, 'write', 0, PARA_FRAME_BYTES);
+    if (at >= 0) {
+      vcpu.memory.u8.set(frame, at);
+      vcpu.count(RX);
+      vcpu.count(COPIES);
+    }
+    this.response[0] = id; // offset 0
+    this.response[1] = (at >= 0 ? frame.length : at) << 16; // flags 0
+    rx.respond(this.response);
+    return at >= 0;
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * The core OS as one vCPU's thread runs it: the back ends of this vCPU's queues and their drivers (DESIGN rule 7: a thread that
+ * would only wait may work). Instances hold no state that another thread could need; that is in the hypervisor's memory.
+ */
+import type { IoContext } from '../../backends/io.js';
+import type { NetPort } from '../../backends/net-port.js';
+import { PARA_EBUSY, PARA_EINVAL, PARA_ENOENT } from '../abi.js';
+import { VCPU } from '../hypervisor-memory.js';
+import { ATTENTION_READY, type IoQueue } from '../io-queue.js';
+import { Store } from '../store.js';
+import type { Vcpu } from '../vcpu.js';
+import { BlockBackEnd, type Disk } from './blkback.js';
+import { NetBackEnd } from './netback.js';
+import { queueSetting } from './ring.js';
+
+/** Who in the core OS an event channel leads to: kind << 5 | queue. */
+const KIND_BLOCK = 0;
+const KIND_NET = 1;
+const QUEUE_BITS = 5;
+
+const QUIESCE_NS = 10_000_000;
+
+export class CoreOsThread {
+  private block: BlockBackEnd | undefined;
+  private net: NetBackEnd | undefined;
+  private vcpu: Vcpu | undefined;
+
+  constructor(
+    private readonly io: IoContext,
+    private readonly queue: IoQueue,
+    private readonly disk: Disk | undefined,
+    private readonly port: NetPort | undefined,
+  ) {}
+
+  /** The vCPU and its core OS know each other: called once, before the guest runs. */
+  attach(vcpu: Vcpu): void {
+    this.vcpu = vcpu;
+    if (this.disk !== undefined) this.block = new BlockBackEnd(vcpu, this.queue, this.disk);
+    if (this.port !== undefined) this.net = new NetBackEnd(vcpu, this.port);
+  }
+
+  private get self(): Vcpu {
+    if (this.vcpu === undefined) throw new Error('core OS thread without a vCPU');
+    return this.vcpu;
+  }
+
+  /** The front end sent an event. On another vCPU than the queue's: that one's thread is asked. */
+  notify(backEnd: number): void {
+    const { hv, domain, id, events } = this.self;
+    const kind = backEnd >> QUEUE_BITS;
+    const queue = backEnd & 31;
+    if (queue === id) {
+      this.run(kind);
+      this.io.submit();
+      return;
+    }
+    Atomics.or(hv.i32, hv.vcpuWord(domain, queue) + VCPU.attention, 1 << kind);
+    events.wake(domain, queue);
+  }
+
+  private run(kind: number): void {
+    if (kind === KIND_BLOCK) this.block?.run();
+    else this.net?.run();
+  }
+
+  /** What others asked for, and the completions that have come. Never sleeps. */
+  service(): void {
+    const { hv, word } = this.self;
+    if (hv.i32[word + VCPU.attention] !== 0) {
+      const bits = Atomics.exchange(hv.i32, word + VCPU.attention, 0);
+      if (bits & (1 << KIND_BLOCK)) this.block?.run();
+      if (bits & (1 << KIND_NET)) this.net?.run();
+      if (bits & ATTENTION_READY) this.block?.startReady();
+    }
+    this.io.submit();
+    this.io.poll();
+    this.block?.startReady(); // a completion may have made room for the next
+  }
+
+  /** A front end says that its queue is ready. 0, or a negative errno. */
+  connect(device: 'vbd' | 'vif', queue: number): number {
+    if (queue !== this.self.id) return -PARA_EINVAL;
+    return device === 'vbd' ? this.connectBlock(queue) : this.connectNet(queue);
+  }
+
+  private connectBlock(queue: number): number {
+    if (this.block === undefined) return -PARA_ENOENT;
+    if (this.block.ring.connected) return -PARA_EBUSY;
+    const setting = this.settings('vbd', queue);
+    return this.connectRings(KIND_BLOCK, queue, setting('event-channel'), [[this.block.ring, setting('ring-ref')]]);
+  }
+
+  private connectNet(queue: number): number {
+    if (this.net === undefined) return -PARA_ENOENT;
+    if (this.net.tx.connected) return -PARA_EBUSY;
+    const setting = this.settings('vif', queue);
+    return this.connectRings(KIND_NET, queue, setting('event-channel'), [
+      [this.net.tx, setting('tx-ring-ref')],
+      [this.net.rx, setting('rx-ring-ref')],
+    ]);
+  }
+
+  private settings(device: string, queue: number): (name: string) => number {
+    const store = new Store(this.self.hv, this.self.domain);
+    return (name) => queueSetting((path) => store.get(path), `device/${device}/0/queue-${queue}/${name}`);
+  }
+
+  private connectRings(
+    kind: number,
+    queue: number,
+    port: number,
+    rings: [{ connect(gref: number, port: number): number; disconnect(): void }, number][],
+  ): number {
+    const { events, domain } = this.self;
+    if (port < 0 || rings.some(([, gref]) => gref < 0)) return -PARA_EINVAL;
+    for (const [ring, gref] of rings) {
+      const error = ring.connect(gref, port);
+      if (error < 0) return this.undo(rings, error);
+    }
+    const error = events.bindCoreOs(domain, port, (kind << QUEUE_BITS) | queue);
+    return error < 0 ? this.undo(rings, error) : 0;
+  }
+
+  private undo(rings: [{ disconnect(): void }, number][], error: number): number {
+    for (const [ring] of rings) ring.disconnect();
+    return error;
+  }
+
+  /** The guest is gone: waits for what the devices still do in its memory, at most `rounds` times 10 ms. */
+  quiesce(rounds: number): void {
+    for (let round = 0; round < rounds && this.inFlight > 0; round++) this.io.wait(QUIESCE_NS);
+  }
+
+  get inFlight(): number {
+    return this.block?.started.size ?? 0;
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * A domain as the hypervisor's main thread keeps it: its threads, its console, its watchdog. Nothing of this is needed for a
+ * hypercall; it is what Xen leaves to the toolstack.
+ */
+import { Worker } from 'node:worker_threads';
+import type { Kicker } from '../backends/io.js';
+import { PARA_FRAME_BYTES, PARA_HANG_CPU_MS, SHUTDOWN_crash, SHUTDOWN_poweroff } from './abi.js';
+import { consoleDrain, consoleFeed, RECORD_DOORBELL } from './console.js';
+import { COUNTER_COUNT, namedCounters, sumCounters } from './counters.js';
+import { vcpuCpuSeconds } from './cpu-clock.js';
+import { shutDown } from './domain-state.js';
+import { EventChannels } from './event-channels.js';
+import type { HostIoShared } from './host-io.js';
+import { DOM, DomainState, type HypervisorMemory, VCPU, VcpuState } from './hypervisor-memory.js';
+import { IoQueue } from './io-queue.js';
+import type { DomainConfig, DoorbellMessage } from './messages.js';
+import { Store } from './store.js';
+import type { FromVcpu, VcpuThreadConfig } from './vcpu-config.js';
+
+/** How long the vCPUs of a domain that ends may take to leave the guest before their threads are terminated. */
+const GRACE_MS = 250;
+const WASM_PAGE = 65536;
+
+export interface DomainParts {
+  hv: HypervisorMemory;
+  io: HostIoShared;
+  kicker: Kicker;
+  module: WebAssembly.Module;
+  /** First of PARA_MAX_VCPUS kick slots. */
+  firstSlot: number;
+}
+
+export interface DomainListener {
+  output(bytes: Uint8Array): void;
+  doorbell(stamp: DoorbellMessage): void;
+  facts(facts: Record<string, string>): void;
+  /** Its threads are gone and all it had is given back. */
+  ended(reason: string): void;
+}
+
+export class Domain {
+  private readonly events: EventChannels;
+  private readonly threads = new Map<number, Worker>();
+  private readonly word: number;
+  private readonly input: Uint8Array[] = [];
+  private readonly watch: { calls: number; cpu: number }[] = [];
+  private reason: string | undefined;
+  private grace: NodeJS.Timeout | undefined;
+
+  constructor(
+    readonly id: number,
+    private readonly config: DomainConfig,
+    private readonly parts: DomainParts,
+    private readonly listener: DomainListener,
+  ) {
+    this.events = new EventChannels(parts.hv, parts.kicker);
+    this.word = parts.hv.domainWord(id);
+  }
+
+  /** Builds the domain and lets vCPU 0 run. */
+  start(): void {
+    const { hv } = this.parts;
+    const frames = Math.floor(this.config.memoryBytes / WASM_PAGE) * (WASM_PAGE / PARA_FRAME_BYTES);
+    const pages = (frames * PARA_FRAME_BYTES) / WASM_PAGE;
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    hv.clearDomain(this.id);
+    hv.i32[this.word + DOM.vcpus] = this.config.vcpus;
+    hv.i32[this.word + DOM.frames] = frames;
+    this.fillStore();
+    hv.i32[hv.vcpuWord(this.id, 0) + VCPU.state] = VcpuState.starting;
+    Atomics.store(hv.i32, this.word + DOM.state, DomainState.running);
+    for (let vcpu = 0; vcpu < this.config.vcpus; vcpu++) this.startThread(vcpu, memory, frames);
+  }
+
+  private fillStore(): void {
+    const store = new Store(this.parts.hv, this.id);
+    store.set('domid', String(this.id));
+    store.set('name', this.config.name);
+    store.set('cpus', String(this.config.vcpus));
+    store.set('bootargs', this.config.bootargs);
+    if (this.config.disk !== undefined) store.set('device/vbd/0/bytes', String(this.config.disk.bytes));
+    if (this.config.mac !== undefined) store.set('device/vif/0/mac', this.config.mac);
+  }
+
+  private startThread(vcpu: number, memory: WebAssembly.Memory, frames: number): void {
+    const workerData: VcpuThreadConfig = {
+      hypervisor: this.parts.hv.buffer,
+      io: this.parts.io,
+      slot: this.parts.firstSlot + vcpu,
+      pollUs: this.config.pollUs,
+      domain: this.id,
+      vcpu,
+      module: this.parts.module,
+      memory,
+      frames,
+      ...(this.config.disk === undefined ? {} : { disk: this.config.disk }),
+      ...(this.config.mac === undefined ? {} : { mac: this.config.mac }),
+    };
+    const thread = new Worker(new URL('./vcpu-thread.js', import.meta.url), { workerData });
+    this.threads.set(vcpu, thread);
+    thread.on('message', (message: FromVcpu) => this.hear(message));
+    thread.on('error', (error: Error) => this.crash(`the thread of vCPU ${vcpu} failed: ${error.message}`));
+    thread.on('exit', () => this.threadEnded(vcpu));
+  }
+
+  private hear(message: FromVcpu): void {
+    if (message.type === 'console') this.drainConsole();
+    else if (message.type === 'facts') this.listener.facts(message.facts);
+    else this.crash(message.reason);
+  }
+
+  private drainConsole(): void {
+    for (const { kind, payload } of consoleDrain(this.parts.hv, this.id)) {
+      if (kind === RECORD_DOORBELL) this.listener.doorbell(doorbellOf(payload));
+      else this.listener.output(payload);
+    }
+  }
+
+  /* ---- console input ---- */
+
+  feed(bytes: Uint8Array): void {
+    this.input.push(bytes);
+    this.pumpInput();
+  }
+
+  /** What does not fit now is tried again by tick(). */
+  private pumpInput(): void {
+    const { hv } = this.parts;
+    let fed = false;
+    while (this.input.length > 0) {
+      const taken = consoleFeed(hv, this.id, this.input[0]);
+      fed ||= taken > 0;
+      if (taken < this.input[0].length) {
+        this.input[0] = this.input[0].subarray(taken);
+        break;
+      }
+      this.input.shift();
+    }
+    const port = Atomics.load(hv.i32, this.word + DOM.consolePort);
+    if (fed && port !== 0) this.events.setPending(this.id, port);
+  }
+
+  /* ---- its end ---- */
+
+  /** From time to time, by the hypervisor: input that waits for room, and vCPUs that never come out of the guest. */
+  tick(): void {
+    if (this.input.length > 0) this.pumpInput();
+    for (let vcpu = 0; vcpu < this.config.vcpus; vcpu++) if (this.hangs(vcpu)) this.crashHung(vcpu);
+  }
+
+  private hangs(vcpu: number): boolean {
+    const { hv } = this.parts;
+    if (hv.i32[hv.vcpuWord(this.id, vcpu) + VCPU.state] !== VcpuState.running) return false;
+    const calls = hypercallsOf(hv, this.id, vcpu);
+    const cpu = vcpuCpuSeconds(hv, this.id, vcpu);
+    const last = this.watch[vcpu];
+    if (last === undefined || last.calls !== calls) {
+      this.watch[vcpu] = { calls, cpu };
+      return false;
+    }
+    return cpu - last.cpu > PARA_HANG_CPU_MS / 1000;
+  }
+
+  private crashHung(vcpu: number): void {
+    this.crash(`vCPU ${vcpu} hung: it made no hypercall for ${PARA_HANG_CPU_MS} ms of its CPU time`);
+  }
+
+  crash(reason: string): void {
+    this.end(`crashed: ${reason}`, SHUTDOWN_crash);
+  }
+
+  /** Ends the domain from outside. */
+  destroy(): void {
+    this.end('was destroyed', SHUTDOWN_poweroff);
+  }
+
+  private end(reason: string, how: number): void {
+    this.reason ??= reason;
+    shutDown(this.parts.hv, this.events, this.id, how);
+    this.terminateLater();
+  }
+
+  private terminateLater(): void {
+    this.grace ??= setTimeout(() => {
+      for (const thread of this.threads.values()) void thread.terminate();
+    }, GRACE_MS);
+  }
+
+  /** A thread ends when the domain does, and then so must the others. */
+  private threadEnded(vcpu: number): void {
+    this.threads.delete(vcpu);
+    shutDown(this.parts.hv, this.events, this.id, SHUTDOWN_crash);
+    this.terminateLater();
+    if (this.threads.size === 0) this.cleanUp();
+  }
+
+  private cleanUp(): void {
+    const { hv } = this.parts;
+    clearTimeout(this.grace);
+    this.drainConsole();
+    const reason = this.reason ?? shutdownPhrase(hv.i32[this.word + DOM.shutdownReason]);
+    this.events.closeAll(this.id);
+    new IoQueue(hv, this.events).removeDomain(this.id);
+    hv.clearDomain(this.id);
+    this.listener.ended(reason);
+  }
+
+  counters(): Record<string, number> {
+    const sums = new Float64Array(COUNTER_COUNT);
+    sumCounters(this.parts.hv, this.id, this.config.vcpus, sums);
+    return namedCounters(sums);
+  }
+}
+
+function hypercallsOf(hv: HypervisorMemory, domain: number, vcpu: number): number {
+  const base = hv.vcpuF64(domain, vcpu) + VCPU.countersF64;
+  let calls = 0;
+  for (let at = 0; at < HYPERCALL_COUNTERS; at++) calls += hv.f64[base + at];
+  return calls;
+}
+/** The first of COUNTER_NAMES count hypercalls. */
+const HYPERCALL_COUNTERS = 9;
+
+function shutdownPhrase(reason: number): string {
+  if (reason === SHUTDOWN_poweroff) return 'powered itself off';
+  return reason === SHUTDOWN_crash ? 'crashed: the guest said so' : 'rebooted itself';
+}
+
+/** A doorbell's record (hypercalls/console.ts). */
+function doorbellOf(payload: Uint8Array): DoorbellMessage {
+  const values = new Float64Array(payload.slice().buffer);
+  return {
+    which: values[0] === 2 ? 'start' : 'stop',
+    ns: BigInt(values[1]),
+    cpuSeconds: values[2],
+    counters: namedCounters(values.subarray(3)),
+  };
+}

@@ -1,0 +1,132 @@
+/** The engine `para`: paravirtualization, domains on a thin hypervisor. One hypervisor process for all machines. */
+import { paraImage } from '../../workloads/images.js';
+import type { Engine, Machine, MachineConfig, Probe } from '../engine.js';
+import { type Child, startNode } from '../process/child.js';
+import { DomainMachine } from './machine.js';
+import type { DomainConfig, FromHypervisor, ToHypervisor } from './messages.js';
+
+const MAX_MEMORY = 2 ** 30;
+const STOP_GRACE_MS = 2000;
+
+/** The hypervisor's process, as long as it lives. */
+class HypervisorProcess {
+  private readonly child: Child;
+  private readonly machines = new Map<number, DomainMachine>();
+  private nextKey = 0;
+
+  constructor() {
+    this.child = startNode(new URL('./hypervisor-main.js', import.meta.url));
+    this.child.process.on('message', (message) => this.hear(message as FromHypervisor));
+    void this.child.exited.then((phrase) => this.lost(phrase));
+  }
+
+  get alive(): boolean {
+    return this.child.ended === undefined;
+  }
+
+  machine(config: MachineConfig, facts: Record<string, string>): { machine: DomainMachine; key: number } {
+    const key = this.nextKey++;
+    const machine = new DomainMachine({
+      key,
+      id: config.id,
+      vcpus: config.vcpus,
+      facts,
+      tell: (message) => this.tell(message),
+      ...(config.peer === undefined ? {} : { peerPort: config.peer.port }),
+    });
+    this.machines.set(key, machine);
+    return { machine, key };
+  }
+
+  tell(message: ToHypervisor): void {
+    const machine = this.machines.get(message.key);
+    if (!this.child.send(message)) machine?.ended('lost its hypervisor');
+  }
+
+  private hear(message: FromHypervisor): void {
+    this.machines.get(message.key)?.hear(message);
+    if (message.type === 'ended' || message.type === 'refused') this.machines.delete(message.key);
+  }
+
+  private lost(phrase: string): void {
+    const lines = this.child.stderr.lines();
+    const said = lines.length > 0 ? `: ${lines.join(' | ')}` : '';
+    for (const machine of this.machines.values()) machine.ended(`lost its hypervisor (${phrase})${said}`);
+    this.machines.clear();
+  }
+
+  async close(): Promise<void> {
+    const stopping = Promise.all([...this.machines.values()].map((machine) => machine.stop()));
+    await Promise.race([stopping, this.child.endsWithin(STOP_GRACE_MS)]);
+    await this.child.stop();
+  }
+}
+
+let hypervisor: HypervisorProcess | undefined;
+
+export const para: Engine = {
+  name: 'para',
+  kind: 'paravirtualization',
+  summary:
+    'a guest OS that knows the hypervisor: hypercalls, event channels, grants and shared rings, run directly as WebAssembly',
+  probe,
+  boot,
+  async close() {
+    const closing = hypervisor;
+    hypervisor = undefined;
+    await closing?.close();
+  },
+};
+
+async function probe(): Promise<Probe> {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < 20 || (major === 20 && minor < 19)) {
+    return { ok: false, reason: `Node ${process.versions.node} is too old: install Node 20.19 or later` };
+  }
+  try {
+    new WebAssembly.Memory({ initial: 1, maximum: 1024, shared: true });
+    paraImage();
+  } catch (error) {
+    return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+  }
+  return { ok: true };
+}
+
+async function boot(config: MachineConfig): Promise<Machine> {
+  const image = paraImage();
+  if (hypervisor === undefined || !hypervisor.alive) hypervisor = new HypervisorProcess();
+  const facts = {
+    image: `sha256:${image.sha256}`,
+    cpuSeconds: 'threads of the domain’s vCPUs, guest and hypervisor together',
+  };
+  const { machine, key } = hypervisor.machine(config, facts);
+  const booted = machine.booted(config.bootDeadlineMs);
+  hypervisor.tell({ type: 'create', key, config: domainConfig(config, image.path) });
+  try {
+    await booted;
+    return machine;
+  } catch (error) {
+    await machine.stop();
+    throw error;
+  }
+}
+
+function domainConfig(config: MachineConfig, image: string): DomainConfig {
+  return {
+    name: `domain-${config.id}`,
+    vcpus: config.vcpus,
+    memoryBytes: Math.min(config.memoryBytes, MAX_MEMORY),
+    image,
+    bootargs: '',
+    pollUs: config.waiting.pollUs,
+    ...(config.disk === undefined ? {} : { disk: config.disk }),
+    ...(config.peer === undefined ? {} : { mac: macOf(config.id) }),
+  };
+}
+
+/** 52:54:00:12:34:56 plus the machine's number. */
+function macOf(id: number): string {
+  const low = (0x123456 + id) & 0xffffff;
+  const bytes = [0x52, 0x54, 0, low >>> 16, (low >>> 8) & 255, low & 255];
+  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+}

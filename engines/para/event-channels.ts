@@ -1,0 +1,250 @@
+/**
+ * Event channels. A channel is one word of the hypervisor's memory, so that a reader without the lock never sees half a binding:
+ *
+ *     bits 0-2 state (EVTCHNSTAT_*)   3-7 vCPU that its events go to   8-15 remote domain   16-25 remote port, or VIRQ
+ *
+ * Bindings change under one global lock. Pending bits are kept per vCPU here, in the hypervisor's memory, and are copied into the
+ * guest's vcpu_info by the vCPU's own thread (deliver), so a sender never touches another domain's memory.
+ *
+ * No wake-up is lost: a sender sets the pending bit, then the selector, then looks whether the vCPU sleeps; a vCPU declares that
+ * it sleeps, then looks at the selector (sched.ts), and a kick that comes before the sleep ends it (IoContext.wait).
+ */
+import type { Kicker } from '../backends/io.js';
+import {
+  DOMID_CORE_OS,
+  EVTCHNSTAT_closed,
+  EVTCHNSTAT_interdomain,
+  EVTCHNSTAT_ipi,
+  EVTCHNSTAT_unbound,
+  EVTCHNSTAT_virq,
+  PARA_EEXIST,
+  PARA_EINVAL,
+  PARA_ENOSPC,
+  PARA_EPERM,
+  PARA_MAX_PORTS,
+  VIRQ_CONSOLE,
+  VIRQ_TIMER,
+  vcpu_info,
+} from './abi.js';
+import type { GuestAddress, GuestMemory } from './guest-memory.js';
+import {
+  DOM,
+  DomainState,
+  type HypervisorMemory,
+  LOCK_EVENTS,
+  MAX_DOMAINS,
+  VCPU,
+  VcpuState,
+} from './hypervisor-memory.js';
+import { lockAcquire, lockRelease } from './lock.js';
+
+/** A channel's word, taken apart. */
+export const channelState = (word: number): number => word & 7;
+export const channelVcpu = (word: number): number => (word >>> 3) & 31;
+export const channelRemoteDomain = (word: number): number => (word >>> 8) & 255;
+export const channelRemotePort = (word: number): number => (word >>> 16) & 1023;
+const channel = (state: number, vcpu: number, domain = 0, port = 0): number =>
+  state | (vcpu << 3) | (domain << 8) | (port << 16);
+
+const STATE_AND_VCPU = 0xff;
+
+export class EventChannels {
+  private readonly i32: Int32Array;
+
+  constructor(
+    private readonly hv: HypervisorMemory,
+    private readonly kicker: Kicker,
+  ) {
+    this.i32 = hv.i32;
+  }
+
+  /* ---- sending ---- */
+
+  /** Makes the port's event pending; wakes its vCPU if that sleeps. Any thread, any domain; a stale port does no harm. */
+  setPending(domain: number, port: number): void {
+    const vcpu = channelVcpu(Atomics.load(this.i32, this.hv.channelWord(domain, port)));
+    const base = this.hv.vcpuWord(domain, vcpu);
+    Atomics.or(this.i32, base + VCPU.pending + (port >>> 5), 1 << (port & 31));
+    Atomics.or(this.i32, base + VCPU.pendingSelector, 1 << (port >>> 5));
+    this.wakeAt(base);
+  }
+
+  /** Ends the sleep of a vCPU, now or the one that it is about to begin. */
+  wake(domain: number, vcpu: number): void {
+    this.wakeAt(this.hv.vcpuWord(domain, vcpu));
+  }
+
+  private wakeAt(base: number): void {
+    if (Atomics.load(this.i32, base + VCPU.state) === VcpuState.blocked)
+      this.kicker.kick(this.i32[base + VCPU.kickSlot]);
+  }
+
+  /** The channel's word, or 0 (closed) for a number that is no port. */
+  read(domain: number, port: number): number {
+    return isPort(port) ? Atomics.load(this.i32, this.hv.channelWord(domain, port)) : 0;
+  }
+
+  /* ---- delivery ---- */
+
+  /** Copies what is pending and not masked into the vCPU's vcpu_info. By the vCPU's own thread. True if there was any. */
+  deliver(domain: number, vcpu: number, memory: GuestMemory, info: GuestAddress): boolean {
+    const base = this.hv.vcpuWord(domain, vcpu);
+    if (this.i32[base + VCPU.pendingSelector] === 0) return false;
+    const words = Atomics.exchange(this.i32, base + VCPU.pendingSelector, 0);
+    let selector = 0;
+    for (let w = 0; w < 32; w++) {
+      if ((words & (1 << w)) === 0) continue;
+      const mask = memory.u32(info, vcpu_info.evtchn_mask + 4 * w);
+      const open = Atomics.and(this.i32, base + VCPU.pending + w, mask) & ~mask;
+      if (open === 0) continue;
+      Atomics.or(memory.i32, (info + vcpu_info.evtchn_pending + 4 * w) >> 2, open);
+      selector |= 1 << w;
+    }
+    if (selector === 0) return false;
+    Atomics.or(memory.i32, (info + vcpu_info.evtchn_pending_sel) >> 2, selector);
+    memory.setU32(info, vcpu_info.evtchn_upcall_pending, 1);
+    return true;
+  }
+
+  /** After the guest's mask bit was cleared: what is pending for the port is looked at again. */
+  unmask(domain: number, port: number): void {
+    const vcpu = channelVcpu(this.read(domain, port));
+    const base = this.hv.vcpuWord(domain, vcpu);
+    if (Atomics.load(this.i32, base + VCPU.pending + (port >>> 5)) === 0) return;
+    Atomics.or(this.i32, base + VCPU.pendingSelector, 1 << (port >>> 5));
+    this.wakeAt(base);
+  }
+
+  /* ---- binding; each returns a port or 0, or a negative errno ---- */
+
+  allocUnbound(domain: number, vcpu: number, remote: number): number {
+    if (remote >= MAX_DOMAINS) return -PARA_EINVAL;
+    return this.locked(() => this.allocate(domain, channel(EVTCHNSTAT_unbound, vcpu, remote)));
+  }
+
+  bindInterdomain(domain: number, remote: number, remotePort: number): number {
+    if (remote >= MAX_DOMAINS || !isPort(remotePort)) return -PARA_EINVAL;
+    return this.locked(() => {
+      const other = this.unboundFor(remote, remotePort, domain);
+      if (other < 0) return other;
+      const port = this.allocate(domain, channel(EVTCHNSTAT_interdomain, 0, remote, remotePort));
+      if (port > 0) this.bindEnd(remote, remotePort, domain, port);
+      return port;
+    });
+  }
+
+  /** The core OS takes the other end of a channel that was allocated for it; `backEnd` (0..1023) says who in the core OS. */
+  bindCoreOs(domain: number, port: number, backEnd: number): number {
+    if (!isPort(port)) return -PARA_EINVAL;
+    return this.locked(() => {
+      const error = this.unboundFor(domain, port, DOMID_CORE_OS);
+      if (error < 0) return error;
+      this.bindEnd(domain, port, DOMID_CORE_OS, backEnd);
+      return 0;
+    });
+  }
+
+  bindVirq(domain: number, vcpu: number, virq: number): number {
+    const at =
+      virq === VIRQ_TIMER
+        ? this.hv.vcpuWord(domain, vcpu) + VCPU.timerPort
+        : virq === VIRQ_CONSOLE
+          ? this.hv.domainWord(domain) + DOM.consolePort
+          : 0;
+    if (at === 0) return -PARA_EINVAL;
+    return this.locked(() => {
+      if (this.i32[at] !== 0) return -PARA_EEXIST;
+      const port = this.allocate(domain, channel(EVTCHNSTAT_virq, vcpu, 0, virq));
+      if (port > 0) Atomics.store(this.i32, at, port);
+      return port;
+    });
+  }
+
+  bindIpi(domain: number, vcpu: number): number {
+    return this.locked(() => this.allocate(domain, channel(EVTCHNSTAT_ipi, vcpu)));
+  }
+
+  bindVcpu(domain: number, port: number, vcpu: number): number {
+    if (!isPort(port)) return -PARA_EINVAL;
+    return this.locked(() => {
+      const at = this.hv.channelWord(domain, port);
+      const word = this.i32[at];
+      const state = channelState(word);
+      const fixed = state === EVTCHNSTAT_ipi || (state === EVTCHNSTAT_virq && channelRemotePort(word) === VIRQ_TIMER);
+      if (state === EVTCHNSTAT_closed || fixed) return -PARA_EINVAL;
+      Atomics.store(this.i32, at, (word & ~(31 << 3)) | (vcpu << 3));
+      return 0;
+    });
+  }
+
+  close(domain: number, port: number): number {
+    if (!isPort(port)) return -PARA_EINVAL;
+    return this.locked(() => this.closeLocked(domain, port));
+  }
+
+  /** Closes every channel of a domain that ends: peers see theirs become unbound. */
+  closeAll(domain: number): void {
+    this.locked(() => {
+      for (let port = 1; port < PARA_MAX_PORTS; port++) this.closeLocked(domain, port);
+      return 0;
+    });
+  }
+
+  private closeLocked(domain: number, port: number): number {
+    const at = this.hv.channelWord(domain, port);
+    const word = this.i32[at];
+    const state = channelState(word);
+    if (state === EVTCHNSTAT_closed) return -PARA_EINVAL;
+    if (state === EVTCHNSTAT_virq) this.forgetVirq(domain, word, port);
+    const remote = channelRemoteDomain(word);
+    if (state === EVTCHNSTAT_interdomain && remote !== DOMID_CORE_OS) {
+      const other = this.hv.channelWord(remote, channelRemotePort(word));
+      Atomics.store(this.i32, other, channel(EVTCHNSTAT_unbound, channelVcpu(this.i32[other]), domain));
+    }
+    Atomics.store(this.i32, at, 0);
+    const base = this.hv.vcpuWord(domain, channelVcpu(word));
+    Atomics.and(this.i32, base + VCPU.pending + (port >>> 5), ~(1 << (port & 31)));
+    return 0;
+  }
+
+  private forgetVirq(domain: number, word: number, port: number): void {
+    const timer = this.hv.vcpuWord(domain, channelVcpu(word)) + VCPU.timerPort;
+    const console = this.hv.domainWord(domain) + DOM.consolePort;
+    for (const at of [timer, console]) Atomics.compareExchange(this.i32, at, port, 0);
+  }
+
+  /** 0 if `port` of `domain` waits for `binder`. */
+  private unboundFor(domain: number, port: number, binder: number): number {
+    const state = this.i32[this.hv.domainWord(domain) + DOM.state];
+    const word = this.i32[this.hv.channelWord(domain, port)];
+    if (state !== DomainState.running || channelState(word) !== EVTCHNSTAT_unbound) return -PARA_EINVAL;
+    return channelRemoteDomain(word) === binder ? 0 : -PARA_EPERM;
+  }
+
+  private bindEnd(domain: number, port: number, remote: number, remotePort: number): void {
+    const at = this.hv.channelWord(domain, port);
+    const vcpu = this.i32[at] & STATE_AND_VCPU & ~7;
+    Atomics.store(this.i32, at, channel(EVTCHNSTAT_interdomain, vcpu >>> 3, remote, remotePort));
+  }
+
+  private allocate(domain: number, word: number): number {
+    for (let port = 1; port < PARA_MAX_PORTS; port++) {
+      const at = this.hv.channelWord(domain, port);
+      if (this.i32[at] !== 0) continue;
+      Atomics.store(this.i32, at, word);
+      return port;
+    }
+    return -PARA_ENOSPC;
+  }
+
+  private locked(body: () => number): number {
+    lockAcquire(this.i32, LOCK_EVENTS);
+    try {
+      return body();
+    } finally {
+      lockRelease(this.i32, LOCK_EVENTS);
+    }
+  }
+}
+
+const isPort = (port: number): boolean => port >= 1 && port < PARA_MAX_PORTS;

@@ -1,0 +1,49 @@
+/** Entry point of the hypervisor's process: domains are created and driven by messages of the engine. */
+import { childArguments } from '../process/child.js';
+import { dieWithParent } from '../process/die-with-parent.js';
+import type { Domain } from './domain.js';
+import { Hypervisor } from './hypervisor.js';
+import type { FromHypervisor, ToHypervisor } from './messages.js';
+
+dieWithParent(childArguments().parentPid);
+
+const hypervisor = new Hypervisor();
+const domains = new Map<number, Domain>();
+/** Being created; true: destroyed meanwhile. */
+const creating = new Map<number, boolean>();
+
+/** Without a channel the engine is gone, and this process with it. */
+const tell = (message: FromHypervisor): void => {
+  if (process.connected) process.send?.(message, undefined, undefined, () => {});
+};
+
+async function create({ key, config }: Extract<ToHypervisor, { type: 'create' }>): Promise<void> {
+  creating.set(key, false);
+  try {
+    const domain = await hypervisor.create(config, {
+      output: (bytes) => tell({ type: 'output', key, bytes }),
+      doorbell: (stamp) => tell({ type: 'doorbell', key, ...stamp }),
+      facts: (facts) => tell({ type: 'facts', key, facts }),
+      ended: (reason) => {
+        domains.delete(key);
+        tell({ type: 'ended', key, reason });
+      },
+    });
+    domains.set(key, domain);
+    if (creating.get(key)) domain.destroy();
+  } catch (error) {
+    tell({ type: 'refused', key, message: error instanceof Error ? error.message : String(error) });
+  } finally {
+    creating.delete(key);
+  }
+}
+
+process.on('message', (message: ToHypervisor) => {
+  const domain = domains.get(message.key);
+  if (message.type === 'create') void create(message);
+  else if (message.type === 'input') domain?.feed(Buffer.from(message.text, 'latin1'));
+  else if (message.type === 'counters') {
+    tell({ type: 'counters', key: message.key, id: message.id, counters: domain?.counters() ?? {} });
+  } else if (domain !== undefined) domain.destroy();
+  else if (creating.has(message.key)) creating.set(message.key, true);
+});

@@ -1,0 +1,206 @@
+/**
+ * The hypervisor's own memory: one SharedArrayBuffer that every vCPU thread has and no guest's module imports. All state of all
+ * domains lies here (DESIGN rule 1), so any thread executes any hypercall itself, and nothing in it can be forged by a guest.
+ *
+ *     header   global locks
+ *     queue    the I/O queue (io-queue.ts)
+ *     domain 0 (the core OS: identity only), domain 1, … domain 63, each:
+ *       header | vCPUs | event channels | grants in use | console out | console in | store
+ *
+ * Offsets are in 32-bit words (`word`), 64-bit floats (`f64`) or bytes (`byte`), as their names say. Float64 holds nanoseconds
+ * of CLOCK_MONOTONIC exactly for 104 days of uptime, and counters for ever.
+ */
+import { PARA_MAX_GRANTS, PARA_MAX_PORTS, PARA_MAX_VCPUS } from './abi.js';
+
+export const MAX_DOMAINS = 64;
+
+/** Words of the header: locks, a cache line apart. */
+export const LOCK_EVENTS = 16;
+export const LOCK_QUEUE = 32;
+
+const HEADER_BYTES = 4096;
+export const QUEUE_SLOTS = 16384;
+export const QUEUE_SLOT_WORDS = 32;
+const QUEUE_HEADER_BYTES = 256;
+const QUEUE_BYTES = QUEUE_HEADER_BYTES + QUEUE_SLOTS * QUEUE_SLOT_WORDS * 4;
+export const QUEUE_HEADER_WORD = HEADER_BYTES / 4;
+export const QUEUE_SLOTS_WORD = (HEADER_BYTES + QUEUE_HEADER_BYTES) / 4;
+
+/** Of the I/O queue's header, in words. Lists are linked through SLOT.next; -1 ends them. */
+export const QUEUE = { free: 0, head: 1, tail: 2, inFlight: 3, limit: 4, waiting: 5 } as const;
+/** Of a slot of the queue, in words: one request of one vCPU, copied from its ring and checked. */
+export const SLOT = {
+  next: 0,
+  domain: 1,
+  vcpu: 2,
+  operation: 3,
+  segments: 4,
+  partsLeft: 5,
+  status: 6,
+  idLow: 7,
+  idHigh: 8,
+  /** SlotState. */
+  state: 9,
+  /** First byte on the disk: index into the 64-bit view is (slot word + this) / 2. */
+  offset: 10,
+  /** SEGMENT_WORDS each: grant reference, checked address in guest memory, bytes. */
+  segment: 12,
+} as const;
+export const SEGMENT_WORDS = 3;
+export const SlotState = { free: 0, waiting: 1, begun: 2 } as const;
+
+const IN_FLIGHT_LIMIT = 1024;
+
+function initialiseQueue(i32: Int32Array): void {
+  for (let slot = 0; slot < QUEUE_SLOTS; slot++) {
+    i32[QUEUE_SLOTS_WORD + slot * QUEUE_SLOT_WORDS + SLOT.next] = slot + 1 < QUEUE_SLOTS ? slot + 1 : -1;
+  }
+  i32[QUEUE_HEADER_WORD + QUEUE.head] = -1;
+  i32[QUEUE_HEADER_WORD + QUEUE.tail] = -1;
+  i32[QUEUE_HEADER_WORD + QUEUE.limit] = IN_FLIGHT_LIMIT;
+}
+
+/** Of a domain's header, in words. */
+export const DOM = {
+  /** DomainState. */
+  state: 0,
+  vcpus: 1,
+  frames: 2,
+  shutdownReason: 3,
+  grantTable: 4,
+  grantEntries: 5,
+  /** 1: the main thread has been told that console output waits. */
+  consoleFlag: 6,
+  inputEnded: 7,
+  /** Port of VIRQ_CONSOLE, 0: unbound. */
+  consolePort: 8,
+  consoleLock: 16,
+  storeLock: 32,
+} as const;
+const DOM_HEADER_BYTES = 256;
+
+export const DomainState = { free: 0, building: 1, running: 2, dying: 3 } as const;
+
+/** Of a vCPU, in words. */
+export const VCPU = {
+  /** VcpuState. */
+  state: 0,
+  /** Of its IoContext, for kicks. */
+  kickSlot: 1,
+  /** Kernel's thread id, for its CPU clock; 0: unknown. */
+  tid: 2,
+  initialised: 3,
+  stackPointer: 4,
+  tls: 5,
+  arg: 6,
+  /** Address of its vcpu_info; 0: none. */
+  info: 7,
+  /** Port of VIRQ_TIMER, 0: unbound. */
+  timerPort: 8,
+  /** Back ends that another thread wants run here: bit 0 block, bit 1 network. */
+  attention: 9,
+  /** Singly linked list of I/O queue slots that the policy released and this vCPU's thread must start; -1: empty. */
+  readyHead: 10,
+  readyTail: 11,
+  /** 1 once the thread has left the guest for good and has given its host resources back. */
+  gone: 12,
+  /** Bit w: pending[w] is not empty. */
+  pendingSelector: 15,
+  pending: 16, // 32 words
+  blk: 48, // BackEndRing
+  tx: 56,
+  rx: 64,
+  timerF64: 40, // index into the vCPU's 64-bit view: word 80
+  countersF64: 48, // word 96
+} as const;
+export const VCPU_WORDS = 256;
+/** Of a ring as a back end holds it, in words: nothing of this is ever read from guest memory again. */
+export const RING = { address: 0, reqCons: 1, rspProd: 2, port: 3, gref: 4, connected: 5 } as const;
+
+export const VcpuState = { offline: 0, starting: 1, running: 2, blocked: 3 } as const;
+
+export const CONSOLE_OUT_BYTES = 65536;
+export const CONSOLE_IN_BYTES = 8192;
+/** Of a console ring's header, in words: free-running byte counters. */
+export const CONSOLE = { produced: 0, consumed: 1, data: 16 } as const;
+
+export const STORE_ENTRIES = 256;
+export const STORE_ENTRY_BYTES = 512;
+
+/** Bytes from the start of a domain. */
+const VCPUS_AT = DOM_HEADER_BYTES;
+const EVENTS_AT = VCPUS_AT + PARA_MAX_VCPUS * VCPU_WORDS * 4;
+const GRANTS_AT = EVENTS_AT + PARA_MAX_PORTS * 4;
+const CONSOLE_OUT_AT = GRANTS_AT + PARA_MAX_GRANTS * 4;
+const CONSOLE_IN_AT = CONSOLE_OUT_AT + CONSOLE.data * 4 + CONSOLE_OUT_BYTES;
+const STORE_AT = CONSOLE_IN_AT + CONSOLE.data * 4 + CONSOLE_IN_BYTES;
+const DOMAIN_END = STORE_AT + STORE_ENTRIES * STORE_ENTRY_BYTES;
+const DOMAIN_BYTES = Math.ceil(DOMAIN_END / 4096) * 4096;
+const DOMAINS_BYTE = Math.ceil((HEADER_BYTES + QUEUE_BYTES) / 4096) * 4096;
+
+export const HYPERVISOR_MEMORY_BYTES = DOMAINS_BYTE + MAX_DOMAINS * DOMAIN_BYTES;
+
+/** Views on the hypervisor's memory, and where the parts of a domain lie in them. */
+export class HypervisorMemory {
+  readonly i32: Int32Array;
+  readonly f64: Float64Array;
+  readonly u8: Uint8Array;
+
+  constructor(readonly buffer: SharedArrayBuffer) {
+    this.i32 = new Int32Array(buffer);
+    this.f64 = new Float64Array(buffer);
+    this.u8 = new Uint8Array(buffer);
+  }
+
+  static create(): HypervisorMemory {
+    const memory = new HypervisorMemory(new SharedArrayBuffer(HYPERVISOR_MEMORY_BYTES));
+    initialiseQueue(memory.i32);
+    return memory;
+  }
+
+  domainWord(domain: number): number {
+    return (DOMAINS_BYTE + domain * DOMAIN_BYTES) / 4;
+  }
+
+  vcpuWord(domain: number, vcpu: number): number {
+    return this.domainWord(domain) + VCPUS_AT / 4 + vcpu * VCPU_WORDS;
+  }
+
+  /** Index into f64 of the vCPU's first 64-bit field. */
+  vcpuF64(domain: number, vcpu: number): number {
+    return this.vcpuWord(domain, vcpu) / 2;
+  }
+
+  /** Word of the event channel: see event-channels.ts. */
+  channelWord(domain: number, port: number): number {
+    return this.domainWord(domain) + EVENTS_AT / 4 + port;
+  }
+
+  /** Word that counts the uses of a grant by requests in flight. */
+  grantWord(domain: number, ref: number): number {
+    return this.domainWord(domain) + GRANTS_AT / 4 + ref;
+  }
+
+  consoleOutWord(domain: number): number {
+    return this.domainWord(domain) + CONSOLE_OUT_AT / 4;
+  }
+
+  consoleInWord(domain: number): number {
+    return this.domainWord(domain) + CONSOLE_IN_AT / 4;
+  }
+
+  storeByte(domain: number): number {
+    return DOMAINS_BYTE + domain * DOMAIN_BYTES + STORE_AT;
+  }
+
+  /** Puts a domain's part into the state in which it was never used. Only while no thread of the domain lives. */
+  clearDomain(domain: number): void {
+    const start = this.domainWord(domain);
+    this.i32.fill(0, start, start + DOMAIN_BYTES / 4);
+    for (let vcpu = 0; vcpu < PARA_MAX_VCPUS; vcpu++) {
+      const word = this.vcpuWord(domain, vcpu);
+      this.i32[word + VCPU.readyHead] = -1;
+      this.i32[word + VCPU.readyTail] = -1;
+    }
+  }
+}

@@ -1,0 +1,77 @@
+/** The hypervisor: its memory, the domains in it, and the modules that it has compiled. One in a process. */
+import { readFile } from 'node:fs/promises';
+import { PARA_MAX_VCPUS } from './abi.js';
+import { Domain, type DomainListener } from './domain.js';
+import { guestProblem } from './guest-module.js';
+import { createHostIo, kickerOf } from './host-io.js';
+import { HypervisorMemory, MAX_DOMAINS } from './hypervisor-memory.js';
+import type { DomainConfig } from './messages.js';
+
+const TICK_MS = 100;
+
+export class Hypervisor {
+  private readonly hv = HypervisorMemory.create();
+  private readonly io = createHostIo(MAX_DOMAINS * PARA_MAX_VCPUS);
+  private readonly kicker = kickerOf(this.io);
+  /** By domain id; 0 is the core OS. */
+  private readonly domains: (Domain | undefined)[] = new Array(MAX_DOMAINS).fill(undefined);
+  private readonly modules = new Map<string, Promise<WebAssembly.Module>>();
+  private readonly ticker = setInterval(() => {
+    for (const domain of this.domains) domain?.tick();
+  }, TICK_MS).unref();
+
+  /** Starts a domain. Rejects with a sentence for the user when the image or the configuration will not do. */
+  async create(config: DomainConfig, listener: DomainListener): Promise<Domain> {
+    const module = await this.module(config.image);
+    const id = this.domains.indexOf(undefined, 1);
+    if (id < 0) throw new Error(`there are ${MAX_DOMAINS - 1} domains already, the most that the hypervisor holds`);
+    const domain = new Domain(
+      id,
+      config,
+      { hv: this.hv, io: this.io, kicker: this.kicker, module, firstSlot: id * PARA_MAX_VCPUS },
+      {
+        ...listener,
+        ended: (reason) => {
+          this.domains[id] = undefined;
+          listener.ended(reason);
+        },
+      },
+    );
+    this.domains[id] = domain;
+    try {
+      domain.start();
+    } catch (error) {
+      this.domains[id] = undefined;
+      throw error;
+    }
+    return domain;
+  }
+
+  /** Each image is compiled once and shared by all vCPUs of all domains. */
+  private module(path: string): Promise<WebAssembly.Module> {
+    let module = this.modules.get(path);
+    if (module === undefined) {
+      module = compileGuest(path);
+      module.catch(() => this.modules.delete(path));
+      this.modules.set(path, module);
+    }
+    return module;
+  }
+
+  close(): void {
+    clearInterval(this.ticker);
+    for (const domain of this.domains) domain?.destroy();
+  }
+}
+
+async function compileGuest(path: string): Promise<WebAssembly.Module> {
+  let module: WebAssembly.Module;
+  try {
+    module = await WebAssembly.compile(await readFile(path));
+  } catch (error) {
+    throw new Error(`the guest image ${path} cannot be loaded: ${error instanceof Error ? error.message : error}`);
+  }
+  const problem = guestProblem(module);
+  if (problem !== undefined) throw new Error(`${path} is no guest of this hypervisor: ${problem}`);
+  return module;
+}

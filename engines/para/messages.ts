@@ -1,0 +1,36 @@
+/** Messages between the engine and the hypervisor's process (advanced serialization). `key` is the engine's name for a domain. */
+import type { DiskConfig } from '../engine.js';
+import type { Doorbell } from '../process/guest-control.js';
+
+export interface DomainConfig {
+  name: string;
+  vcpus: number;
+  memoryBytes: number;
+  /** Path of the guest's module. */
+  image: string;
+  bootargs: string;
+  pollUs: number;
+  disk?: DiskConfig;
+  mac?: string;
+}
+
+export interface DoorbellMessage {
+  which: Doorbell;
+  ns: bigint;
+  cpuSeconds: number;
+  counters: Record<string, number>;
+}
+
+export type ToHypervisor =
+  | { type: 'create'; key: number; config: DomainConfig }
+  | { type: 'input'; key: number; text: string }
+  | { type: 'counters'; key: number; id: number }
+  | { type: 'destroy'; key: number };
+
+export type FromHypervisor =
+  | { type: 'refused'; key: number; message: string }
+  | { type: 'facts'; key: number; facts: Record<string, string> }
+  | { type: 'output'; key: number; bytes: Uint8Array }
+  | ({ type: 'doorbell'; key: number } & DoorbellMessage)
+  | { type: 'counters'; key: number; id: number; counters: Record<string, number> }
+  | { type: 'ended'; key: number; reason: string };

@@ -1,0 +1,25 @@
+/** What a vCPU's thread is started with (workerData), and what it tells the main thread. */
+import type { DiskConfig } from '../engine.js';
+import type { HostIoShared } from './host-io.js';
+
+export interface VcpuThreadConfig {
+  hypervisor: SharedArrayBuffer;
+  io: HostIoShared;
+  /** Slot of its IoContext in the kick area. */
+  slot: number;
+  pollUs: number;
+  domain: number;
+  vcpu: number;
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+  frames: number;
+  disk?: DiskConfig;
+  /** MAC address, where the domain has a network card. */
+  mac?: string;
+}
+
+export type FromVcpu =
+  | { type: 'console' }
+  /** Once, before the guest runs: what of the host this thread got. */
+  | { type: 'facts'; facts: Record<string, string> }
+  | { type: 'crash'; reason: string };
