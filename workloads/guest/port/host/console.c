@@ -1,7 +1,6 @@
 /* console.c: the console is standard input and output; a doorbell is a byte that the engine stamps as it arrives. */
 #include "host.h"
 #include "lib/format.h"
-#include "lib/format.h"
 
 struct pollfd {
   int fd;

@@ -57,7 +57,6 @@ struct host_config {
   uint64_t poll_ns; /* waiting policy: how long to poll before sleeping */
   const char *disk_path;
   int direct;
-  int stamp;    /* the stop doorbell carries this process's own stamps */
   int no_uring; /* for tests of the fallback */
   int stamp;    /* doorbells carry their time: see console.c */
   char bootargs[256];

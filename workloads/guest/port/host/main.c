@@ -79,20 +79,9 @@ static int *find_flag(const char *option) {
 static void parse_guest(int argc, char **argv) {
   for (int i = 0; i < argc; i++) {
     const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
-    if (strcmp(option, "--direct") == 0) {
-      host.direct = 1;
-      continue;
-    }
-    if (strcmp(option, "--stamp") == 0) {
-      host.stamp = 1;
-      continue;
-    }
-    if (strcmp(option, "--stamp") == 0) {
-      host.stamp = 1;
-      continue;
-    }
-    if (strcmp(option, "--no-io-uring") == 0) {
-      host.no_uring = 1;
+    int *flag = find_flag(option);
+    if (flag) {
+      *flag = 1;
       continue;
     }
     if (strcmp(option, "--vcpus") == 0) host.vcpus = (unsigned)number(option, value, 1, ENV_MAX_CPUS);
