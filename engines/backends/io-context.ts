@@ -1,9 +1,10 @@
 /** Chooses how a thread does its I/O: io_uring, or worker threads where the kernel or a container refuses it. */
 import type { IoContext, IoMethod, WaitingPolicy } from './io.js';
 import { UringContext } from './io-uring.js';
+import { WorkersContext } from './io-workers.js';
 import { KickArea } from './kick.js';
 import { libc, libcProblem } from './libc.js';
-import { UringUnavailable } from './ring.js';
+import { Ring, UringUnavailable } from './ring.js';
 
 /** Forces the choice: `io_uring` or `workers`. For tests and for finding out what a method costs. */
 export const FORCE_VARIABLE = 'VIRTAX_IO';
@@ -16,12 +17,26 @@ export function createIoContext(area: SharedArrayBuffer, slot: number, options: 
   const kicks = new KickArea(area).owner(slot);
   const forced = forcedMethod();
   const c = libc();
+  if (forced === 'worker threads') return new WorkersContext(c, area, slot, kicks, options.waiting);
   try {
     if (c === undefined) throw new UringUnavailable(libcProblem() ?? 'no system calls');
     return new UringContext(c, slot, kicks, options.waiting);
   } catch (error) {
-    if (error instanceof UringUnavailable && forced === undefined) throw new Error('worker threads: not built yet');
-    throw error;
+    if (!(error instanceof UringUnavailable)) throw error;
+    if (forced !== undefined) throw new Error(`io_uring is not available: ${error.message}`);
+    return new WorkersContext(c, area, slot, kicks, options.waiting);
+  }
+}
+
+/** Why block I/O will not go over io_uring on this host, for probe()'s notes; undefined when it will. */
+export function uringProblem(): string | undefined {
+  const c = libc();
+  if (c === undefined) return libcProblem();
+  try {
+    new Ring(c, 4, 8).close();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   }
 }
 

@@ -10,20 +10,19 @@ import { BouncePool } from './bounce.js';
 import type { BlockInfo, Completion, HandleId, IoContext, MemoryId, WaitingPolicy } from './io.js';
 import type { KickSlot } from './kick.js';
 import type { Libc } from './libc.js';
+import { REQUESTS_MAX, RequestTable } from './requests.js';
 import { Ring } from './ring.js';
 import { SharedMemories } from './shared-memories.js';
 import { connectUdp, MSG_DONTWAIT, MSG_NOSIGNAL } from './udp.js';
 import { CQE_FLAG, FSYNC_DATASYNC, OP, POLL_ADD_MULTI, POLLIN } from './uring-abi.js';
 import { UringReceiver } from './uring-receiver.js';
-import { REQUESTS_MAX, RequestTable } from './uring-requests.js';
+import { Waiter } from './waiting.js';
 
 const SQ_ENTRIES = 256;
 /** Every request, and as many datagrams and kicks again. */
 const CQ_ENTRIES = 4 * REQUESTS_MAX;
 /** Completions run by one poll(): a guest whose requests complete at once must not keep its vCPU from running. */
 const POLL_BATCH = 256;
-/** Longest uninterrupted sleep: Worker.terminate() is noticed only between system calls. Kick a thread before you end it. */
-const SLICE_NS = 250e6;
 const RETRIES_MAX = 1000;
 const EINTR = 4;
 const EAGAIN = 11;
@@ -45,7 +44,7 @@ export class UringContext implements IoContext {
   readonly #handles: (BlockFile | Socket | undefined)[] = [];
   readonly #receiver: UringReceiver;
   readonly #eventfd: number;
-  readonly #pollNs: number;
+  readonly #waiter: Waiter;
   /** Results of requests that never reached the kernel. */
   #failed: { done: Completion; result: number }[] = [];
   #disposed = false;
@@ -60,7 +59,14 @@ export class UringContext implements IoContext {
     this.#memories = new SharedMemories((view) => c.address(view));
     this.#bounce = new BouncePool(c);
     this.#receiver = new UringReceiver(c, this.#ring, KIND.RECEIVE, KIND.IGNORED);
-    this.#pollNs = waiting.pollUs * 1000;
+    const sleeper = {
+      submit: () => this.submit(),
+      poll: () => this.poll(),
+      mayHaveCompletions: () => this.#ring.ready || this.#failed.length > 0,
+      sleepsOn: () => 'eventfd' as const,
+      sleep: (timeoutNs: number) => this.#ring.sleep(timeoutNs),
+    };
+    this.#waiter = new Waiter(sleeper, kicks, this.counters, waiting);
     this.#eventfd = c.eventfd(0, EFD_CLOEXEC_NONBLOCK);
     kicks.setEventfd(this.#eventfd);
     kicks.remember(this.#ring.fd);
@@ -147,49 +153,8 @@ export class UringContext implements IoContext {
   }
 
   wait(timeoutNs: number): void {
-    this.counters.waits++;
-    if (!this.#settled(timeoutNs)) {
-      const end = performance.now() * 1e6 + timeoutNs;
-      if (this.#pollNs === 0 || !this.#spin(end)) this.#sleep(end);
-    }
+    this.#waiter.wait(timeoutNs);
     this.counters.syscalls += this.#ring.takeEnters();
-  }
-
-  /** True when there is nothing to wait for: a completion or a kick is already here, or there is no time. */
-  #settled(timeoutNs: number): boolean {
-    const delivered = this.poll();
-    if (!this.#takeKick() && delivered === 0 && timeoutNs > 0) return false;
-    this.#ring.submit();
-    if (delivered === 0) this.poll();
-    return true;
-  }
-
-  /** The polling part of the waiting policy. True when it was enough. */
-  #spin(end: number): boolean {
-    this.#ring.submit();
-    const until = Math.min(end, performance.now() * 1e6 + this.#pollNs);
-    do {
-      for (let i = 0; i < 16; i++) {
-        if (this.#ring.ready && this.poll() > 0) return true;
-        if (this.#takeKick()) return true;
-      }
-    } while (performance.now() * 1e6 < until);
-    return until === end;
-  }
-
-  #sleep(end: number): void {
-    for (let left = end - performance.now() * 1e6; left > 0; left = end - performance.now() * 1e6) {
-      if (!this.kicks.fallAsleep('eventfd')) {
-        this.counters.kicksReceived++;
-        this.#ring.submit();
-        this.poll();
-        return;
-      }
-      this.#ring.sleep(Math.min(left, SLICE_NS));
-      const kicked = this.kicks.wakeUp();
-      if (kicked) this.counters.kicksReceived++;
-      if (this.poll() > 0 || kicked) return;
-    }
   }
 
   dispose(): void {
@@ -207,19 +172,13 @@ export class UringContext implements IoContext {
 
   /** Lets requests in flight end, for up to a second: the kernel still writes to the guest's memory for them. */
   #drain(): void {
-    for (let i = 0; i < this.#requests.done.length; i++) this.#requests.done[i] = () => {};
+    this.#requests.done.fill(() => {});
     this.#failed = [];
     const end = performance.now() + 1000;
     while (this.#requests.inFlight > 0 && performance.now() < end) {
       this.#ring.sleep(10e6);
       this.poll();
     }
-  }
-
-  #takeKick(): boolean {
-    const kicked = this.kicks.takeKick();
-    if (kicked) this.counters.kicksReceived++;
-    return kicked;
   }
 
   #file(handle: HandleId): BlockFile {

@@ -6,9 +6,8 @@ import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { HandleId, IoContext, MemoryId } from '#engines/backends/io.js';
-import { createIoContext, FORCE_VARIABLE } from '#engines/backends/io-context.js';
+import { createIoContext, FORCE_VARIABLE, uringProblem } from '#engines/backends/io-context.js';
 import { createKickArea, KickArea } from '#engines/backends/kick.js';
-import { uringProblem } from './support.js';
 
 const PAGE = 4096;
 const DISK_BYTES = 64 * PAGE;

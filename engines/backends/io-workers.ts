@@ -1,0 +1,252 @@
+/**
+ * IoContext where io_uring is refused: disk requests go to a few worker threads that read and write synchronously;
+ * datagrams are received by polling. Slower (two wake-ups a request), but needs nothing of the host: without koffi even
+ * the network alone is missing.
+ */
+import { Worker } from 'node:worker_threads';
+import { BlockFile } from './block-file.js';
+import type { BlockInfo, Completion, HandleId, IoContext, MemoryId, WaitingPolicy } from './io.js';
+import type { IoWorkerData } from './io-worker.js';
+import { JOB, JobQueue } from './job-queue.js';
+import type { KickSlot } from './kick.js';
+import { type Libc, libcProblem } from './libc.js';
+import { PolledSockets } from './polled-sockets.js';
+import { RequestTable } from './requests.js';
+import { SharedMemories } from './shared-memories.js';
+import { connectUdp, MSG_DONTWAIT, MSG_NOSIGNAL } from './udp.js';
+import { Waiter } from './waiting.js';
+
+/** Threads of one context; started when requests queue up, 9 MiB and 18 ms each. */
+const WORKERS_MAX = 8;
+const POLL_BATCH = 256;
+const EAGAIN = 11;
+const PAGE = 4096;
+
+interface Socket {
+  fd: number;
+}
+
+export class WorkersContext implements IoContext {
+  readonly method = 'worker threads';
+  readonly counters = { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, bounced: 0 };
+  readonly #buffer = JobQueue.create();
+  readonly #queue = new JobQueue(this.#buffer);
+  readonly #requests = new RequestTable();
+  readonly #memories: SharedMemories;
+  readonly #registered: WebAssembly.Memory[] = [];
+  readonly #handles: (BlockFile | Socket | undefined)[] = [];
+  readonly #workers: Worker[] = [];
+  readonly #waiter: Waiter;
+  #sockets: PolledSockets | undefined;
+  #failed: Completion[] = [];
+  #disposed = false;
+
+  constructor(
+    private readonly c: Libc | undefined,
+    private readonly area: SharedArrayBuffer,
+    readonly slot: number,
+    private readonly kicks: KickSlot,
+    waiting: WaitingPolicy,
+  ) {
+    this.#memories = new SharedMemories((view) => c?.address(view) ?? 0);
+    const sleeper = {
+      submit: () => this.submit(),
+      poll: () => this.poll(),
+      mayHaveCompletions: () => this.#queue.hasDone || this.#sockets?.listening === true || this.#failed.length > 0,
+      sleepsOn: () => (this.#sockets?.listening === true ? ('eventfd' as const) : ('futex' as const)),
+      sleep: (timeoutNs: number) => this.#sleep(timeoutNs),
+    };
+    this.#waiter = new Waiter(sleeper, kicks, this.counters, waiting);
+  }
+
+  addMemory(memory: WebAssembly.Memory): MemoryId {
+    const id = this.#memories.add(memory);
+    if (id === this.#registered.length) {
+      this.#registered.push(memory);
+      for (const worker of this.#workers) worker.postMessage(memory);
+    }
+    return id;
+  }
+
+  openBlock(path: string, options: { direct: boolean; readonly: boolean }): HandleId {
+    const file = new BlockFile(this.c, path, options);
+    this.kicks.remember(file.fd);
+    return this.#handles.push(file) - 1;
+  }
+
+  blockInfo(handle: HandleId): BlockInfo {
+    return this.#file(handle).info;
+  }
+
+  read(handle: HandleId, memory: MemoryId, address: number, bytes: number, offset: number, done: Completion): void {
+    this.#transfer(JOB.READ, handle, memory, address, bytes, offset, done);
+  }
+
+  write(handle: HandleId, memory: MemoryId, address: number, bytes: number, offset: number, done: Completion): void {
+    this.#transfer(JOB.WRITE, handle, memory, address, bytes, offset, done);
+  }
+
+  flush(handle: HandleId, done: Completion): void {
+    this.#push({ op: JOB.FLUSH, fd: this.#file(handle).fd, memory: 0, address: 0, bytes: 0, offset: 0 }, done);
+  }
+
+  #transfer(
+    op: number,
+    handle: HandleId,
+    memory: MemoryId,
+    address: number,
+    bytes: number,
+    offset: number,
+    done: Completion,
+  ): void {
+    const file = this.#file(handle);
+    this.#memories.locate(memory, address, bytes);
+    file.check(offset, bytes);
+    // A WebAssembly memory starts at a page, so an offset into it is aligned as the address is. What O_DIRECT will not
+    // take goes through the page cache here, the kernel's own bounce buffer.
+    const aligned = file.takes(bytes, offset) && address % Math.min(file.memoryAlignment, PAGE) === 0;
+    if (!aligned) this.counters.bounced++;
+    this.#push({ op, fd: aligned ? file.fd : file.bufferedFd, memory, address, bytes, offset }, done);
+  }
+
+  #push(job: Parameters<JobQueue['push']>[1], done: Completion): void {
+    this.counters.submitted++;
+    const index = this.#requests.take();
+    if (index < 0) {
+      this.#failed.push(done);
+      return;
+    }
+    this.#requests.done[index] = done;
+    this.#queue.push(index, job);
+  }
+
+  openUdp(port: number): HandleId {
+    if (this.c === undefined) throw new Error(`the network is not available: ${libcProblem()}`);
+    const fd = connectUdp(this.c, port);
+    this.kicks.remember(fd);
+    return this.#handles.push({ fd }) - 1;
+  }
+
+  descriptor(handle: HandleId): number {
+    const it = this.#handles[handle];
+    if (it === undefined) throw new RangeError(`I/O handle ${handle} is not open`);
+    return it.fd;
+  }
+
+  send(handle: HandleId, memory: MemoryId, address: number, bytes: number): number {
+    const { fd } = this.#socket(handle);
+    const from = this.#memories.locate(memory, address, bytes);
+    this.counters.syscalls++;
+    return this.c === undefined ? -EAGAIN : this.c.send(fd, from, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+
+  receive(handle: HandleId, deliver: (datagram: Uint8Array) => void): void {
+    const { fd } = this.#socket(handle);
+    if (this.c === undefined) return;
+    if (this.#sockets === undefined) {
+      this.#sockets = new PolledSockets(this.c);
+      this.kicks.setEventfd(this.#sockets.eventfd);
+    }
+    this.#sockets.start(handle, fd, deliver);
+  }
+
+  close(handle: HandleId): void {
+    const it = this.#handles[handle];
+    if (it === undefined) return;
+    this.#handles[handle] = undefined;
+    this.kicks.forget(it.fd);
+    if (it instanceof BlockFile) {
+      it.close();
+      return;
+    }
+    this.#sockets?.stop(handle);
+    this.c?.close(it.fd);
+  }
+
+  /** Jobs are handed over as they are queued; here more workers are started when there are too few. */
+  submit(): void {
+    for (let lacking = this.#queue.unserved; lacking > 0 && this.#workers.length < WORKERS_MAX; lacking--) {
+      this.#startWorker();
+    }
+  }
+
+  #startWorker(): void {
+    const workerData: IoWorkerData = {
+      queue: this.#buffer,
+      area: this.area,
+      slot: this.slot,
+      memories: this.#registered,
+    };
+    const worker = new Worker(new URL('./io-worker.js', import.meta.url), { workerData, execArgv: [] });
+    worker.unref();
+    this.#workers.push(worker);
+  }
+
+  poll(): number {
+    let delivered = this.#failed.length === 0 ? 0 : this.#deliverFailed();
+    for (let i = 0; i < POLL_BATCH; i++) {
+      const index = this.#queue.takeDone();
+      if (index < 0) break;
+      const done = this.#requests.done[index];
+      const result = this.#queue.result(index);
+      this.#requests.release(index);
+      this.counters.completed++;
+      delivered++;
+      done(result);
+    }
+    return delivered + (this.#sockets?.poll() ?? 0);
+  }
+
+  wait(timeoutNs: number): void {
+    this.#waiter.wait(timeoutNs);
+  }
+
+  #sleep(timeoutNs: number): void {
+    this.submit();
+    if (this.#sockets?.listening === true) this.#sockets.sleep(timeoutNs);
+    else this.kicks.sleepOnFutex(timeoutNs / 1e6);
+    this.counters.syscalls++;
+  }
+
+  #deliverFailed(): number {
+    const failed = this.#failed;
+    this.#failed = [];
+    for (const done of failed) {
+      this.counters.completed++;
+      done(-EAGAIN);
+    }
+    return failed.length;
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#drain();
+    this.#queue.stop();
+    for (const worker of this.#workers) void worker.terminate();
+    for (let handle = 0; handle < this.#handles.length; handle++) this.close(handle);
+    this.kicks.setEventfd(-1);
+    this.#sockets?.dispose();
+    this.#sockets = undefined;
+  }
+
+  /** Lets requests in flight end, for up to a second: workers still write to the guest's memory for them. */
+  #drain(): void {
+    this.#requests.done.fill(() => {});
+    this.#failed = [];
+    const end = performance.now() + 1000;
+    while (this.#requests.inFlight > 0 && performance.now() < end) this.wait(10e6);
+  }
+
+  #file(handle: HandleId): BlockFile {
+    const it = this.#handles[handle];
+    if (it instanceof BlockFile) return it;
+    throw new RangeError(`I/O handle ${handle} is not an open block file`);
+  }
+
+  #socket(handle: HandleId): Socket {
+    const it = this.#handles[handle];
+    if (it === undefined || it instanceof BlockFile) throw new RangeError(`I/O handle ${handle} is not an open socket`);
+    return it;
+  }
+}
