@@ -76,7 +76,7 @@ int ipv4_send(uint8_t *frame, unsigned payload_bytes, uint32_t to) {
   for (unsigned asked = 0;;) {
     uint64_t now = clock_ns();
     int ask = now >= ask_again;
-    enum attempt result = attempt(frame, ETH_HEADER + IPV4_HEADER + payload_bytes, hop, ask);
+    enum attempt result = attempt(frame, ETH_HEADER + IPV4_HEADER + payload_bytes, hop, ask && asked < ARP_TRIES);
     if (result == SENT) return 0;
     if (result == NO_ADDRESS && ask) {
       if (asked++ == ARP_TRIES) return -ENV_ETIMEDOUT;
