@@ -2,5 +2,6 @@
 import { bare, bareNovec } from './bare/engine.js';
 import type { Engine } from './engine.js';
 import { full } from './full/engine.js';
+import { para } from './para/engine.js';
 
-export const registry: readonly Engine[] = [bare, bareNovec, full];
+export const registry: readonly Engine[] = [bare, bareNovec, full, para];

@@ -3,7 +3,7 @@
  * hypercall; it is what Xen leaves to the toolstack.
  */
 import { Worker } from 'node:worker_threads';
-import type { Kicker } from '../backends/io.js';
+import type { KickArea } from '../backends/kick.js';
 import { PARA_FRAME_BYTES, PARA_HANG_CPU_MS, SHUTDOWN_crash, SHUTDOWN_poweroff } from './abi.js';
 import { consoleDrain, consoleFeed, RECORD_DOORBELL } from './console.js';
 import { COUNTER_COUNT, namedCounters, sumCounters } from './counters.js';
@@ -24,7 +24,7 @@ const WASM_PAGE = 65536;
 export interface DomainParts {
   hv: HypervisorMemory;
   io: HostIoShared;
-  kicker: Kicker;
+  kicker: KickArea;
   module: WebAssembly.Module;
   /** First of PARA_MAX_VCPUS kick slots. */
   firstSlot: number;
@@ -189,6 +189,7 @@ export class Domain {
   /** A thread ends when the domain does, and then so must the others. */
   private threadEnded(vcpu: number): void {
     this.threads.delete(vcpu);
+    this.parts.kicker.reclaim(this.parts.firstSlot + vcpu); // of a thread that was terminated; a disposed one left nothing
     shutDown(this.parts.hv, this.events, this.id, SHUTDOWN_crash);
     this.terminateLater();
     if (this.threads.size === 0) this.cleanUp();

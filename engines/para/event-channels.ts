@@ -51,9 +51,11 @@ const STATE_AND_VCPU = 0xff;
 export class EventChannels {
   private readonly i32: Int32Array;
 
+  /** `self`: word of the vCPU whose thread this object belongs to; -1 on the main thread. */
   constructor(
     private readonly hv: HypervisorMemory,
     private readonly kicker: Kicker,
+    private readonly self = -1,
   ) {
     this.i32 = hv.i32;
   }
@@ -74,7 +76,9 @@ export class EventChannels {
     this.wakeAt(this.hv.vcpuWord(domain, vcpu));
   }
 
+  /** A thread does not wake itself: an event that a completion raises inside of its own wait() is seen when that returns. */
   private wakeAt(base: number): void {
+    if (base === this.self) return;
     if (Atomics.load(this.i32, base + VCPU.state) === VcpuState.blocked)
       this.kicker.kick(this.i32[base + VCPU.kickSlot]);
   }

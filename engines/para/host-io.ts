@@ -1,6 +1,9 @@
 /** A vCPU thread's way to the host: its IoContext, its disk and its port of the network switch, and the kicks that wake others. */
-import type { IoContext, Kicker } from '../backends/io.js';
+import type { BlockInfo, IoContext, Kicker } from '../backends/io.js';
+import { createIoContext } from '../backends/io-context.js';
+import { createKickArea, KickArea } from '../backends/kick.js';
 import type { NetPort } from '../backends/net-port.js';
+import type { DiskConfig } from '../engine.js';
 import type { Disk } from './core-os/blkback.js';
 import type { VcpuThreadConfig } from './vcpu-config.js';
 
@@ -19,49 +22,28 @@ export interface HostIo {
   dispose(): void;
 }
 
-const STRIDE = 16;
+export const createHostIo = (slots: number): HostIoShared => ({ kicks: createKickArea(slots) });
 
-export const createHostIo = (slots: number): HostIoShared => ({ kicks: new SharedArrayBuffer(slots * STRIDE * 4) });
+export const kickerOf = (shared: HostIoShared): KickArea => new KickArea(shared.kicks);
 
-export function kickerOf(shared: HostIoShared): Kicker {
-  const words = new Int32Array(shared.kicks);
-  return {
-    kick(slot) {
-      Atomics.store(words, slot * STRIDE, 1);
-      Atomics.notify(words, slot * STRIDE);
-    },
-  };
-}
-
+/** For the calling thread. Throws a sentence for the user when the disk cannot be opened. */
 export function openHostIo(config: VcpuThreadConfig): HostIo {
-  const words = new Int32Array(config.io.kicks);
-  const { slot } = config;
-  const none = () => {
-    throw new Error('no I/O yet');
+  const io = createIoContext(config.io.kicks, config.slot, { waiting: { pollUs: config.pollUs } });
+  const disk = config.disk === undefined ? undefined : openDisk(io, config.memory, config.disk);
+  return {
+    kicker: kickerOf(config.io),
+    io,
+    disk,
+    port: undefined,
+    facts: disk === undefined ? {} : { block: `${io.method}, ${directPhrase(io.blockInfo(disk.handle))}` },
+    dispose: () => io.dispose(),
   };
-  const counters = { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, bounced: 0 };
-  const io: IoContext = {
-    method: 'worker threads',
-    slot,
-    counters,
-    addMemory: () => 0,
-    openBlock: none,
-    blockInfo: none,
-    read: none,
-    write: none,
-    flush: none,
-    openUdp: none,
-    send: none,
-    receive: none,
-    close() {},
-    submit() {},
-    poll: () => 0,
-    wait(ns) {
-      counters.waits++;
-      Atomics.wait(words, slot * STRIDE, 0, ns / 1e6);
-      counters.kicksReceived += Atomics.exchange(words, slot * STRIDE, 0);
-    },
-    dispose() {},
-  };
-  return { kicker: kickerOf(config.io), io, disk: undefined, port: undefined, facts: {}, dispose() {} };
 }
+
+function openDisk(io: IoContext, memory: WebAssembly.Memory, config: DiskConfig): Disk {
+  const handle = io.openBlock(config.path, { direct: config.direct, readonly: false });
+  const { bytes } = io.blockInfo(handle);
+  return { io, handle, memory: io.addMemory(memory), bytes: Math.min(bytes, config.bytes) };
+}
+
+const directPhrase = (info: BlockInfo): string => (info.direct ? 'O_DIRECT' : 'buffered');

@@ -25,7 +25,7 @@ const tell = (message: FromVcpu): void => parentPort?.postMessage(message);
 
 const hv = new HypervisorMemory(config.hypervisor);
 const host = openHostIo(config);
-const events = new EventChannels(hv, host.kicker);
+const events = new EventChannels(hv, host.kicker, hv.vcpuWord(config.domain, config.vcpu));
 const coreOs = new CoreOsThread(host.io, new IoQueue(hv, events), host.disk, host.port);
 const vcpu = new Vcpu({
   domain: config.domain,

@@ -33,6 +33,10 @@ export interface VcpuParts {
 }
 
 const TIMERS_FIRED = counterIndex('timers_fired');
+const BOUNCED = counterIndex('bounced');
+const WAITS = counterIndex('waits');
+const IO_SYSCALLS = counterIndex('io_syscalls');
+const KICKS_RECEIVED = counterIndex('kicks_received');
 const EVENTS_DELIVERED = counterIndex('events_delivered');
 
 export class Vcpu {
@@ -75,6 +79,16 @@ export class Vcpu {
   /** Address of its vcpu_info, 0 if it has not registered one. */
   get info(): GuestAddress {
     return this.hv.i32[this.word + VCPU.info] as GuestAddress;
+  }
+
+  /** What the IoContext counts for itself, into this vCPU's counters. */
+  publishIoCounters(): void {
+    const { bounced, waits, syscalls, kicksReceived } = this.io.counters;
+    const { f64 } = this.hv;
+    f64[this.counters + BOUNCED] = bounced;
+    f64[this.counters + WAITS] = waits;
+    f64[this.counters + IO_SYSCALLS] = syscalls;
+    f64[this.counters + KICKS_RECEIVED] = kicksReceived;
   }
 
   stopIfDying(): void {

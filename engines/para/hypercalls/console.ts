@@ -62,6 +62,7 @@ function doorbell(vcpu: Vcpu, which: number): number {
   const record = new Float64Array(3 + COUNTER_COUNT);
   record[0] = which;
   const fill = () => {
+    vcpu.publishIoCounters();
     sumCounters(vcpu.hv, vcpu.domain, vcpu.vcpus, record.subarray(3));
     record[2] = domainCpuSeconds(vcpu.hv, vcpu.domain, vcpu.vcpus);
   };

@@ -58,6 +58,7 @@ function sleep(vcpu: Vcpu, timeoutNs: number): void {
     if (quiet) vcpu.io.wait(timeoutNs);
   } finally {
     Atomics.store(i32, vcpu.word + VCPU.state, VcpuState.running);
+    vcpu.publishIoCounters();
   }
   vcpu.stopIfDying();
 }
