@@ -53,6 +53,11 @@ export class VmProcess implements Machine {
     }
   }
 
+  /** Of its process; 0 when that could not be started. */
+  get pid(): number {
+    return this.#child.process.pid ?? 0;
+  }
+
   prepare(workload: string, args: PrepareArgs): Promise<void> {
     return this.#control.prepare(workload, args);
   }
