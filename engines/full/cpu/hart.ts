@@ -1,23 +1,27 @@
 /** One hart (a hardware thread of RV64GC) as the machine sees it. */
+import { HartExit } from './exit.js';
+import { SlowAccess } from './host/access.js';
+import { type BulkMemory, HartContext } from './host/context.js';
+import { CsrAccess } from './host/csr-access.js';
+import { buildCsrs } from './host/csr-table.js';
+import { Fetch } from './host/fetch.js';
+import { Mmu } from './host/mmu.js';
+import { Pmp } from './host/pmp.js';
+import { SoftFloat } from './host/soft-float.js';
+import { MODE } from './host/status.js';
+import { SystemInstructions } from './host/system.js';
+import { TlbControl } from './host/tlb.js';
+import { Traps } from './host/traps.js';
+import { encodeInterpreter } from './interpreter/build.js';
+import type { HostFunctions } from './interpreter/host.js';
+import { OFFSET } from './layout.js';
 import { HartLines } from './lines.js';
 import { HartState } from './state.js';
 
+export { HartExit } from './exit.js';
 export { HART_STATE_BYTES, IRQ, RAM_BASE } from './layout.js';
 export { HartLines } from './lines.js';
 export { HartState } from './state.js';
-
-/** What `run` returned for. */
-export const HartExit = {
-  /** The budget of instructions is used up. */
-  Budget: 0,
-  /** WFI with nothing pending: sleep until `HartLines.wait` returns, then run again. */
-  Wfi: 1,
-  /** The guest spins (`pause`): give the processor away once, then run again. */
-  Pause: 2,
-  /** `HartLines.stop` was called (by any thread). */
-  Stopped: 3,
-} as const;
-export type HartExit = (typeof HartExit)[keyof typeof HartExit];
 
 /** Where the hart finds itself in the machine. Offsets are bytes in the wasm memory. */
 export interface HartConfig {
@@ -47,8 +51,15 @@ export interface CpuModuleOptions {
 }
 
 /** The CPU as a WebAssembly module, the same for all harts: build it once, post it to the workers. */
-export function buildCpuModule(_options: CpuModuleOptions): WebAssembly.Module {
-  throw new Error('not yet');
+export function buildCpuModule({ maximumPages }: CpuModuleOptions): WebAssembly.Module {
+  return new WebAssembly.Module(encodeInterpreter(maximumPages));
+}
+
+/** Instructions between two looks at the interrupt lines, at most (and the rest of a straight line). */
+const SLICE = 512;
+
+interface Exports extends BulkMemory {
+  run(stateBase: number): number;
 }
 
 /**
@@ -59,19 +70,106 @@ export class Hart {
   /** Raise interrupts and stop through this; other threads make their own. */
   readonly lines: HartLines;
   readonly state: HartState;
+  private readonly hart: HartContext;
+  private readonly pmp: Pmp;
+  private readonly tlb: TlbControl;
+  private readonly fetch: Fetch;
+  private readonly traps: Traps;
+  private readonly exports: Exports;
+  /** The next boundary must look at the lines, whatever `attention` says. */
+  private look = true;
 
-  constructor(_module: WebAssembly.Module, memory: WebAssembly.Memory, config: HartConfig, _bus: HartBus) {
+  constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, config: HartConfig, bus: HartBus) {
     this.lines = new HartLines(memory, config.stateBase);
     this.state = new HartState(memory, config.stateBase);
+    const hart = new HartContext(memory, config, bus);
+    this.hart = hart;
+    this.pmp = new Pmp(hart);
+    this.tlb = new TlbControl(hart);
+    this.traps = new Traps(hart, this.tlb);
+    const mmu = new Mmu(hart, this.pmp);
+    this.fetch = new Fetch(hart, mmu, this.pmp, this.tlb, this.traps);
+    const instance = new WebAssembly.Instance(module, { env: { memory }, host: this.hostFunctions(mmu) });
+    this.exports = instance.exports as unknown as Exports;
+    hart.bulk = this.exports;
+    this.derive();
   }
 
   /** Power-on: M-mode, everything clear, at `pc` with a0 and a1. Must be called before the first run. */
-  reset(_pc: number, _a0: number, _a1: number): void {
-    throw new Error('not yet');
+  reset(pc: number, a0: number, a1: number): void {
+    const { hart, state } = this;
+    hart.bulk.fill(hart.base, 0, OFFSET.tlb);
+    hart.set(OFFSET.privilege, MODE.M);
+    state.pc = BigInt(pc);
+    state.setX(10, BigInt(a0));
+    state.setX(11, BigInt(a1));
+    this.derive();
   }
 
   /** Runs up to about `budget` instructions (1 to 2^30); it may overshoot by those of one straight line. */
-  run(_budget: number): HartExit {
-    throw new Error('not yet');
+  run(budget: number): HartExit {
+    const { hart } = this;
+    hart.set(OFFSET.budget, budget);
+    hart.set(OFFSET.exit, 0);
+    this.look = true;
+    const exit = this.exports.run(hart.base) - 1;
+    this.settle();
+    return exit as HartExit;
+  }
+
+  /** What follows from the registers: which TLBs count, PMP regions. Nothing cached before is believed. */
+  private derive(): void {
+    this.pmp.update();
+    this.tlb.flushAll();
+    this.fetch.clear();
+    this.tlb.select();
+  }
+
+  private hostFunctions(mmu: Mmu): WebAssembly.ModuleImports {
+    const { hart, tlb, traps, fetch } = this;
+    const slow = new SlowAccess(hart, mmu, this.pmp, tlb, traps);
+    const csrs = new CsrAccess(hart, buildCsrs(hart, traps, tlb, this.pmp));
+    const system = new SystemInstructions(hart, traps, tlb, fetch, csrs);
+    const float = new SoftFloat(hart);
+    const functions: HostFunctions = {
+      boundary: () => this.boundary(),
+      fetch: () => fetch.fetch(),
+      decode: () => fetch.decode(),
+      load: (low, high, bytes) => slow.load(low, high, bytes),
+      store: (low, high, bytes) => slow.store(low, high, bytes),
+      atomicAddress: (low, high, bytes, reading) => slow.atomicAddress(low, high, bytes, reading !== 0),
+      csr: (operation, low, number) => system.csr(operation, low, number),
+      system: (operation, low) => system.execute(operation, low),
+      softFloat: (name, low, mode) => float.execute(name, low, mode),
+    };
+    return { ...functions };
+  }
+
+  /** The slice is over: looks at lines and budget, at an instruction's start, and begins the next slice. */
+  private boundary(): void {
+    const { hart } = this;
+    this.settle();
+    const attention = hart.at + (OFFSET.attention >> 2);
+    if (this.look || Atomics.load(hart.i32, attention) !== 0) {
+      this.look = false;
+      Atomics.store(hart.i32, attention, 0); // before the lines are read: what comes later sets it again
+      if (Atomics.load(hart.i32, hart.at + (OFFSET.stop >> 2)) !== 0) hart.set(OFFSET.exit, HartExit.Stopped + 1);
+      else this.traps.interrupt();
+    }
+    const budget = hart.get(OFFSET.budget);
+    if (budget <= 0 && hart.get(OFFSET.exit) === 0) hart.set(OFFSET.exit, HartExit.Budget + 1);
+    const length = Math.max(0, Math.min(budget, SLICE));
+    hart.set(OFFSET.sliceLength, length);
+    hart.set(OFFSET.count, length);
+  }
+
+  /** Adds what the slice has done to the totals, and ends it. */
+  private settle(): void {
+    const { hart } = this;
+    const done = hart.get(OFFSET.sliceLength) - hart.get(OFFSET.count);
+    hart.f64[(hart.base + OFFSET.instret) >> 3] += done;
+    hart.set(OFFSET.budget, hart.get(OFFSET.budget) - done);
+    hart.set(OFFSET.sliceLength, 0);
+    hart.set(OFFSET.count, 0);
   }
 }

@@ -74,7 +74,7 @@ export const OFFSET = {
   stval: 0x300,
   scounteren: 0x308,
   satp: 0x310,
-  /** Retired instructions and cycles up to the start of the slice; the slice adds (its length - count). */
+  /** Retired instructions up to the start of the slice (a double); the slice adds (its length - count). */
   instret: 0x318,
   cycleDelta: 0x320,
   menvcfg: 0x328,
@@ -85,7 +85,7 @@ export const OFFSET = {
   sliceLength: 0x3c8,
   budget: 0x3cc,
   instretDelta: 0x3d0,
-  /** Event counters, 64-bit words: see EVENT. */
+  /** Event counters, doubles: see EVENT. */
   events: 0x400,
 
   /** TLBs: for each context read, write; then execute. See TLB. */
@@ -141,7 +141,7 @@ export const DECODE = {
   entries: 2048 + 2,
   /** The copy of the page that is decoded: what an instruction cache would hold. */
   copy: 2050 * 8,
-  /** Physical page number as 64-bit float (-1: free), then a 32-bit word: 1 when the copy must be compared again. */
+  /** Physical page number as a double (0: free), then a 32-bit word: 1 when the copy must be compared again. */
   page: 2050 * 8 + 4096,
   stale: 2050 * 8 + 4096 + 8,
   /** Next way to be replaced, in the first slot of each set. */

@@ -56,13 +56,15 @@ export class HartState {
 
   /** Instructions retired since reset, up to the last slice's end. */
   get instret(): number {
-    return Number(this.get(OFFSET.instret));
+    return this.view.getFloat64(OFFSET.instret, true);
   }
 
   /** What happened since reset, by name. Grows only; read without stopping the hart. */
   counters(): Record<string, number> {
     const counts: Record<string, number> = { instructions: this.instret };
-    for (const [name, index] of Object.entries(EVENT)) counts[name] = Number(this.get(OFFSET.events + index * 8));
+    for (const [name, index] of Object.entries(EVENT)) {
+      counts[name] = this.view.getFloat64(OFFSET.events + index * 8, true);
+    }
     return counts;
   }
 }

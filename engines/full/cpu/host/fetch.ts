@@ -1,0 +1,219 @@
+import { SPECIAL } from '../interpreter/handlers.js';
+import { DecodeResult } from '../interpreter/host.js';
+import { DECODE, EVENT, OFFSET, TLB } from '../layout.js';
+import type { HartContext } from './context.js';
+import { decode, toOperation } from './decoder.js';
+import type { Mmu } from './mmu.js';
+import { type Pmp, PmpVerdict } from './pmp.js';
+import { ACCESS, CAUSE } from './status.js';
+import type { TlbControl } from './tlb.js';
+import type { Traps } from './traps.js';
+
+const LAST_HALFWORD = 4094;
+const PAGE_END = [2048, 2049];
+
+/**
+ * The decode cache: an instruction cache that holds decoded instructions, by physical page. Each slot keeps a copy of
+ * the page as it was, and decodes from the copy alone; fence.i makes copies doubtful, and the next fetch compares
+ * them with memory. So code that was written shows after fence.i, no earlier, as the ISA has it.
+ */
+export class Fetch {
+  constructor(
+    private readonly hart: HartContext,
+    private readonly mmu: Mmu,
+    private readonly pmp: Pmp,
+    private readonly tlb: TlbControl,
+    private readonly traps: Traps,
+  ) {}
+
+  /** Fills the execute TLB for OFFSET.pc, or takes an exception. */
+  fetch(): void {
+    const { hart, mmu, tlb } = this;
+    hart.count(EVENT.fetchMisses);
+    const low = hart.get(OFFSET.pc);
+    const high = hart.get(OFFSET.pc + 4);
+    const paddr = this.locate(low, high);
+    if (paddr < 0) {
+      this.traps.exception(mmu.cause, low, high);
+      return;
+    }
+    if (mmu.leafPages > 1) tlb.noteLarge(low, high, mmu.leafPages);
+    const slot = this.slotFor((paddr - (low & 0xfff)) / 4096);
+    tlb.fill(OFFSET.tlbExecute, TLB.executeEntries, low, high, slot);
+  }
+
+  /** Decodes the entry at OFFSET.ip. */
+  decode(): number {
+    const { hart } = this;
+    hart.count(EVENT.instructionsDecoded);
+    const slot = hart.get(OFFSET.slot);
+    const ip = hart.get(OFFSET.ip);
+    const offset = (ip - slot) >>> 2;
+    const first = hart.view.getUint16(slot + DECODE.copy + offset, true);
+    const long = (first & 3) === 3;
+    if ((long && offset === LAST_HALFWORD) || this.divided(slot)) {
+      return this.decodeOnce(offset, long);
+    }
+    const insn = long ? hart.view.getInt32(slot + DECODE.copy + offset, true) : first;
+    this.writeEntry(ip, insn, offset);
+    return DecodeResult.Entry;
+  }
+
+  /** The bits of the instruction at OFFSET.ip, for mtval. */
+  currentBits(): number {
+    const { hart } = this;
+    const slot = hart.get(OFFSET.slot);
+    const offset = (hart.get(OFFSET.ip) - slot) >>> 2;
+    const first = hart.view.getUint16(slot + DECODE.copy + offset, true);
+    if ((first & 3) !== 3) return first;
+    if (offset !== LAST_HALFWORD) return hart.view.getInt32(slot + DECODE.copy + offset, true);
+    return first | (this.secondHalf() << 16);
+  }
+
+  /** Bytes of the instruction at OFFSET.ip. */
+  currentLength(): 2 | 4 {
+    const { hart } = this;
+    const slot = hart.get(OFFSET.slot);
+    const offset = (hart.get(OFFSET.ip) - slot) >>> 2;
+    return (hart.u8[slot + DECODE.copy + offset] & 3) === 3 ? 4 : 2;
+  }
+
+  /** Makes all copies doubtful. */
+  fenceI(): void {
+    const { hart } = this;
+    for (let index = 0; index < DECODE.sets * DECODE.ways; index++) {
+      hart.i32[(hart.base + OFFSET.decode + index * DECODE.slotBytes + DECODE.stale) >> 2] = 1;
+    }
+    this.tlb.flushExecute();
+  }
+
+  /** Empties the cache. */
+  clear(): void {
+    const { hart } = this;
+    for (let index = 0; index < DECODE.sets * DECODE.ways; index++) {
+      hart.f64[(hart.base + OFFSET.decode + index * DECODE.slotBytes + DECODE.page) >> 3] = 0;
+    }
+    this.tlb.flushExecute();
+  }
+
+  /** Physical address for execution, checked but for pages that PMP divides; -1 with mmu.cause. */
+  private locate(low: number, high: number): number {
+    const { hart, mmu } = this;
+    const mode = hart.get(OFFSET.privilege);
+    const paddr = mmu.translate(low, high, ACCESS.execute, mode);
+    if (paddr < 0) return -1;
+    const page = paddr - (low & 0xfff);
+    const verdict = this.pmp.check(page, 4096, ACCESS.execute, mode);
+    if (verdict !== PmpVerdict.Denied && hart.inRam(page, 4096)) return paddr;
+    mmu.cause = CAUSE.instructionAccess;
+    return -1;
+  }
+
+  /** Whether PMP treats the page's bytes differently, so that each instruction must be checked each time. */
+  private divided(slot: number): boolean {
+    const page = this.hart.f64[(slot + DECODE.page) >> 3];
+    const mode = this.hart.get(OFFSET.privilege);
+    return this.pmp.check(page * 4096, 4096, ACCESS.execute, mode) === PmpVerdict.Partial;
+  }
+
+  /** An instruction that lies in two pages, or in one that PMP divides: decoded for one use. */
+  private decodeOnce(offset: number, long: boolean): number {
+    const { hart } = this;
+    hart.locatePc();
+    if (!this.checkBytes(offset, long)) return DecodeResult.Redirected;
+    this.writeEntry(hart.base + OFFSET.scratchOp, this.currentBits(), offset);
+    return DecodeResult.Once;
+  }
+
+  private checkBytes(offset: number, long: boolean): boolean {
+    const { hart } = this;
+    const here = hart.f64[(hart.get(OFFSET.slot) + DECODE.page) >> 3] * 4096 + offset;
+    const low = hart.get(OFFSET.pc);
+    const high = hart.get(OFFSET.pc + 4);
+    if (!this.allowed(here, 2)) return this.accessFault(low, high);
+    if (!long) return true;
+    const next = offset === LAST_HALFWORD ? this.secondPage() : here + 2;
+    const [nextLow, nextHigh] = plusTwo(low, high);
+    if (next < 0) {
+      this.traps.exception(this.mmu.cause, nextLow, nextHigh);
+      return false;
+    }
+    return this.allowed(next, 2) || this.accessFault(nextLow, nextHigh);
+  }
+
+  private accessFault(low: number, high: number): false {
+    this.traps.exception(CAUSE.instructionAccess, low, high);
+    return false;
+  }
+
+  private allowed(paddr: number, bytes: number): boolean {
+    const mode = this.hart.get(OFFSET.privilege);
+    return this.pmp.check(paddr, bytes, ACCESS.execute, mode) === PmpVerdict.Allowed;
+  }
+
+  /** Physical address of the half-word after the page of OFFSET.pc. */
+  private secondPage(): number {
+    const [low, high] = plusTwo(this.hart.get(OFFSET.pc), this.hart.get(OFFSET.pc + 4));
+    return this.locate(low, high);
+  }
+
+  private secondHalf(): number {
+    this.hart.locatePc();
+    const paddr = this.secondPage();
+    return paddr < 0 ? 0 : this.hart.view.getUint16(this.hart.ramAddress(paddr), true);
+  }
+
+  private writeEntry(address: number, insn: number, offset: number): void {
+    const { low, high } = toOperation(decode(insn), offset);
+    // The handler last: the entry counts from then on.
+    this.hart.i32[(address >> 2) + 1] = high;
+    this.hart.i32[address >> 2] = low;
+  }
+
+  /** The slot of a physical page, its copy as good as fence.i demands. */
+  private slotFor(page: number): number {
+    const { hart } = this;
+    const set = hart.base + OFFSET.decode + (page % DECODE.sets) * DECODE.ways * DECODE.slotBytes;
+    for (let way = 0; way < DECODE.ways; way++) {
+      const slot = set + way * DECODE.slotBytes;
+      if (hart.f64[(slot + DECODE.page) >> 3] !== page) continue;
+      this.refresh(slot, page);
+      return slot;
+    }
+    return this.replace(set, page);
+  }
+
+  private refresh(slot: number, page: number): void {
+    const { hart } = this;
+    const stale = (slot + DECODE.stale) >> 2;
+    if (hart.i32[stale] === 0) return;
+    if (hart.bulk.equal(slot + DECODE.copy, hart.ramAddress(page * 4096), 4096) === 0) this.load(slot, page);
+    hart.i32[stale] = 0;
+  }
+
+  private replace(set: number, page: number): number {
+    const { hart } = this;
+    const victim = (set + DECODE.victim) >> 2;
+    const way = hart.i32[victim];
+    hart.i32[victim] = (way + 1) % DECODE.ways;
+    const slot = set + way * DECODE.slotBytes;
+    if (hart.f64[(slot + DECODE.page) >> 3] !== 0) this.tlb.flushExecute(); // it may point here
+    hart.f64[(slot + DECODE.page) >> 3] = page;
+    hart.i32[(slot + DECODE.stale) >> 2] = 0;
+    this.load(slot, page);
+    return slot;
+  }
+
+  private load(slot: number, page: number): void {
+    const { hart } = this;
+    hart.count(EVENT.pagesDecoded);
+    hart.bulk.fill(slot, 0, DECODE.copy);
+    hart.bulk.copy(slot + DECODE.copy, hart.ramAddress(page * 4096), 4096);
+    for (const entry of PAGE_END) hart.i32[(slot + entry * DECODE.entryBytes) >> 2] = SPECIAL.pageEnd;
+  }
+}
+
+function plusTwo(low: number, high: number): [number, number] {
+  const sum = (low + 2) | 0;
+  return [sum, (high + (sum >>> 0 < low >>> 0 ? 1 : 0)) | 0];
+}

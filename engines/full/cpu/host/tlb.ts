@@ -1,0 +1,105 @@
+import { EVENT, OFFSET, TLB } from '../layout.js';
+import type { HartContext } from './context.js';
+import { MODE, MSTATUS } from './status.js';
+
+const { user, supervisor, machine, supervisorUserMemory } = TLB.contexts;
+
+/** Fills and flushes the software TLBs, and chooses which of them count. */
+export class TlbControl {
+  /** Virtual pages (address / 4096, modulo 2^52) that large pages have mapped since the last flush. */
+  private largeFrom = Number.POSITIVE_INFINITY;
+  private largeTo = -1;
+
+  constructor(private readonly hart: HartContext) {}
+
+  /** Chooses the TLBs for the present privilege, MPRV and SUM; call after each change of these. */
+  select(): void {
+    const { hart } = this;
+    const privilege = hart.get(OFFSET.privilege);
+    const data = this.dataContext();
+    hart.set(OFFSET.tlbRead, hart.base + TLB.readTable(data));
+    hart.set(OFFSET.tlbWrite, hart.base + TLB.writeTable(data));
+    hart.set(OFFSET.tlbExecute, hart.base + TLB.executeTable(privilege === MODE.M ? machine : privilege));
+  }
+
+  /** The mode that loads and stores run in: MPRV lends M-mode that of MPP (3.1.6.3). */
+  dataMode(): number {
+    const status = this.hart.get(OFFSET.mstatus);
+    const privilege = this.hart.get(OFFSET.privilege);
+    return privilege === MODE.M && (status & MSTATUS.MPRV) !== 0 ? (status & MSTATUS.MPP) >> 11 : privilege;
+  }
+
+  /** Lets loads (stores, fetches) of a page hit. `addend` as TLB says. */
+  fill(table: number, entries: number, low: number, high: number, addend: number): void {
+    const index = (low >>> 12) & (entries - 1);
+    const at = (this.hart.get(table) + index * TLB.entryBytes) >> 2;
+    const { i32 } = this.hart;
+    i32[at] = low & ~0xfff;
+    i32[at + 1] = high;
+    i32[at + 2] = addend;
+  }
+
+  /** A page of more than 4 KiB has been used: `pages` of them from the one at (low, high). */
+  noteLarge(low: number, high: number, pages: number): void {
+    const page = pageNumber(low, high);
+    const from = page - (page % pages);
+    this.largeFrom = Math.min(this.largeFrom, from);
+    this.largeTo = Math.max(this.largeTo, from + pages - 1);
+  }
+
+  /** Forgets everything: PMP has changed, or the hart starts. */
+  flushAll(): void {
+    const { hart } = this;
+    hart.bulk.fill(hart.base + OFFSET.tlb, 0xff, OFFSET.decode - OFFSET.tlb);
+    this.forgetLarge();
+  }
+
+  /** Forgets what page tables said: S and U mode. */
+  flushTranslations(): void {
+    const { hart } = this;
+    hart.count(EVENT.tlbFlushes);
+    for (const context of [user, supervisor, supervisorUserMemory]) {
+      hart.bulk.fill(hart.base + TLB.readTable(context), 0xff, 2 * TLB.tableBytes);
+    }
+    hart.bulk.fill(hart.base + TLB.executeTable(user), 0xff, 2 * TLB.executeEntries * TLB.entryBytes);
+    this.forgetLarge();
+  }
+
+  /** Forgets one virtual page, or everything when it may belong to a large one. */
+  flushPage(low: number, high: number): void {
+    const page = pageNumber(low, high);
+    if (page >= this.largeFrom && page <= this.largeTo) {
+      this.flushTranslations();
+      return;
+    }
+    const { hart } = this;
+    const data = ((low >>> 12) & (TLB.entries - 1)) * TLB.entryBytes;
+    for (const context of [user, supervisor, supervisorUserMemory]) {
+      hart.i32[(hart.base + TLB.readTable(context) + data) >> 2] = -1;
+      hart.i32[(hart.base + TLB.writeTable(context) + data) >> 2] = -1;
+    }
+    const fetch = ((low >>> 12) & (TLB.executeEntries - 1)) * TLB.entryBytes;
+    hart.i32[(hart.base + TLB.executeTable(user) + fetch) >> 2] = -1;
+    hart.i32[(hart.base + TLB.executeTable(supervisor) + fetch) >> 2] = -1;
+  }
+
+  /** Forgets where code lies in the decode cache. */
+  flushExecute(): void {
+    const { hart } = this;
+    hart.bulk.fill(hart.base + TLB.executeTable(0), 0xff, 3 * TLB.executeEntries * TLB.entryBytes);
+  }
+
+  private dataContext(): number {
+    const mode = this.dataMode();
+    if (mode === MODE.M) return machine;
+    if (mode === MODE.U) return user;
+    return (this.hart.get(OFFSET.mstatus) & MSTATUS.SUM) !== 0 ? supervisorUserMemory : supervisor;
+  }
+
+  private forgetLarge(): void {
+    this.largeFrom = Number.POSITIVE_INFINITY;
+    this.largeTo = -1;
+  }
+}
+
+const pageNumber = (low: number, high: number): number => (high >>> 0) * 0x10_0000 + (low >>> 12);

@@ -1,0 +1,31 @@
+import type { ModuleBuilder } from '../wasm/module.js';
+import { i32, i64 } from '../wasm/value.js';
+
+/** Exports fill, copy and equal: see BulkMemory in ../host/context.ts. */
+export function exportBulkMemory(module: ModuleBuilder): void {
+  const three = ['i32', 'i32', 'i32'] as const;
+  const fill = module.declare(three, []);
+  module.define(fill, (body) =>
+    body.fill(body.parameter(0, 'i32'), body.parameter(1, 'i32'), body.parameter(2, 'i32')),
+  );
+  const copy = module.declare(three, []);
+  module.define(copy, (body) =>
+    body.copy(body.parameter(0, 'i32'), body.parameter(1, 'i32'), body.parameter(2, 'i32')),
+  );
+  const equal = module.declare(three, ['i32']);
+  module.define(equal, (body) => {
+    const [a, b, bytes] = [body.parameter(0, 'i32'), body.parameter(1, 'i32'), body.parameter(2, 'i32')];
+    const end = body.keep(i32.add(a, bytes));
+    body.loop((again) => {
+      body.if(i64.ne(i64.load(a), i64.load(b)), () => body.return(i32.const(0)));
+      body.set(a, i32.add(a, i32.const(8)));
+      body.set(b, i32.add(b, i32.const(8)));
+      body.brIf(i32.ltU(a, end), again);
+    });
+    body.return(i32.const(1));
+    body.unreachable();
+  });
+  module.export('fill', fill);
+  module.export('copy', copy);
+  module.export('equal', equal);
+}

@@ -1,0 +1,292 @@
+import type { AmoChange, CsrOperation, Emitter, MemoryKind, SystemOperation } from '../isa/emitter.js';
+import { SOFT_FLOAT_NAMES } from '../isa/table.js';
+import { OFFSET, TLB } from '../layout.js';
+import { type Body, type Local, truth } from '../wasm/body.js';
+import { type F32, type F64, f32, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
+import type { Flow, Registers } from './flow.js';
+import type { Handler } from './handlers.js';
+import { FIELD } from './operation.js';
+import { CSR_OPERATIONS, SYSTEM_OPERATIONS } from './system-codes.js';
+
+const BOX = 0xffffffff00000000n;
+const CANONICAL_NAN_32 = 0x7fc00000;
+
+/** Emits a handler: registers are the hart's state in memory, operands are fields of the decoded operation. */
+export class InterpreterEmitter implements Emitter {
+  constructor(
+    readonly body: Body,
+    private readonly registers: Registers,
+    private readonly flow: Flow,
+    private readonly handler: Handler,
+  ) {}
+
+  get rs1(): I64 {
+    return i64.load(this.register('rs1'), OFFSET.x);
+  }
+  get rs2(): I64 {
+    return i64.load(this.register('rs2'), OFFSET.x);
+  }
+  get rs1Word(): I32 {
+    return i32.load(this.register('rs1'), OFFSET.x);
+  }
+  get rs2Word(): I32 {
+    return i32.load(this.register('rs2'), OFFSET.x);
+  }
+  get imm(): I64 {
+    return i64.shrS(this.registers.op, i64.const(32));
+  }
+  get immWord(): I32 {
+    return i32.wrap(i64.shrU(this.registers.op, i64.const(32)));
+  }
+  get pc(): I64 {
+    return this.flow.pcOf(this.registers);
+  }
+
+  setRd(value: I64): void {
+    this.body.store('i64', this.register('rd'), value, OFFSET.x);
+  }
+
+  load({ bytes, signed }: MemoryKind, address: I64): I64 {
+    const { body } = this;
+    const at = body.keep(address);
+    const entry = this.tlbEntry(OFFSET.tlbRead, at);
+    const result = body.local('i64');
+    const read = signed
+      ? ({ 1: i64.load8S, 2: i64.load16S, 4: i64.load32S, 8: i64.load } as const)[bytes]
+      : ({ 1: i64.load8U, 2: i64.load16U, 4: i64.load32U, 8: i64.load } as const)[bytes];
+    body.if(
+      this.tlbHit(entry, at, bytes),
+      () => body.set(result, read(this.hostAddress(entry, at))),
+      () => {
+        this.sync();
+        this.leaveIf(body.call('i32', this.flow.host.load, i32.wrap(at), this.high(at), i32.const(bytes)));
+        body.set(result, read(this.registers.base, OFFSET.value));
+      },
+    );
+    return result;
+  }
+
+  store({ bytes }: MemoryKind, address: I64, value: I64): void {
+    const { body } = this;
+    const at = body.keep(address);
+    const entry = this.tlbEntry(OFFSET.tlbWrite, at);
+    const kind = ({ 1: 'i64_8', 2: 'i64_16', 4: 'i64_32', 8: 'i64' } as const)[bytes];
+    body.if(
+      this.tlbHit(entry, at, bytes),
+      () => body.store(kind, this.hostAddress(entry, at), value),
+      () => {
+        this.sync();
+        body.store('i64', this.registers.base, value, OFFSET.value);
+        this.leaveIf(body.call('i32', this.flow.host.store, i32.wrap(at), this.high(at), i32.const(bytes)));
+      },
+    );
+  }
+
+  amo(width: 4 | 8, change: AmoChange): I64 {
+    const { body } = this;
+    const address = this.atomicAddress(width, false);
+    const operand = body.keep(width === 4 ? i64.extendU(this.rs2Word) : this.rs2);
+    const signed = (value: I64): I64 => (width === 4 ? i64.extend32S(value) : value);
+    if ('rmw' in change) return body.keep(signed(body.atomicRmw(change.rmw, width, address, operand)));
+    const old = body.local('i64');
+    body.loop((again) => {
+      body.set(old, this.atomicLoad(width, address));
+      const chosen = select(change.choose(signed(old), signed(operand)), old, operand);
+      body.brIf(i64.ne(body.atomicCompareExchange(width, address, old, chosen), old), again);
+    });
+    return body.keep(signed(old));
+  }
+
+  /** The reservation is the value: SC succeeds when memory still (or again: ABA) holds it. */
+  loadReserved(width: 4 | 8): void {
+    const { body } = this;
+    const { base } = this.registers;
+    const address = this.atomicAddress(width, true);
+    const value = body.keep(this.atomicLoad(width, address));
+    body.store('i32', base, address, OFFSET.reservation);
+    body.store('i64', base, value, OFFSET.reservedValue);
+    this.setRd(width === 4 ? i64.extend32S(value) : value);
+  }
+
+  storeConditional(width: 4 | 8): void {
+    const { body } = this;
+    const { base } = this.registers;
+    const address = this.atomicAddress(width, false);
+    const failed = body.local('i32', i32.const(1));
+    body.if(i32.eq(i32.load(base, OFFSET.reservation), address), () => {
+      const expected = body.keep(i64.load(base, OFFSET.reservedValue));
+      const value = width === 4 ? i64.extendU(this.rs2Word) : this.rs2;
+      body.set(failed, i64.ne(body.atomicCompareExchange(width, address, expected, value), expected));
+    });
+    body.store('i32', base, i32.const(0), OFFSET.reservation);
+    this.setRd(truth(failed));
+  }
+
+  branch(taken: I32): void {
+    this.body.if(taken, () => this.goRelative());
+  }
+
+  jumpRelative(): void {
+    if (this.handler.link) this.setRd(this.nextPc());
+    this.goRelative();
+  }
+
+  jump(target: I64): void {
+    const to = this.body.keep(target);
+    if (this.handler.link) this.setRd(this.nextPc());
+    this.flow.jump(this.body, this.registers, to);
+  }
+
+  csr(operation: CsrOperation, uses: 'register' | 'immediate'): void {
+    const { body } = this;
+    const { base } = this.registers;
+    const low = i32.wrap(this.registers.op);
+    const field = i32.and(i32.shrU(low, i32.const(16)), i32.const(31));
+    this.sync();
+    body.store('i64', base, uses === 'register' ? this.rs1 : i64.extendU(field), OFFSET.value);
+    const redirected = body.call('i32', this.flow.host.csr, i32.const(CSR_OPERATIONS[operation]), low, this.immWord);
+    this.leaveIf(redirected);
+    this.setRd(i64.load(base, OFFSET.value));
+  }
+
+  system(operation: SystemOperation): void {
+    this.sync();
+    const low = i32.wrap(this.registers.op);
+    this.leaveIf(this.body.call('i32', this.flow.host.system, i32.const(SYSTEM_OPERATIONS[operation]), low));
+  }
+
+  requireFloat(): void {
+    this.body.if(i32.eqz(i32.load(this.registers.base, OFFSET.fpEnabled)), () => this.system('illegal'));
+  }
+
+  fs(operand: 1 | 2 | 3): I64 {
+    return i64.load(this.register(`rs${operand}`), OFFSET.f);
+  }
+
+  fs32(operand: 1 | 2 | 3): F32 {
+    const raw = this.body.keep(this.fs(operand));
+    const boxed = i64.geU(raw, i64.const(BOX));
+    return f32.reinterpret(select(boxed, i32.wrap(raw), i32.const(CANONICAL_NAN_32)));
+  }
+
+  fs64(operand: 1 | 2 | 3): F64 {
+    return f64.load(this.register(`rs${operand}`), OFFSET.f);
+  }
+
+  setFd(bits: I64): void {
+    this.body.store('i64', this.register('rd'), bits, OFFSET.f);
+    this.setDirty();
+  }
+
+  setFd32(value: F32): void {
+    this.setFd(i64.or(i64.extendU(i32.reinterpret(value)), i64.const(BOX)));
+  }
+
+  setFd64(value: F64): void {
+    this.body.store('f64', this.register('rd'), value, OFFSET.f);
+    this.setDirty();
+  }
+
+  roundingMode(): I32 {
+    const mode = this.body.local('i32', this.immWord);
+    this.body.if(i32.eq(mode, i32.const(7)), () => {
+      this.body.set(mode, i32.load(this.registers.base, OFFSET.frm));
+      this.body.if(i32.gtU(mode, i32.const(4)), () => this.system('illegal'));
+    });
+    return mode;
+  }
+
+  get inexact(): I32 {
+    return i32.and(i32.load(this.registers.base, OFFSET.fflags), i32.const(1));
+  }
+
+  raiseFlags(flags: I32): void {
+    const { base } = this.registers;
+    this.body.store('i32', base, i32.or(i32.load(base, OFFSET.fflags), flags), OFFSET.fflags);
+    this.setDirty();
+  }
+
+  softFloat(name: string, rounding: I32): void {
+    const index = SOFT_FLOAT_NAMES.indexOf(name);
+    if (index < 0) throw new Error(`softFloat does not know ${name}`);
+    this.body.callVoid(this.flow.host.softFloat, i32.const(index), i32.wrap(this.registers.op), rounding);
+  }
+
+  private setDirty(): void {
+    this.body.store('i32', this.registers.base, i32.const(1), OFFSET.fpDirty);
+  }
+
+  /** Address in wasm memory of a register, but for OFFSET.x or OFFSET.f. */
+  private register(name: keyof typeof FIELD): I32 {
+    const { shift, mask } = FIELD[name];
+    const low = i32.wrap(this.registers.op);
+    return i32.add(this.registers.base, i32.and(i32.shrU(low, i32.const(shift)), i32.const(mask)));
+  }
+
+  private nextPc(): I64 {
+    return i64.add(this.pc, i64.const(this.handler.length));
+  }
+
+  /** Near targets have their distance in the decode cache as immediate, far ones in bytes. */
+  private goRelative(): void {
+    if (this.handler.near) this.flow.near(this.body, this.registers, this.immWord);
+    else this.flow.jump(this.body, this.registers, i64.add(this.pc, this.imm));
+  }
+
+  private sync(): void {
+    this.flow.sync(this.body, this.registers);
+  }
+
+  private leaveIf(redirected: I32): void {
+    this.body.if(redirected, () => this.flow.redirected(this.body, this.registers));
+  }
+
+  private high(value: I64): I32 {
+    return i32.wrap(i64.shrU(value, i64.const(32)));
+  }
+
+  private atomicLoad(width: 4 | 8, address: I32): I64 {
+    return width === 4 ? i64.atomicLoad32U(address) : i64.atomicLoad(address);
+  }
+
+  private tlbEntry(table: number, address: Local<'i64'>): Local<'i32'> {
+    const index = i32.and(i32.shrU(i32.wrap(address), i32.const(8)), i32.const((TLB.entries - 1) * TLB.entryBytes));
+    return this.body.keep(i32.add(i32.load(this.registers.base, table), index));
+  }
+
+  /** The tag is the page; an address that is not aligned keeps low bits and cannot hit. */
+  private tlbHit(entry: I32, address: I64, bytes: number): I32 {
+    return i64.eq(i64.load(entry), i64.and(address, i64.const(BigInt(-4096 | (bytes - 1)))));
+  }
+
+  private hostAddress(entry: I32, address: I64): I32 {
+    return i32.add(i32.load(entry, 8), i32.wrap(address));
+  }
+
+  /** The word that rs1 points to, for LR, SC and AMOs; leaves on an exception. */
+  private atomicAddress(width: 4 | 8, reading: boolean): Local<'i32'> {
+    const { body } = this;
+    const at = body.keep(this.rs1);
+    const entry = this.tlbEntry(reading ? OFFSET.tlbRead : OFFSET.tlbWrite, at);
+    const address = body.local('i32');
+    body.if(
+      this.tlbHit(entry, at, width),
+      () => body.set(address, this.hostAddress(entry, at)),
+      () => {
+        this.sync();
+        const { atomicAddress } = this.flow.host;
+        const found = body.call(
+          'i32',
+          atomicAddress,
+          i32.wrap(at),
+          this.high(at),
+          i32.const(width),
+          i32.const(+reading),
+        );
+        body.set(address, found);
+        this.leaveIf(i32.eqz(address));
+      },
+    );
+    return address;
+  }
+}

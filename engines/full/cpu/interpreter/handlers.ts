@@ -1,0 +1,82 @@
+import type { Definition } from '../isa/definition.js';
+import { COMPRESSED, DEFINITIONS } from '../isa/table.js';
+
+/**
+ * The interpreter's handlers: one for each definition and each way of decoding it that makes its code shorter.
+ * A handler's index is what the decode cache holds, and its place in the module's table.
+ */
+export interface Handler {
+  readonly name: string;
+  /** Absent for the handlers that are no instruction. */
+  readonly definition?: Definition;
+  /** Bytes of the instruction. */
+  readonly length: 2 | 4;
+  /** A relative target in the same page: no need to look the page up. */
+  readonly near: boolean;
+  /** Whether a jump writes its return address. */
+  readonly link: boolean;
+}
+
+/** Handlers that are no instruction, at fixed indices. Zeroed memory must mean "not decoded yet". */
+export const SPECIAL = { decode: 0, pageEnd: 1, illegal: 2, nop2: 3, nop4: 4 } as const;
+
+const special = (name: string, length: 2 | 4): Handler => ({ name, length, near: false, link: false });
+
+function variants(definition: Definition, length: 2 | 4): Handler[] {
+  const make = (suffix: string, near: boolean, link: boolean): Handler => ({
+    name: `${definition.name}/${length}${suffix}`,
+    definition,
+    length,
+    near,
+    link,
+  });
+  switch (definition.flow) {
+    case 'branch':
+      return [make('/near', true, false), make('/far', false, false)];
+    case 'jump':
+      return [true, false].flatMap((near) => [
+        make(near ? '/near/link' : '/far/link', near, true),
+        make(near ? '/near' : '/far', near, false),
+      ]);
+    case 'jumpIndirect':
+      return definition.writesX ? [make('/link', false, true), make('', false, false)] : [make('', false, false)];
+    case 'next':
+      return [make('', false, false)];
+  }
+}
+
+function list(): Handler[] {
+  const short = new Set(COMPRESSED.map(({ expandsTo }) => expandsTo));
+  const instructions = DEFINITIONS.flatMap((definition) => [
+    ...variants(definition, 4),
+    ...(short.has(definition.name) ? variants(definition, 2) : []),
+  ]);
+  return [
+    special('decode', 4),
+    special('pageEnd', 4),
+    special('illegal', 4),
+    special('nop', 2),
+    special('nop', 4),
+    ...instructions,
+  ];
+}
+
+export const HANDLERS: readonly Handler[] = list();
+
+const key = (definition: Definition, length: number, near: boolean, link: boolean): string =>
+  `${definition.name}/${length}/${near}/${link}`;
+
+const BY_KEY = new Map(
+  HANDLERS.flatMap((handler, index) =>
+    handler.definition ? [[key(handler.definition, handler.length, handler.near, handler.link), index] as const] : [],
+  ),
+);
+
+/** The index of a definition's handler; what does not matter for its flow is ignored. */
+export function handlerOf(definition: Definition, length: 2 | 4, near: boolean, link: boolean): number {
+  const relative = definition.flow === 'branch' || definition.flow === 'jump';
+  const links = definition.flow === 'jump' || (definition.flow === 'jumpIndirect' && definition.writesX);
+  const index = BY_KEY.get(key(definition, length, near && relative, link && links));
+  if (index === undefined) throw new Error(`no handler for ${definition.name} of ${length} bytes`);
+  return index;
+}

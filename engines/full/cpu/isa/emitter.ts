@@ -1,0 +1,84 @@
+import type { Body } from '../wasm/body.js';
+import type { F32, F64, I32, I64 } from '../wasm/value.js';
+
+/** Width in bytes and whether narrow values are sign-extended. */
+export interface MemoryKind {
+  bytes: 1 | 2 | 4 | 8;
+  signed: boolean;
+}
+
+/** Names of what is done outside of emitted code: see SystemCall in ../host/system.ts. */
+export type SystemOperation =
+  | 'illegal'
+  | 'ecall'
+  | 'ebreak'
+  | 'mret'
+  | 'sret'
+  | 'wfi'
+  | 'sfenceVma'
+  | 'fenceI'
+  | 'pause';
+
+export type CsrOperation = 'write' | 'set' | 'clear';
+
+/**
+ * What the semantics of an instruction are written against. The interpreter binds registers to the hart's state
+ * in memory and operands to fields of the decoded instruction; a translator binds both to locals and constants.
+ * Methods that return a Value of a load or an atomic operation have emitted it when they return.
+ */
+export interface Emitter {
+  readonly body: Body;
+
+  /** Integer registers, and their low words. */
+  readonly rs1: I64;
+  readonly rs2: I64;
+  readonly rs1Word: I32;
+  readonly rs2Word: I32;
+  /** Writes rd; does nothing when rd is x0. */
+  setRd(value: I64): void;
+  readonly imm: I64;
+  readonly immWord: I32;
+  /** Address of this instruction. */
+  readonly pc: I64;
+
+  load(kind: MemoryKind, address: I64): I64;
+  store(kind: MemoryKind, address: I64, value: I64): void;
+  /** `change` makes the new value from the old one (4-byte values sign-extended); gives the old one. */
+  amo(width: 4 | 8, change: AmoChange): I64;
+  loadReserved(width: 4 | 8): void;
+  storeConditional(width: 4 | 8): void;
+
+  /** To pc + imm when `taken`. */
+  branch(taken: I32): void;
+  /** To pc + imm, with the address of the next instruction in rd. */
+  jumpRelative(): void;
+  /** To `target`, with the address of the next instruction in rd. */
+  jump(target: I64): void;
+
+  /** Read-modify-write of the CSR whose number is in imm (bits 11:0). `uses`: rs1 or its 5-bit immediate is the operand. */
+  csr(operation: CsrOperation, uses: 'register' | 'immediate'): void;
+  system(operation: SystemOperation): void;
+
+  /** Raises an illegal instruction exception when mstatus.FS is Off; must come first in whatever touches f registers. */
+  requireFloat(): void;
+  /** Raw bits of floating-point registers. */
+  fs(operand: 1 | 2 | 3): I64;
+  /** Their values; a single that is not NaN-boxed is the canonical NaN. */
+  fs32(operand: 1 | 2 | 3): F32;
+  fs64(operand: 1 | 2 | 3): F64;
+  setFd(bits: I64): void;
+  setFd32(value: F32): void;
+  setFd64(value: F64): void;
+  /** The rounding mode of this instruction, 0 to 4; raises an illegal instruction exception when it is reserved. */
+  roundingMode(): I32;
+  /** Not 0 when NX has been raised already: then nothing is lost by not finding out whether a result is exact. */
+  readonly inexact: I32;
+  /** ORs exception flags (NX 1, UF 2, OF 4, DZ 8, NV 16). */
+  raiseFlags(flags: I32): void;
+  /** Does the whole instruction exactly, outside: reads, rounds, writes rd, raises flags. */
+  softFloat(name: string, rounding: I32): void;
+}
+
+export type AmoChange =
+  | { rmw: 'add' | 'and' | 'or' | 'xor' | 'xchg' }
+  | { choose: (old: I64, operand: I64) => I32 /* keep the old one when true */ };

@@ -1,0 +1,105 @@
+import type { Body, Local } from '../wasm/body.js';
+import { type F64, f32, f64, type I32, i32, i64, type Value } from '../wasm/value.js';
+import type { Emitter } from './emitter.js';
+
+/**
+ * What single and double precision have in common, so that each floating-point instruction is written once,
+ * and how each finds out whether a rounded result was exact (wasm has no flags).
+ */
+export interface FloatKind<T extends 'f32' | 'f64'> {
+  readonly type: T;
+  readonly suffix: 's' | 'd';
+  /** Bit 25 of the encoding. */
+  readonly format: 0 | 1;
+  fs(e: Emitter, operand: 1 | 2 | 3): Value<T>;
+  setFd(e: Emitter, value: Value<T>): void;
+  add(a: Value<T>, b: Value<T>): Value<T>;
+  sub(a: Value<T>, b: Value<T>): Value<T>;
+  mul(a: Value<T>, b: Value<T>): Value<T>;
+  div(a: Value<T>, b: Value<T>): Value<T>;
+  sqrt(a: Value<T>): Value<T>;
+  neg(a: Value<T>): Value<T>;
+  min(a: Value<T>, b: Value<T>): Value<T>;
+  max(a: Value<T>, b: Value<T>): Value<T>;
+  eq(a: Value<T>, b: Value<T>): I32;
+  ne(a: Value<T>, b: Value<T>): I32;
+  lt(a: Value<T>, b: Value<T>): I32;
+  le(a: Value<T>, b: Value<T>): I32;
+  zero(): Value<T>;
+  /** Biased exponent field. */
+  exponent(value: Value<T>): I32;
+  /** The exponent field of infinities. */
+  readonly infinity: number;
+  /** For r = a * b, a / b, sqrt(a), rounded to nearest, all three normal (or an operand 0): 1 when r is not exact. */
+  mulInexact(body: Body, a: Local<T>, b: Local<T>, r: Local<T>): I32;
+  divInexact(body: Body, a: Local<T>, b: Local<T>, r: Local<T>): I32;
+  sqrtInexact(body: Body, a: Local<T>, r: Local<T>): I32;
+}
+
+const exponent64 = (value: F64): I32 =>
+  i32.and(i32.wrap(i64.shrU(i64.reinterpret(value), i64.const(52))), i32.const(0x7ff));
+
+/** Trailing zeros of a double's 53-bit significand. */
+const trailing = (value: F64): I32 => i32.wrap(i64.ctz(i64.or(i64.reinterpret(value), i64.const(1n << 52n))));
+
+/**
+ * A product of significands with m and n trailing zeros has exactly m + n of them, among 105 bits, or 106 when the
+ * exponent says so; it is exact when no more than 53 remain. (If rounding carried into the exponent, the product had
+ * more than 53 bits, and the test, stricter by one then, says inexact as well.)
+ */
+function product64Inexact(a: F64, b: F64, product: F64): I32 {
+  const exponents = i32.sub(i32.add(exponent64(a), exponent64(b)), i32.const(1023));
+  const needed = i32.add(i32.const(52), i32.sub(exponent64(product), exponents));
+  const inexact = i32.ltS(i32.add(trailing(a), trailing(b)), needed);
+  const nonzero = i32.and(f64.ne(a, f64.const(0)), f64.ne(b, f64.const(0)));
+  return i32.and(inexact, nonzero);
+}
+
+export const DOUBLE: FloatKind<'f64'> = {
+  ...f64,
+  type: 'f64',
+  suffix: 'd',
+  format: 1,
+  fs: (e, operand) => e.fs64(operand),
+  setFd: (e, value) => e.setFd64(value),
+  zero: () => f64.const(0),
+  exponent: exponent64,
+  infinity: 0x7ff,
+  mulInexact: (_body, a, b, r) => product64Inexact(a, b, r),
+  divInexact: (body, a, b, r) => {
+    const back = body.keep(f64.mul(r, b));
+    return i32.or(f64.ne(back, a), product64Inexact(r, b, back));
+  },
+  sqrtInexact: (body, a, r) => {
+    const back = body.keep(f64.mul(r, r));
+    return i32.or(f64.ne(back, a), product64Inexact(r, r, back));
+  },
+};
+
+/** Products of two singles are exact as doubles, so each test is one comparison. */
+export const SINGLE: FloatKind<'f32'> = {
+  ...f32,
+  type: 'f32',
+  suffix: 's',
+  format: 0,
+  fs: (e, operand) => e.fs32(operand),
+  setFd: (e, value) => e.setFd32(value),
+  zero: () => f32.const(0),
+  exponent: (value) => i32.and(i32.shrU(i32.reinterpret(value), i32.const(23)), i32.const(0xff)),
+  infinity: 0xff,
+  mulInexact: (_body, a, b, r) => f64.ne(f64.mul(f64.promote(a), f64.promote(b)), f64.promote(r)),
+  divInexact: (_body, a, b, r) => f64.ne(f64.mul(f64.promote(r), f64.promote(b)), f64.promote(a)),
+  sqrtInexact: (_body, a, r) => f64.ne(f64.mul(f64.promote(r), f64.promote(r)), f64.promote(a)),
+};
+
+/** The rounding error of r = a + b, exact (Knuth's TwoSum), while nothing overflows. */
+export function sumError<T extends 'f32' | 'f64'>(
+  kind: FloatKind<T>,
+  body: Body,
+  a: Value<T>,
+  b: Value<T>,
+  r: Value<T>,
+): Value<T> {
+  const bRounded = body.keep(kind.sub(r, a));
+  return kind.add(kind.sub(a, kind.sub(r, bRounded)), kind.sub(b, bRounded));
+}

@@ -1,0 +1,208 @@
+import { type Label, type Local, not } from '../wasm/body.js';
+import { type F64, f32, f64, type I32, i32, i64, select, type Value } from '../wasm/value.js';
+import { type Definition, define } from './definition.js';
+import type { Emitter } from './emitter.js';
+import { DOUBLE, type FloatKind, SINGLE, sumError } from './float-kinds.js';
+import { FP, R4 } from './formats.js';
+
+/**
+ * F and D, arithmetic (unprivileged specification, chapters 11 and 12). Each instruction has a fast path on wasm's
+ * own floating point, taken only where its result and its flags are known to be right: rounding to nearest, a normal
+ * result away from overflow and underflow, and either NX raised before or a proof of (in)exactness. All else goes to
+ * softFloat, which is exact.
+ */
+
+type Float = 'f32' | 'f64';
+
+export const FLAG = { NX: 1, UF: 2, OF: 4, DZ: 8, NV: 16 } as const;
+
+/** Reserved static rounding modes make the encoding illegal. */
+const legalRounding = (insn: number): boolean => {
+  const mode = (insn >>> 12) & 7;
+  return mode !== 5 && mode !== 6;
+};
+
+export const floatOptions = { pure: false, writesX: false, legal: legalRounding } as const;
+export const quietOptions = { pure: false, writesX: false } as const;
+export const toIntegerOptions = { pure: false, writesX: true, legal: legalRounding } as const;
+
+/** `fast` jumps to `slow` where it cannot promise result and flags. */
+export function withSlowPath(e: Emitter, name: string, rounding: I32, fast: (slow: Label) => void): void {
+  e.body.block((done) => {
+    e.body.block((slow) => {
+      fast(slow);
+      e.body.br(done);
+    });
+    e.softFloat(name, rounding);
+  });
+}
+
+/** Leaves for `slow` unless the result is normal, with room on both sides, or `isExactZero`. */
+function mustBeNormal<T extends Float>(e: Emitter, kind: FloatKind<T>, r: Local<T>, zero: I32, slow: Label): void {
+  const below = i32.sub(kind.exponent(r), i32.const(2));
+  e.body.if(i32.geU(below, i32.const(kind.infinity - 5)), () => e.body.brIf(not(zero), slow));
+}
+
+/** Raises NX when `inexact` says so; does not look when it is raised already. */
+export function raiseInexact(e: Emitter, inexact: () => I32): void {
+  e.body.if(i32.eqz(e.inexact), () => {
+    const raised = inexact();
+    e.body.if(raised, () => e.raiseFlags(i32.const(FLAG.NX)));
+  });
+}
+
+interface Binary<T extends Float> {
+  result: (a: Local<T>, b: Local<T>) => Value<T>;
+  inexact: (a: Local<T>, b: Local<T>, r: Local<T>) => I32;
+  /** Whether a zero result is exact; asked only when it is zero. */
+  zero: (a: Local<T>, b: Local<T>) => I32;
+}
+
+function arithmetic<T extends Float>(
+  kind: FloatKind<T>,
+  base: string,
+  funct5: number,
+  operation: (e: Emitter, slow: Label) => Binary<T>,
+): Definition {
+  const name = `${base}.${kind.suffix}`;
+  const emit = (e: Emitter): void => {
+    e.requireFloat();
+    const rounding = e.body.keep(e.roundingMode());
+    withSlowPath(e, name, rounding, (slow) => {
+      e.body.brIf(rounding, slow);
+      const { result, inexact, zero } = operation(e, slow);
+      const a = e.body.keep(kind.fs(e, 1));
+      const b = e.body.keep(kind.fs(e, 2));
+      const r = e.body.keep(result(a, b));
+      mustBeNormal(e, kind, r, i32.and(kind.eq(r, kind.zero()), zero(a, b)), slow);
+      raiseInexact(e, () => inexact(a, b, r));
+      kind.setFd(e, r);
+    });
+  };
+  return define(name, [0x53 | (kind.format << 25) | (funct5 << 27), 0xfe00007f], FP, emit, floatOptions);
+}
+
+function squareRoot<T extends Float>(kind: FloatKind<T>): Definition {
+  const name = `fsqrt.${kind.suffix}`;
+  const emit = (e: Emitter): void => {
+    e.requireFloat();
+    const rounding = e.body.keep(e.roundingMode());
+    withSlowPath(e, name, rounding, (slow) => {
+      e.body.brIf(rounding, slow);
+      const a = e.body.keep(kind.fs(e, 1));
+      const r = e.body.keep(kind.sqrt(a));
+      // The root of a subnormal is normal, but the test of exactness wants a normal operand as well.
+      e.body.brIf(i32.eqz(kind.exponent(a)), slow);
+      mustBeNormal(e, kind, r, i32.const(0), slow);
+      raiseInexact(e, () => kind.sqrtInexact(e.body, a, r));
+      kind.setFd(e, r);
+    });
+  };
+  return define(name, [0x53 | (kind.format << 25) | (0x0b << 27), 0xfff0007f], FP, emit, floatOptions);
+}
+
+/** The tests of exactness count on normal (or zero) operands: subnormal ones go the slow way. */
+function leaveIfSubnormal<T extends Float>(e: Emitter, kind: FloatKind<T>, value: Local<T>, slow: Label): void {
+  e.body.if(i32.eqz(kind.exponent(value)), () => e.body.brIf(kind.ne(value, kind.zero()), slow));
+}
+
+function arithmeticOf<T extends Float>(kind: FloatKind<T>): Definition[] {
+  const always = () => i32.const(1);
+  const eitherZero = (a: Value<T>, b: Value<T>): I32 => i32.or(kind.eq(a, kind.zero()), kind.eq(b, kind.zero()));
+  return [
+    arithmetic(kind, 'fadd', 0x00, (e) => ({
+      result: kind.add,
+      inexact: (a, b, r) => kind.ne(sumError(kind, e.body, a, b, r), kind.zero()),
+      zero: always,
+    })),
+    arithmetic(kind, 'fsub', 0x01, (e) => ({
+      result: kind.sub,
+      inexact: (a, b, r) => kind.ne(sumError(kind, e.body, a, kind.neg(b), r), kind.zero()),
+      zero: always,
+    })),
+    arithmetic(kind, 'fmul', 0x02, (e, slow) => ({
+      result: kind.mul,
+      inexact: (a, b, r) => {
+        leaveIfSubnormal(e, kind, a, slow);
+        leaveIfSubnormal(e, kind, b, slow);
+        return kind.mulInexact(e.body, a, b, r);
+      },
+      zero: eitherZero,
+    })),
+    arithmetic(kind, 'fdiv', 0x03, (e, slow) => ({
+      result: kind.div,
+      inexact: (a, b, r) => {
+        leaveIfSubnormal(e, kind, a, slow);
+        leaveIfSubnormal(e, kind, b, slow);
+        return kind.divInexact(e.body, a, b, r);
+      },
+      zero: (a) => kind.eq(a, kind.zero()),
+    })),
+    squareRoot(kind),
+  ];
+}
+
+/** The sign of a product is flipped (fnmadd, fnmsub), that of the addend too (fmsub, fnmadd). */
+const FUSED = [
+  { name: 'fmadd', opcode: 0x43, negateProduct: false, negateAddend: false },
+  { name: 'fmsub', opcode: 0x47, negateProduct: false, negateAddend: true },
+  { name: 'fnmsub', opcode: 0x4b, negateProduct: true, negateAddend: false },
+  { name: 'fnmadd', opcode: 0x4f, negateProduct: true, negateAddend: true },
+] as const;
+
+type Fused = (typeof FUSED)[number];
+const fusedEncoding = (fused: Fused, format: number): [number, number] => [fused.opcode | (format << 25), 0x0600007f];
+
+/**
+ * The product of two singles is exact as a double; its sum with the third is rounded to odd (53 bits are more than
+ * 24 + 2), which makes the second rounding, to single, the only one that counts (Boldo and Melquiond, 2008).
+ */
+function fusedSingle(fused: Fused): Definition {
+  const name = `${fused.name}.s`;
+  const emit = (e: Emitter): void => {
+    e.requireFloat();
+    const rounding = e.body.keep(e.roundingMode());
+    withSlowPath(e, name, rounding, (slow) => {
+      e.body.brIf(rounding, slow);
+      const a = f64.promote(e.fs32(1));
+      const product = e.body.keep(f64.mul(fused.negateProduct ? f64.neg(a) : a, f64.promote(e.fs32(2))));
+      const third = f64.promote(e.fs32(3));
+      const addend = e.body.keep(fused.negateAddend ? f64.neg(third) : third);
+      const sum = e.body.keep(f64.add(product, addend));
+      const odd = e.body.keep(roundToOdd(e, sum, e.body.keep(sumError(DOUBLE, e.body, product, addend, sum))));
+      const r = e.body.keep(f32.demote(odd));
+      mustBeNormal(e, SINGLE, r, i32.const(0), slow);
+      raiseInexact(e, () => f64.ne(f64.promote(r), odd));
+      e.setFd32(r);
+    });
+  };
+  return define(name, fusedEncoding(fused, 0), R4, emit, floatOptions);
+}
+
+/** Makes the last bit of an inexact `sum` odd, towards its `error`: then it can be rounded again without harm. */
+function roundToOdd(e: Emitter, sum: Local<'f64'>, error: Local<'f64'>): F64 {
+  const bits = e.body.keep(i64.reinterpret(sum));
+  const even = i64.eqz(i64.and(bits, i64.const(1)));
+  e.body.if(i32.and(even, f64.ne(error, f64.const(0))), () => {
+    const opposite = i64.ltS(i64.xor(bits, i64.reinterpret(error)), i64.const(0));
+    e.body.set(bits, i64.add(bits, select(opposite, i64.const(-1), i64.const(1))));
+  });
+  return f64.reinterpret(bits);
+}
+
+/** Without a fused operation in wasm, doubles are done outside. */
+function fusedDouble(fused: Fused): Definition {
+  const name = `${fused.name}.d`;
+  const emit = (e: Emitter): void => {
+    e.requireFloat();
+    e.softFloat(name, e.roundingMode());
+  };
+  return define(name, fusedEncoding(fused, 1), R4, emit, floatOptions);
+}
+
+export const FLOAT_ARITHMETIC: readonly Definition[] = [
+  ...arithmeticOf(SINGLE),
+  ...arithmeticOf(DOUBLE),
+  ...FUSED.map(fusedSingle),
+  ...FUSED.map(fusedDouble),
+];

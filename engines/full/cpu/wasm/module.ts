@@ -1,0 +1,109 @@
+import { Body, type FunctionRef } from './body.js';
+import { type Chunk, TYPE_CODE, uleb, type ValueType } from './value.js';
+
+interface Signature {
+  parameters: readonly ValueType[];
+  results: readonly ValueType[];
+}
+
+interface Import {
+  module: string;
+  name: string;
+  type: number;
+}
+
+/** A function that is declared first and built later, so that functions can call each other. */
+export interface Declared extends FunctionRef {
+  readonly signature: Signature;
+}
+
+function flatten(chunk: Chunk, out: number[]): number[] {
+  if (typeof chunk === 'number') out.push(chunk);
+  else for (const part of chunk) flatten(part, out);
+  return out;
+}
+
+const utf8 = (text: string): Chunk => [uleb(Buffer.byteLength(text)), [...Buffer.from(text)]];
+const vector = (items: readonly Chunk[]): Chunk => [uleb(items.length), items];
+const sized = (chunk: Chunk): Chunk => {
+  const bytes = flatten(chunk, []);
+  return [uleb(bytes.length), bytes];
+};
+
+/** Encodes one WebAssembly module: an imported shared memory, imported functions, own functions, one table. */
+export class ModuleBuilder {
+  private readonly signatures: Signature[] = [];
+  private readonly imports: Import[] = [];
+  private readonly functions: { type: number; body?: Body }[] = [];
+  private readonly exports: { name: string; index: number }[] = [];
+  private table: FunctionRef[] = [];
+
+  /** `maximumPages` must be the imported memory's. */
+  constructor(private readonly maximumPages: number) {}
+
+  type(parameters: readonly ValueType[], results: readonly ValueType[]): number {
+    const wanted = `${parameters}>${results}`;
+    const found = this.signatures.findIndex((known) => `${known.parameters}>${known.results}` === wanted);
+    return found >= 0 ? found : this.signatures.push({ parameters, results }) - 1;
+  }
+
+  /** All imports must come before the first function. */
+  import(module: string, name: string, parameters: readonly ValueType[], results: readonly ValueType[]): FunctionRef {
+    if (this.functions.length > 0) throw new Error('an import after a function');
+    return { index: this.imports.push({ module, name, type: this.type(parameters, results) }) - 1 };
+  }
+
+  declare(parameters: readonly ValueType[], results: readonly ValueType[]): Declared {
+    const type = this.type(parameters, results);
+    const index = this.imports.length + this.functions.push({ type }) - 1;
+    return { index, signature: { parameters, results } };
+  }
+
+  define(declared: Declared, build: (body: Body) => void): void {
+    const body = new Body(declared.signature.parameters);
+    build(body);
+    this.functions[declared.index - this.imports.length].body = body;
+  }
+
+  export(name: string, declared: FunctionRef): void {
+    this.exports.push({ name, index: declared.index });
+  }
+
+  /** The functions of table 0, by index. */
+  setTable(functions: FunctionRef[]): void {
+    this.table = functions;
+  }
+
+  encode(): Uint8Array<ArrayBuffer> {
+    const signatures = this.signatures.map(({ parameters, results }): Chunk => {
+      const codes = (types: readonly ValueType[]) => vector(types.map((type) => TYPE_CODE[type]));
+      return [0x60, codes(parameters), codes(results)];
+    });
+    const memory: Chunk = [utf8('env'), utf8('memory'), 0x02, 0x03, uleb(1), uleb(this.maximumPages)];
+    const imports = this.imports.map((each): Chunk => [utf8(each.module), utf8(each.name), 0x00, uleb(each.type)]);
+    const table: Chunk = [0x70, 0x01, uleb(this.table.length), uleb(this.table.length)];
+    const elements: Chunk = [0x00, 0x41, 0x00, 0x0b, vector(this.table.map(({ index }) => uleb(index)))];
+    const bodies = this.functions.map(({ body }) => {
+      if (body === undefined) throw new Error('a function was declared but not defined');
+      return sized(body.encode());
+    });
+    const section = (id: number, items: readonly Chunk[]): Chunk => [id, sized(vector(items))];
+    const chunks: Chunk = [
+      [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+      section(1, signatures),
+      section(2, [...imports, memory]),
+      section(
+        3,
+        this.functions.map(({ type }) => uleb(type)),
+      ),
+      this.table.length > 0 ? section(4, [table]) : [],
+      section(
+        7,
+        this.exports.map(({ name, index }): Chunk => [utf8(name), 0x00, uleb(index)]),
+      ),
+      this.table.length > 0 ? section(9, [elements]) : [],
+      section(10, bodies),
+    ];
+    return new Uint8Array(flatten(chunks, []));
+  }
+}

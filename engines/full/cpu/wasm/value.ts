@@ -1,0 +1,208 @@
+/**
+ * Typed WebAssembly expressions as plain data: a Value knows its type and its bytes. Making one has no effect;
+ * a Body emits it. A Value that is used twice is computed twice: put it into a local first.
+ */
+
+export type ValueType = 'i32' | 'i64' | 'f32' | 'f64';
+
+/** Nested byte lists, flattened when the module is encoded. */
+export type Chunk = number | readonly Chunk[];
+
+export const TYPE_CODE: Record<ValueType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
+
+export class Value<T extends ValueType> {
+  constructor(
+    readonly type: T,
+    readonly code: Chunk,
+  ) {}
+}
+
+export type I32 = Value<'i32'>;
+export type I64 = Value<'i64'>;
+export type F32 = Value<'f32'>;
+export type F64 = Value<'f64'>;
+
+/** Unsigned LEB128. */
+export function uleb(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  do {
+    const low = rest % 128;
+    rest = Math.floor(rest / 128);
+    bytes.push(rest > 0 ? low | 0x80 : low);
+  } while (rest > 0);
+  return bytes;
+}
+
+/** Signed LEB128. */
+export function sleb(value: bigint): number[] {
+  const bytes: number[] = [];
+  for (let rest = value; ; ) {
+    const low = Number(rest & 0x7fn);
+    rest >>= 7n;
+    if ((rest === 0n && (low & 0x40) === 0) || (rest === -1n && (low & 0x40) !== 0)) {
+      bytes.push(low);
+      return bytes;
+    }
+    bytes.push(low | 0x80);
+  }
+}
+
+function unary<A extends ValueType, R extends ValueType>(_from: A, to: R, ...opcode: number[]) {
+  return (a: Value<A>): Value<R> => new Value(to, [a.code, opcode]);
+}
+
+function binary<A extends ValueType, R extends ValueType>(_from: A, to: R, opcode: number) {
+  return (a: Value<A>, b: Value<A>): Value<R> => new Value(to, [a.code, b.code, opcode]);
+}
+
+function load<R extends ValueType>(to: R, alignment: number, ...opcode: number[]) {
+  return (address: I32, offset = 0): Value<R> => new Value(to, [address.code, opcode, alignment, uleb(offset)]);
+}
+
+/** Either value, by `condition`; both are computed. */
+export function select<T extends ValueType>(condition: I32, then: Value<T>, otherwise: Value<T>): Value<T> {
+  return new Value(then.type, [then.code, otherwise.code, condition.code, 0x1b]);
+}
+
+export const i32 = {
+  const: (value: number): I32 => new Value('i32', [0x41, sleb(BigInt(value | 0))]),
+  eqz: unary('i32', 'i32', 0x45),
+  eq: binary('i32', 'i32', 0x46),
+  ne: binary('i32', 'i32', 0x47),
+  ltS: binary('i32', 'i32', 0x48),
+  ltU: binary('i32', 'i32', 0x49),
+  gtS: binary('i32', 'i32', 0x4a),
+  gtU: binary('i32', 'i32', 0x4b),
+  leS: binary('i32', 'i32', 0x4c),
+  leU: binary('i32', 'i32', 0x4d),
+  geS: binary('i32', 'i32', 0x4e),
+  geU: binary('i32', 'i32', 0x4f),
+  clz: unary('i32', 'i32', 0x67),
+  ctz: unary('i32', 'i32', 0x68),
+  popcnt: unary('i32', 'i32', 0x69),
+  add: binary('i32', 'i32', 0x6a),
+  sub: binary('i32', 'i32', 0x6b),
+  mul: binary('i32', 'i32', 0x6c),
+  divS: binary('i32', 'i32', 0x6d),
+  divU: binary('i32', 'i32', 0x6e),
+  remS: binary('i32', 'i32', 0x6f),
+  remU: binary('i32', 'i32', 0x70),
+  and: binary('i32', 'i32', 0x71),
+  or: binary('i32', 'i32', 0x72),
+  xor: binary('i32', 'i32', 0x73),
+  shl: binary('i32', 'i32', 0x74),
+  shrS: binary('i32', 'i32', 0x75),
+  shrU: binary('i32', 'i32', 0x76),
+  rotl: binary('i32', 'i32', 0x77),
+  rotr: binary('i32', 'i32', 0x78),
+  wrap: unary('i64', 'i32', 0xa7),
+  truncF32S: unary('f32', 'i32', 0xfc, 0x00),
+  truncF64S: unary('f64', 'i32', 0xfc, 0x02),
+  truncF64U: unary('f64', 'i32', 0xfc, 0x03),
+  reinterpret: unary('f32', 'i32', 0xbc),
+  load: load('i32', 2, 0x28),
+  load8U: load('i32', 0, 0x2d),
+  load16U: load('i32', 1, 0x2f),
+  atomicLoad: load('i32', 2, 0xfe, 0x10),
+} as const;
+
+export const i64 = {
+  const: (value: bigint | number): I64 => new Value('i64', [0x42, sleb(BigInt.asIntN(64, BigInt(value)))]),
+  eqz: unary('i64', 'i32', 0x50),
+  eq: binary('i64', 'i32', 0x51),
+  ne: binary('i64', 'i32', 0x52),
+  ltS: binary('i64', 'i32', 0x53),
+  ltU: binary('i64', 'i32', 0x54),
+  gtS: binary('i64', 'i32', 0x55),
+  gtU: binary('i64', 'i32', 0x56),
+  leS: binary('i64', 'i32', 0x57),
+  leU: binary('i64', 'i32', 0x58),
+  geS: binary('i64', 'i32', 0x59),
+  geU: binary('i64', 'i32', 0x5a),
+  clz: unary('i64', 'i64', 0x79),
+  ctz: unary('i64', 'i64', 0x7a),
+  popcnt: unary('i64', 'i64', 0x7b),
+  add: binary('i64', 'i64', 0x7c),
+  sub: binary('i64', 'i64', 0x7d),
+  mul: binary('i64', 'i64', 0x7e),
+  divS: binary('i64', 'i64', 0x7f),
+  divU: binary('i64', 'i64', 0x80),
+  remS: binary('i64', 'i64', 0x81),
+  remU: binary('i64', 'i64', 0x82),
+  and: binary('i64', 'i64', 0x83),
+  or: binary('i64', 'i64', 0x84),
+  xor: binary('i64', 'i64', 0x85),
+  shl: binary('i64', 'i64', 0x86),
+  shrS: binary('i64', 'i64', 0x87),
+  shrU: binary('i64', 'i64', 0x88),
+  rotl: binary('i64', 'i64', 0x89),
+  rotr: binary('i64', 'i64', 0x8a),
+  extendS: unary('i32', 'i64', 0xac),
+  extendU: unary('i32', 'i64', 0xad),
+  extend8S: unary('i64', 'i64', 0xc2),
+  extend16S: unary('i64', 'i64', 0xc3),
+  extend32S: unary('i64', 'i64', 0xc4),
+  truncF64S: unary('f64', 'i64', 0xfc, 0x06),
+  truncF64U: unary('f64', 'i64', 0xfc, 0x07),
+  reinterpret: unary('f64', 'i64', 0xbd),
+  load: load('i64', 3, 0x29),
+  load8S: load('i64', 0, 0x30),
+  load8U: load('i64', 0, 0x31),
+  load16S: load('i64', 1, 0x32),
+  load16U: load('i64', 1, 0x33),
+  load32S: load('i64', 2, 0x34),
+  load32U: load('i64', 2, 0x35),
+  atomicLoad: load('i64', 3, 0xfe, 0x11),
+  atomicLoad32U: load('i64', 2, 0xfe, 0x16),
+} as const;
+
+export const f32 = {
+  const: (value: number): F32 => new Value('f32', [0x43, [...new Uint8Array(new Float32Array([value]).buffer)]]),
+  eq: binary('f32', 'i32', 0x5b),
+  ne: binary('f32', 'i32', 0x5c),
+  lt: binary('f32', 'i32', 0x5d),
+  le: binary('f32', 'i32', 0x5f),
+  abs: unary('f32', 'f32', 0x8b),
+  neg: unary('f32', 'f32', 0x8c),
+  min: binary('f32', 'f32', 0x96),
+  max: binary('f32', 'f32', 0x97),
+  sqrt: unary('f32', 'f32', 0x91),
+  add: binary('f32', 'f32', 0x92),
+  sub: binary('f32', 'f32', 0x93),
+  mul: binary('f32', 'f32', 0x94),
+  div: binary('f32', 'f32', 0x95),
+  convertI32S: unary('i32', 'f32', 0xb2),
+  convertI64S: unary('i64', 'f32', 0xb4),
+  convertI64U: unary('i64', 'f32', 0xb5),
+  demote: unary('f64', 'f32', 0xb6),
+  reinterpret: unary('i32', 'f32', 0xbe),
+  load: load('f32', 2, 0x2a),
+} as const;
+
+export const f64 = {
+  const: (value: number): F64 => new Value('f64', [0x44, [...new Uint8Array(new Float64Array([value]).buffer)]]),
+  eq: binary('f64', 'i32', 0x61),
+  ne: binary('f64', 'i32', 0x62),
+  lt: binary('f64', 'i32', 0x63),
+  gt: binary('f64', 'i32', 0x64),
+  le: binary('f64', 'i32', 0x65),
+  ge: binary('f64', 'i32', 0x66),
+  abs: unary('f64', 'f64', 0x99),
+  min: binary('f64', 'f64', 0xa4),
+  max: binary('f64', 'f64', 0xa5),
+  neg: unary('f64', 'f64', 0x9a),
+  trunc: unary('f64', 'f64', 0x9d),
+  sqrt: unary('f64', 'f64', 0x9f),
+  add: binary('f64', 'f64', 0xa0),
+  sub: binary('f64', 'f64', 0xa1),
+  mul: binary('f64', 'f64', 0xa2),
+  div: binary('f64', 'f64', 0xa3),
+  convertI32S: unary('i32', 'f64', 0xb7),
+  convertI32U: unary('i32', 'f64', 0xb8),
+  convertI64S: unary('i64', 'f64', 0xb9),
+  convertI64U: unary('i64', 'f64', 0xba),
+  promote: unary('f32', 'f64', 0xbb),
+  reinterpret: unary('i64', 'f64', 0xbf),
+  load: load('f64', 3, 0x2b),
+} as const;
