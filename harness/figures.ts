@@ -40,9 +40,9 @@ function combine(spec: WorkloadSpec, results: readonly SampleResult[], ops: numb
     case 'throughput':
       return (ops * spec.scale) / (window / 1e9);
     case 'time-per-op':
-      return (results.reduce((sum, r) => sum + Number(r.stopNs - r.startNs), 0) / ops) * spec.scale;
+      return results.reduce((sum, r) => sum + Number(r.stopNs - r.startNs), 0) / (ops * spec.scale);
     case 'reported':
-      return (results.reduce((sum, r) => sum + reported(r) * r.ops, 0) / ops) * spec.scale;
+      return results.reduce((sum, r) => sum + reported(r) * r.ops, 0) / ops;
   }
 }
 

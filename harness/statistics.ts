@@ -55,16 +55,24 @@ export function intervalsApart(a: { low: number; high: number }, b: { low: numbe
   return a.high < b.low || b.high < a.low;
 }
 
+/** Medians of resamples with replacement, sorted. Counts how often each of the sorted values was drawn: no sorting inside. */
 function bootstrapMedians(sorted: Float64Array, random: Random): number[] {
   const n = sorted.length;
-  const indices = new Uint16Array(n);
+  const drawn = new Uint16Array(n);
   const medians = new Float64Array(RESAMPLES);
   for (let i = 0; i < RESAMPLES; i++) {
-    for (let j = 0; j < n; j++) indices[j] = Math.floor(random() * n);
-    indices.sort(); // the values are sorted, so sorting indices sorts the resample
-    medians[i] = (sorted[indices[(n - 1) >> 1]] + sorted[indices[n >> 1]]) / 2;
+    drawn.fill(0);
+    for (let j = 0; j < n; j++) drawn[Math.floor(random() * n)]++;
+    medians[i] = (sorted[rankOf((n - 1) >> 1, drawn)] + sorted[rankOf(n >> 1, drawn)]) / 2;
   }
   return [...medians.sort()];
+}
+
+/** Index of the value that stands at `place` in a resample. */
+function rankOf(place: number, drawn: Uint16Array): number {
+  let index = 0;
+  for (let passed = drawn[0]; passed <= place; passed += drawn[index]) index++;
+  return index;
 }
 
 function expandedTail(n: number): number {
