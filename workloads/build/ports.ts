@@ -132,6 +132,9 @@ const para: Image = {
   ],
 };
 
+/** Not part of the package: the native program for qemu-riscv64, with which tests compare checksums and count instructions. */
+export const TEST_IMAGE: Image = host('test/virtax-guest', 'riscv64-linux-gnu', RISCV);
+
 export const IMAGES: Image[] = [
   host('linux-x64/virtax-guest', 'x86_64-linux-gnu', []),
   host('linux-x64/virtax-guest-novec', 'x86_64-linux-gnu', NO_VECTORS),

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SIEVE_LIMIT = 1 << 18, SIEVE_BYTES = SIEVE_LIMIT / 2 };
+enum { SIEVE_LIMIT = 1 << 17, SIEVE_BYTES = SIEVE_LIMIT / 2 };
 /* How many primes lie below SIEVE_LIMIT; flags: SIEVE_BYTES of scratch. *sum: of the primes. */
 unsigned sieve_primes(unsigned char *flags, uint64_t *sum);
 

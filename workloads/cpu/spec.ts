@@ -25,8 +25,8 @@ function cpu(
 }
 
 export const cpuWorkloads: WorkloadSpec[] = [
-  cpu('sieve', 'integer work on bytes: the primes below 2^18 by the sieve of Eratosthenes', 128 * KIB),
-  cpu('sha256', 'integer work in registers: SHA-256 of 32 KiB', 32 * KIB),
+  cpu('sieve', 'integer work on bytes: the primes below 2^17 by the sieve of Eratosthenes', 64 * KIB),
+  cpu('sha256', 'integer work in registers: SHA-256 of 16 KiB', 16 * KIB),
   cpu('matmul', 'floating point over rows: a product of two 56 x 56 matrices of doubles', 76 * KIB, {
     vectorizable: true,
   }),

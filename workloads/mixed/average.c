@@ -1,6 +1,6 @@
 /*
  * mixed/average: the average workload. Each unit starts four random reads of 4 KiB and a write, sends a request to the
- * peer, hashes 32 KiB meanwhile, and then collects what has come back. ops are units.
+ * peer, hashes 20 KiB meanwhile, and then collects what has come back. ops are units.
  */
 #include "block/stream.h"
 #include "cpu/cpu.h"
@@ -8,7 +8,7 @@
 #include "lib/mix.h"
 #include "net/rr.h"
 
-enum { READS = 4, WRITES = 1, MESSAGE_BYTES = 32768, FIRST_PORT = 22000 };
+enum { READS = 4, WRITES = 1, MESSAGE_BYTES = 20480, FIRST_PORT = 22000 };
 
 #define READ_MEMORY ((STREAM_MEMORY(STREAM_BLOCK, READS) + 63) & ~(size_t)63)
 #define WRITE_MEMORY ((STREAM_MEMORY(STREAM_BLOCK, WRITES) + 63) & ~(size_t)63)

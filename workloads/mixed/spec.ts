@@ -4,7 +4,7 @@ export const mixedWorkloads: WorkloadSpec[] = [
   {
     name: 'mixed/average',
     group: 'mixed',
-    measures: 'the average workload: 4 random reads, a write, a request to the peer and a hash of 32 KiB at once',
+    measures: 'the average workload: 4 random reads, a write, a request to the peer and a hash of 20 KiB at once',
     metric: 'throughput',
     unit: 'units/s',
     scale: 1,
@@ -13,6 +13,6 @@ export const mixedWorkloads: WorkloadSpec[] = [
     needs: { disk: true, peer: true },
     comparable: true,
     vectorizable: false,
-    memoryPerCpu: 72 * 1024,
+    memoryPerCpu: 60 * 1024,
   },
 ];

@@ -1,11 +1,22 @@
 /*
- * arch.h: what differs between x86-64 and aarch64 for a Linux process without a C library: how a system call is made,
+ * arch.h: what differs between architectures for a Linux process without a C library: how a system call is made,
  * how the process and its threads begin, and the thread pointer. Linux ABI: syscall(2), "Architecture calling conventions".
  */
 #ifndef VIRTAX_HOST_ARCH_H
 #define VIRTAX_HOST_ARCH_H
 
 struct cpu;
+
+#ifndef __x86_64__
+/* The table of system calls that all younger architectures share: include/uapi/asm-generic/unistd.h. */
+enum {
+  SYS_ftruncate = 46, SYS_fallocate = 47, SYS_openat = 56, SYS_close = 57, SYS_lseek = 62, SYS_read = 63, SYS_write = 64, SYS_pread64 = 67,
+  SYS_pwrite64 = 68, SYS_ppoll = 73, SYS_fdatasync = 83, SYS_exit_group = 94, SYS_futex = 98, SYS_clock_gettime = 113,
+  SYS_clock_nanosleep = 115, SYS_sched_yield = 124, SYS_prctl = 167, SYS_getppid = 173, SYS_socket = 198, SYS_bind = 200,
+  SYS_connect = 203, SYS_getsockname = 204, SYS_sendto = 206, SYS_recvfrom = 207, SYS_setsockopt = 208, SYS_munmap = 215, SYS_clone = 220,
+  SYS_mmap = 222, SYS_mprotect = 226, SYS_recvmmsg = 243, SYS_sendmmsg = 269, SYS_io_uring_setup = 425, SYS_io_uring_enter = 426,
+};
+#endif
 
 #if defined(__x86_64__)
 
@@ -44,13 +55,6 @@ static inline void cpu_pause(void) { __asm__ volatile("pause" ::: "memory"); }
 #define ARCH_NAME "arm64"
 #define VDSO_CLOCK_GETTIME "__kernel_clock_gettime"
 
-enum {
-  SYS_ftruncate = 46, SYS_fallocate = 47, SYS_openat = 56, SYS_close = 57, SYS_lseek = 62, SYS_read = 63, SYS_write = 64, SYS_pread64 = 67,
-  SYS_pwrite64 = 68, SYS_ppoll = 73, SYS_fdatasync = 83, SYS_exit_group = 94, SYS_futex = 98, SYS_clock_gettime = 113,
-  SYS_clock_nanosleep = 115, SYS_sched_yield = 124, SYS_prctl = 167, SYS_getppid = 173, SYS_socket = 198, SYS_bind = 200,
-  SYS_connect = 203, SYS_getsockname = 204, SYS_sendto = 206, SYS_recvfrom = 207, SYS_setsockopt = 208, SYS_munmap = 215, SYS_clone = 220,
-  SYS_mmap = 222, SYS_mprotect = 226, SYS_recvmmsg = 243, SYS_sendmmsg = 269, SYS_io_uring_setup = 425, SYS_io_uring_enter = 426,
-};
 enum { O_DIRECT = 0200000 };
 
 static inline long syscall6(long n, long a, long b, long c, long d, long e, long f) {
@@ -73,8 +77,35 @@ static inline struct cpu *cpu_self(void) {
 static inline void cpu_set_self(struct cpu *self) { __asm__ volatile("msr tpidr_el0, %0" ::"r"(self)); }
 static inline void cpu_pause(void) { __asm__ volatile("yield" ::: "memory"); }
 
+#elif defined(__riscv) && __riscv_xlen == 64 /* only for tests: the same program under qemu-riscv64 */
+
+#define ARCH_NAME "riscv64"
+#define VDSO_CLOCK_GETTIME "__vdso_clock_gettime"
+
+enum { O_DIRECT = 040000 };
+
+static inline long syscall6(long n, long a, long b, long c, long d, long e, long f) {
+  register long a7 __asm__("a7") = n;
+  register long a0 __asm__("a0") = a;
+  register long a1 __asm__("a1") = b;
+  register long a2 __asm__("a2") = c;
+  register long a3 __asm__("a3") = d;
+  register long a4 __asm__("a4") = e;
+  register long a5 __asm__("a5") = f;
+  __asm__ volatile("ecall" : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5) : "memory");
+  return a0;
+}
+
+static inline struct cpu *cpu_self(void) {
+  struct cpu *self;
+  __asm__("mv %0, tp" : "=r"(self));
+  return self;
+}
+static inline void cpu_set_self(struct cpu *self) { __asm__ volatile("mv tp, %0" ::"r"(self)); }
+static inline void cpu_pause(void) { __asm__ volatile("" ::: "memory"); }
+
 #else
-#error "the host port knows x86-64 and aarch64"
+#error "the host port knows x86-64, aarch64 and riscv64"
 #endif
 
 /* start.c: a thread on the given stack whose thread pointer is self; it calls entry(self). Its number, or negative errno. */

@@ -104,5 +104,6 @@ int pool_wait(struct pool_queue *queue, struct env_block_done *done, unsigned mi
 int mkdisk_main(int argc, char **argv);
 int peer_main(int argc, char **argv);
 int selftest_main(void);
+int unit_main(int argc, char **argv);
 
 #endif

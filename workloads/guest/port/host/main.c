@@ -16,7 +16,8 @@ static const char usage[] =
     "       virtax-guest peer [PORT]         UDP peer of the net workloads on 127.0.0.1; ends with its standard input\n"
     "       virtax-guest mkdisk PATH BYTES   makes a disk file with the contents that the block workloads expect\n"
     "       virtax-guest list                names of the workloads\n"
-    "       virtax-guest selftest            known answers\n";
+    "       virtax-guest unit NAME [N]       N units of a workload, nothing else: to count instructions\n"
+    "       virtax-guest selftest            known answers, for the tests\n";
 
 static void report(const char *text, va_list args) {
   char line[PRINT_MAX];
@@ -120,6 +121,7 @@ _Noreturn void host_start(const uint64_t *sp) {
   if (strcmp(mode, "guest") == 0) guest_main(argc - 2, argv + 2);
   if (strcmp(mode, "peer") == 0) env_poweroff(peer_main(argc - 2, argv + 2));
   if (strcmp(mode, "mkdisk") == 0) env_poweroff(mkdisk_main(argc - 2, argv + 2));
+  if (strcmp(mode, "unit") == 0) env_poweroff(unit_main(argc - 2, argv + 2));
   if (strcmp(mode, "selftest") == 0) env_poweroff(selftest_main());
   if (strcmp(mode, "list") == 0) {
     list_main();

@@ -29,7 +29,7 @@ __asm__(
     "  call *%r9\n"
     "  ud2\n");
 
-#else
+#elif defined(__aarch64__)
 
 __asm__(
     ".text\n.globl _start\n_start:\n"
@@ -56,5 +56,29 @@ __asm__(
     "  mov x0, x5\n"
     "  blr x6\n"
     "  brk #0\n");
+
+#else
+
+__asm__(
+    ".text\n.globl _start\n_start:\n"
+    "  mv a0, sp\n"
+    "  call host_start\n"
+    "  unimp\n");
+
+/* clone(flags, stack, parent_tid, tls, child_tid). */
+__asm__(
+    ".text\n.globl thread_clone\nthread_clone:\n"
+    "  mv t0, a2\n"
+    "  mv t1, a3\n"
+    "  li a2, 0\n"
+    "  mv a3, t0\n"
+    "  li a4, 0\n"
+    "  li a7, 220\n"
+    "  ecall\n"
+    "  beqz a0, 1f\n"
+    "  ret\n"
+    "1: mv a0, tp\n"
+    "  jalr t1\n"
+    "  unimp\n");
 
 #endif
