@@ -96,12 +96,12 @@ class HartThread {
   }
 
   #sleep(timer: number): void {
-    const { clock, clint, threads } = this.#machine;
+    const { clock, clint, threads, lines } = this.#machine;
     threads.count('wfi_waits');
     this.#machine.flushConsole();
     this.#io.wait(timer === Number.POSITIVE_INFINITY ? timer : clock.nsUntil(timer));
     clint.checkTimer(this.data.hart);
-    threads.publish(this.#io.counters);
+    threads.publish(this.#io.counters, lines.kicks);
   }
 
   #pause(): void {

@@ -33,8 +33,9 @@ export class ThreadCounters {
     this.#own[OWN.indexOf(name)]++;
   }
 
-  /** Makes this thread's I/O counters visible to the others. */
-  publish(io: IoCounters): void {
+  /** Makes what this thread counts elsewhere visible to the others. */
+  publish(io: IoCounters, kicksSent: number): void {
+    this.#own[OWN.indexOf('kicks_sent')] = kicksSent;
     for (let i = 0; i < IO.length; i++) this.#own[OWN.length + i] = io[IO[i]];
   }
 

@@ -17,7 +17,7 @@ import { type Banner, parseBanner, parseResult, type ResultLine } from './protoc
 
 const TAIL_LINES = 20;
 /** Console output that one step may cause; a guest beyond it only floods. */
-const FLOOD_BYTES = 8 << 20;
+const FLOOD_BYTES = 1 << 20;
 
 export type Doorbell = 'start' | 'stop';
 

@@ -42,14 +42,15 @@ describe('a VM in its process', () => {
   it('a guest that never says it is ready fails at its deadline', async () => {
     const error = await failure(boot(scripted(['starting\n'], 'hang'), 300));
     expect(error.message).toMatch(/full VM 0 gave no answer within 300 ms while booting/);
-    expect(error.consoleTail).toEqual(['starting']);
   });
 
   it('a hang in a sample fails at the sample’s deadline', async () => {
     const vm = await boot(scripted([BANNER, READY], 'hang'));
     await vm.prepare('cpu/sieve', PREPARE);
     vm.start({ ...START, deadlineMs: 100 });
-    expect((await failure(vm.result())).message).toMatch(/no answer within 100 ms in a sample/);
+    const error = await failure(vm.result());
+    expect(error.message).toMatch(/no answer within 100 ms in a sample/);
+    expect(error.consoleTail).toEqual([BANNER.trim(), READY.trim()]);
     await vm.stop();
   });
 
