@@ -45,12 +45,15 @@ export class GuestRam {
   readonly memory: MemoryId;
   readonly base: number;
   readonly bytes: number;
+  /** The whole shared memory, for ranges that offsetOf() has checked. */
+  readonly buffer: SharedArrayBuffer;
   readonly #offset: number;
   readonly #all: Uint8Array;
   readonly #view: DataView;
 
   constructor(config: GuestRamConfig) {
     this.memory = config.memory;
+    this.buffer = config.buffer;
     this.base = config.base;
     this.bytes = config.bytes;
     this.#offset = config.offset;

@@ -1,0 +1,337 @@
+/**
+ * Realtek RTL8139 in C mode, by the datasheet (RTL8139D(L) 1.3): one ring of bytes in guest memory for what comes, four
+ * descriptors for what goes, in order. Not there: C+ descriptors (hence the revision of an RTL8139C), the timer (TCTR reads 0),
+ * wake-on-LAN, and the reception of runts and damaged frames, which a switch does not deliver.
+ *
+ * The switch may answer a frame from within transmit(), on the same thread; so a frame is sent with the lock released, and the
+ * word TX_BUSY keeps other threads from sending meanwhile.
+ */
+import type { NetPort } from '../../backends/net-port.js';
+import { type AccessSize, type Device, Lock, type Resettable } from './device.js';
+import type { PciBar, PciDevice, PciDeviceContext, PciIdentity, PciPort } from './pci-function.js';
+import { clockEeprom, EEPROM_STATE_WORDS } from './rtl8139-eeprom.js';
+import {
+  CR,
+  EECR,
+  INT,
+  REG,
+  REGISTER_BYTES,
+  type Register,
+  RX_STATUS,
+  registerAt,
+  TCR_LOOPBACK,
+  TCR_VERSION,
+  TSD,
+  TX_MAX,
+} from './rtl8139-registers.js';
+import { fetchFrame, filterFrame, putFrame, ringBytes, ringReader } from './rtl8139-ring.js';
+
+/* Words of the state: the lock, what the registers do not show, counters; then the registers. */
+const LOCK = 0;
+const TX_NEXT = 1;
+const TX_BUSY = 2;
+const EEPROM = 3;
+const SENT = EEPROM + EEPROM_STATE_WORDS;
+const RECEIVED = SENT + 1;
+const MISSED = SENT + 2;
+const INTERRUPTS = SENT + 3;
+const REGISTERS_AT = 64;
+export const RTL8139_STATE_BYTES = REGISTERS_AT + REGISTER_BYTES;
+
+const DESCRIPTORS = 4;
+/** Frames that one doorbell sends at most before the guest runs again: another hart may refill the descriptors for ever. */
+const BURST = 16;
+/** CAPR at the ring's beginning: it stands 16 bytes before the reader. */
+const CAPR_START = 0xfff0;
+
+export class Rtl8139 implements PciDevice, Resettable {
+  readonly name = 'rtl8139';
+  readonly identity: PciIdentity = {
+    vendor: 0x10ec,
+    device: 0x8139,
+    revision: 0x10,
+    classCode: 0x020000,
+    subsystemVendor: 0x1af4,
+    subsystem: 0x1100,
+    interruptPin: 1,
+    minGrant: 0x20,
+    maxLatency: 0x40,
+  };
+  readonly bars: readonly PciBar[];
+  readonly #words: Int32Array;
+  readonly #u8: Uint8Array;
+  readonly #u16: Uint16Array;
+  readonly #u32: Uint32Array;
+  readonly #lock: Lock;
+  #pci: PciPort = { irq: () => {}, busMaster: () => false, memoryAt: () => -1 };
+
+  /** mac: six bytes. The port is this thread's; its receiver is set here. */
+  constructor(
+    private readonly context: PciDeviceContext,
+    private readonly port: NetPort,
+    private readonly mac: Uint8Array,
+  ) {
+    const { state } = context;
+    this.#words = state.i32;
+    const at = state.offset + REGISTERS_AT;
+    this.#u8 = new Uint8Array(state.buffer, at, REGISTER_BYTES);
+    this.#u16 = new Uint16Array(state.buffer, at, REGISTER_BYTES / 2);
+    this.#u32 = new Uint32Array(state.buffer, at, REGISTER_BYTES / 4);
+    this.#lock = new Lock(state.i32, LOCK);
+    const window: Device = {
+      name: this.name,
+      read: (offset, size) => this.read(offset, size),
+      write: (offset, size, value) => this.write(offset, size, value),
+    };
+    this.bars = [
+      { kind: 'io', bytes: REGISTER_BYTES, window },
+      { kind: 'memory', bytes: REGISTER_BYTES, window },
+    ];
+    port.onReceive((frame) => this.receive(frame));
+  }
+
+  connect(port: PciPort): void {
+    this.#pci = port;
+  }
+
+  reset(): void {
+    this.#words.fill(0);
+    this.#resetRegisters();
+  }
+
+  counters(): Record<string, number> {
+    const w = this.#words;
+    return {
+      'rtl8139.tx_frames': w[SENT],
+      'rtl8139.rx_frames': w[RECEIVED],
+      'rtl8139.rx_missed': w[MISSED],
+      'rtl8139.interrupts': w[INTERRUPTS],
+    };
+  }
+
+  read(offset: number, size: AccessSize): number {
+    this.#lock.acquire();
+    let value = 0;
+    for (let i = size - 1; i >= 0; i--) value = (value << 8) | this.#readByte(offset + i);
+    this.#lock.release();
+    return value >>> 0;
+  }
+
+  write(offset: number, size: AccessSize, value: number): void {
+    this.#lock.acquire();
+    let at = offset;
+    while (at < offset + size) {
+      const register = registerAt[at];
+      const next = register ? Math.min(register.base + register.bytes, offset + size) : at + 1;
+      if (register) this.#writePart(register, at - register.base, next - at, value >>> ((at - offset) * 8));
+      at = next;
+    }
+    const start = this.#takeTransmitter();
+    this.#updateIrq();
+    this.#lock.release();
+    if (start) this.#transmit();
+  }
+
+  /** From the switch, on whatever thread the frame arrives. false: not wanted, or no room. */
+  receive(frame: Uint8Array): boolean {
+    this.#lock.acquire();
+    const taken = this.#receive(frame);
+    this.#updateIrq();
+    this.#lock.release();
+    return taken;
+  }
+
+  #readByte(offset: number): number {
+    if (offset === REG.CR) return this.#u8[REG.CR] | (this.#ringEmpty() ? CR.BUFE : 0);
+    if (offset === REG.TSALL || offset === REG.TSALL + 1) {
+      return (this.#summary() >> ((offset - REG.TSALL) * 8)) & 0xff;
+    }
+    return this.#u8[offset];
+  }
+
+  /** TSAD (0x60): OWN, TABT, TUN and TOK of the four descriptors, four bits each. */
+  #summary(): number {
+    let bits = 0;
+    for (let d = 0; d < DESCRIPTORS; d++) {
+      const tsd = this.#u32[(REG.TSD >> 2) + d];
+      if (tsd & TSD.OWN) bits |= 1 << d;
+      if (tsd & TSD.TABT) bits |= 0x10 << d;
+      if (tsd & TSD.TUN) bits |= 0x100 << d;
+      if (tsd & TSD.TOK) bits |= 0x1000 << d;
+    }
+    return bits;
+  }
+
+  /** `bytes` bytes of value, written from the byte `from` of the register on; the others stay (or are 0 for write-1-to-clear). */
+  #writePart(register: Register, from: number, bytes: number, value: number): void {
+    if (register.locked && (this.#u8[REG.EECR] & EECR.MODE) !== EECR.UNLOCK) return;
+    const mask = (bytes === 4 ? -1 : (1 << (bytes * 8)) - 1) << (from * 8);
+    const written = (value << (from * 8)) & mask & register.writable;
+    const old = this.#load(register);
+    this.#effect(
+      register,
+      ((old & ~(mask & register.writable)) | written) >>> 0,
+      written >>> 0,
+      (value << (from * 8)) & mask,
+    );
+  }
+
+  /** merged: the register with the writable bits replaced; written: only those; raw: as the guest wrote them. */
+  #effect(register: Register, merged: number, written: number, raw: number): void {
+    switch (register.base) {
+      case REG.ISR:
+        this.#u16[REG.ISR >> 1] &= ~written;
+        return;
+      case REG.CR:
+        if (raw & CR.RST) this.#resetRegisters();
+        else this.#writeCommand(merged);
+        return;
+      case REG.RCR:
+        if (((this.#u32[REG.RCR >> 2] ^ merged) >> 11) & 3) this.#emptyRing();
+        break;
+      case REG.RBSTART:
+        this.#emptyRing();
+        break;
+      case REG.MPC:
+        this.#u32[REG.MPC >> 2] = 0; // any write clears it
+        return;
+      case REG.EECR:
+        this.#writeEeprom(merged);
+        return;
+      case REG.TSD:
+      case REG.TSD + 4:
+      case REG.TSD + 8:
+      case REG.TSD + 12:
+        this.#u32[register.base >> 2] = written; // status bits go with the write that starts the next frame
+        return;
+    }
+    this.#store(register, merged);
+  }
+
+  #writeCommand(value: number): void {
+    if (value & ~this.#u8[REG.CR] & CR.RE) this.#emptyRing(); // the receiver starts at the ring's beginning
+    this.#u8[REG.CR] = value;
+  }
+
+  #emptyRing(): void {
+    this.#u16[REG.CBR >> 1] = 0;
+    this.#u16[REG.CAPR >> 1] = CAPR_START;
+  }
+
+  #load(register: Register): number {
+    if (register.bytes === 4) return this.#u32[register.base >> 2];
+    return register.bytes === 2 ? this.#u16[register.base >> 1] : this.#u8[register.base];
+  }
+
+  #store(register: Register, value: number): void {
+    if (register.bytes === 4) this.#u32[register.base >> 2] = value;
+    else if (register.bytes === 2) this.#u16[register.base >> 1] = value;
+    else this.#u8[register.base] = value;
+  }
+
+  #writeEeprom(value: number): void {
+    const before = this.#u8[REG.EECR];
+    const state = this.#words.subarray(EEPROM, EEPROM + EEPROM_STATE_WORDS);
+    const out = (value & EECR.MODE) === EECR.PROGRAM ? clockEeprom(state, before, value, this.mac) : 0;
+    this.#u8[REG.EECR] = (value & ~EECR.DO) | out;
+  }
+
+  /** CR.RST and power-on: the station address comes from the EEPROM again (datasheet 5.4). */
+  #resetRegisters(): void {
+    this.#u8.fill(0);
+    this.#u8.set(this.mac.subarray(0, 6), REG.IDR);
+    for (let d = 0; d < DESCRIPTORS; d++) this.#u32[(REG.TSD >> 2) + d] = TSD.OWN;
+    this.#emptyRing();
+    this.#u32[REG.TCR >> 2] = TCR_VERSION;
+    this.#u8[REG.CONFIG1] = 0x0c; // registers are mapped to memory and I/O
+    this.#u16[REG.BMCR >> 1] = 0x3100; // 100 Mbit/s, auto-negotiation, full duplex
+    this.#u16[REG.BMSR >> 1] = 0x782d; // negotiated, link up
+    this.#u16[REG.ANAR >> 1] = 0x05e1;
+    this.#u16[REG.ANLPAR >> 1] = 0x45e1;
+    this.#u16[REG.ANER >> 1] = 0x0001;
+    this.#words[TX_NEXT] = 0;
+    this.#updateIrq();
+  }
+
+  #updateIrq(): void {
+    const level = (this.#u16[REG.ISR >> 1] & this.#u16[REG.IMR >> 1]) !== 0;
+    this.#pci.irq(level);
+  }
+
+  #raise(bits: number): void {
+    if ((this.#u16[REG.ISR >> 1] & bits) !== bits) this.#words[INTERRUPTS]++;
+    this.#u16[REG.ISR >> 1] |= bits;
+  }
+
+  /* ---- transmitting ---- */
+
+  /** Under the lock: true when the next descriptor is ready and this thread is the one that sends now. */
+  #takeTransmitter(): boolean {
+    const ready = (this.#u8[REG.CR] & CR.TE) !== 0 && !(this.#u32[(REG.TSD >> 2) + this.#words[TX_NEXT]] & TSD.OWN);
+    if (!ready || this.#words[TX_BUSY] || !this.#pci.busMaster()) return false;
+    this.#words[TX_BUSY] = 1;
+    return true;
+  }
+
+  /** Sends descriptor after descriptor, with the lock held only between frames. TX_BUSY is ours. */
+  #transmit(): void {
+    let more = true;
+    for (let burst = 0; more && burst < BURST; burst++) {
+      const d = this.#words[TX_NEXT];
+      const bytes = this.#u32[(REG.TSD >> 2) + d] & TSD.SIZE;
+      const loopback = (this.#u32[REG.TCR >> 2] & TCR_LOOPBACK) === TCR_LOOPBACK;
+      const frame = bytes > TX_MAX ? undefined : fetchFrame(this.context.ram, this.#u32[(REG.TSAD >> 2) + d], bytes);
+      if (frame && loopback) this.receive(frame.slice());
+      else if (frame) this.port.transmit(frame);
+      more = this.#sent(d, bytes, frame !== undefined);
+    }
+    this.port.flush();
+    if (more) this.context.defer(() => this.#transmit());
+  }
+
+  /** The descriptor is done; whether another one waits. A reset in between has begun a new life: its descriptors are left alone. */
+  #sent(d: number, bytes: number, ok: boolean): boolean {
+    this.#lock.acquire();
+    const at = (REG.TSD >> 2) + d;
+    if (this.#words[TX_NEXT] === d && !(this.#u32[at] & TSD.OWN)) {
+      this.#u32[at] |= TSD.OWN | (ok ? TSD.TOK : TSD.TABT);
+      this.#words[TX_NEXT] = (d + 1) % DESCRIPTORS;
+      this.#words[SENT]++;
+      this.#raise(ok ? INT.TOK : bytes > TX_MAX ? INT.TER : INT.TER | INT.SERR);
+    }
+    this.#words[TX_BUSY] = 0;
+    const more = this.#takeTransmitter();
+    this.#updateIrq();
+    this.#lock.release();
+    return more;
+  }
+
+  /* ---- receiving ---- */
+
+  #ringEmpty(): boolean {
+    const size = ringBytes(this.#u32[REG.RCR >> 2]);
+    return this.#u16[REG.CBR >> 1] % size === ringReader(this.#u16[REG.CAPR >> 1], size);
+  }
+
+  #receive(frame: Uint8Array): boolean {
+    if (!(this.#u8[REG.CR] & CR.RE) || !this.#pci.busMaster()) return false;
+    const rcr = this.#u32[REG.RCR >> 2];
+    const status = filterFrame(frame, this.#u8, rcr);
+    if (status < 0) return false;
+    const size = ringBytes(rcr);
+    const writer = this.#u16[REG.CBR >> 1] % size;
+    const reader = ringReader(this.#u16[REG.CAPR >> 1], size);
+    const ring = { start: this.#u32[REG.RBSTART >> 2], writer, reader, rcr };
+    const result = putFrame(this.context.ram, ring, frame, status | RX_STATUS.ROK);
+    if (typeof result === 'string') {
+      this.#words[MISSED]++;
+      this.#u32[REG.MPC >> 2] = (this.#u32[REG.MPC >> 2] + 1) & 0xff_ffff;
+      this.#raise(result === 'full' ? INT.RXOVW : INT.SERR);
+      return false;
+    }
+    this.#words[RECEIVED]++;
+    this.#u16[REG.CBR >> 1] = result.next;
+    this.#raise(INT.ROK);
+    return true;
+  }
+}
