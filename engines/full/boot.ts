@@ -71,6 +71,7 @@ if (image === undefined) {
 }
 try {
   vm = new Vm(config(image), {
+    running: () => {},
     output: (bytes) => process.stdout.write(bytes),
     doorbell: () => {},
     ended: leave,

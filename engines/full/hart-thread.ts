@@ -6,6 +6,7 @@ import { KickArea } from '../backends/kick.js';
 import { yieldProcessor } from '../process/libc.js';
 import type { VmConfig } from './config.js';
 import { Hart, HartExit } from './cpu/hart.js';
+import { type OpenPorts, openHostPorts } from './host-ports.js';
 import { Htif } from './htif.js';
 import { ENTRY } from './loader.js';
 import { Machine } from './machine.js';
@@ -19,12 +20,17 @@ export interface HartThreadData {
   cpu: WebAssembly.Module;
   /** createKickArea(): a slot a hart. */
   kicks: SharedArrayBuffer;
+  /** createFlowMemory(). */
+  flows: SharedArrayBuffer;
   zero: [number, number];
   fdtAddress: number;
   tohost?: number;
   /** Fewer processors than harts: a hart that spins gives its own away. */
   crowded: boolean;
 }
+
+/** `look`: the machine's shared state holds something for the main thread. */
+export type FromHart = 'look' | { facts: Record<string, string> };
 
 /**
  * Instructions between two looks at the timer: what an interrupt of a running hart may be late, about 100 µs. The look
@@ -36,6 +42,7 @@ class HartThread {
   readonly #hart: Hart;
   readonly #machine: Machine;
   readonly #io: IoContext;
+  readonly #ports: OpenPorts;
   readonly #htif: Htif | undefined;
 
   constructor(private readonly data: HartThreadData) {
@@ -43,13 +50,16 @@ class HartThread {
     const layout = new StateLayout(config.harts, config.memoryBytes);
     this.#io = createIoContext(data.kicks, hart, { waiting: { pollUs: config.pollUs } });
     const memoryId = this.#io.addMemory(memory);
+    this.#ports = openHostPorts(this.#io, config, data.flows);
     const kicker = new KickArea(data.kicks);
     this.#machine = new Machine({
       ...data,
       layout,
       self: hart,
       memoryId,
+      ports: this.#ports,
       kicker,
+      defer: (task) => this.#io.defer(task),
       callMain: () => this.#callMain(),
     });
     const { bus, clock } = this.#machine;
@@ -70,27 +80,28 @@ class HartThread {
 
   run(): void {
     const { data } = this;
+    if (data.hart === 0) tell({ facts: this.#ports.facts });
     this.#hart.reset(ENTRY, data.hart, data.fdtAddress);
     this.#machine.run.startTogether(data.config.harts);
     while (this.#slice()) {
       // Everything happens in slices.
     }
+    this.#ports.dispose();
     this.#io.dispose();
   }
 
   /** False when the machine has ended. */
   #slice(): boolean {
-    const { lines, clint, threads, deferred } = this.#machine;
+    const { lines, clint, threads } = this.#machine;
     lines.ownRaised = false;
     const exit = this.#hart.run(SLICE);
     this.#htif?.poll();
     if (exit === HartExit.Stopped) return false;
     threads.count('slices');
-    deferred.run();
     this.#io.submit();
     this.#io.poll();
     const timer = clint.checkTimer(this.data.hart);
-    if (exit === HartExit.Wfi && !lines.ownRaised && !deferred.pending) this.#sleep(timer);
+    if (exit === HartExit.Wfi && !lines.ownRaised) this.#sleep(timer);
     else if (exit === HartExit.Pause) this.#pause();
     return true;
   }
@@ -110,8 +121,10 @@ class HartThread {
   }
 
   #callMain(): void {
-    if (this.#machine.run.callMain()) parentPort?.postMessage('look');
+    if (this.#machine.run.callMain()) tell('look');
   }
 }
+
+const tell = (message: FromHart): void => parentPort?.postMessage(message);
 
 new HartThread(workerData as HartThreadData).run();

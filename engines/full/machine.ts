@@ -7,17 +7,17 @@ import { ByteRing } from './byte-ring.js';
 import { Clock } from './clock.js';
 import type { VmConfig } from './config.js';
 import { HartState } from './cpu/state.js';
-import { Deferred } from './deferred.js';
 import { AddressMap, Bus } from './devices/bus.js';
 import { Clint } from './devices/clint.js';
-import type { Resettable } from './devices/device.js';
+import { GuestRam, type Resettable } from './devices/device.js';
 import { Finisher, type GuestEnd } from './devices/finisher.js';
 import { PciHost } from './devices/pci-host.js';
 import { Plic } from './devices/plic.js';
 import { Rtc } from './devices/rtc.js';
 import { Uart } from './devices/uart.js';
 import { Doorbells } from './doorbells.js';
-import { REGION, SOURCE } from './memory-map.js';
+import { RAM_BASE, REGION, SOURCE } from './memory-map.js';
+import { attachPciDevices, type HostPorts } from './pci-devices.js';
 import { RunState } from './run-state.js';
 import { SharedLines } from './shared-lines.js';
 import type { Part, StateLayout } from './shared-state.js';
@@ -36,6 +36,10 @@ export interface MachineParts {
   /** The memory as registered with the thread's IoContext; 0 on the main thread, whose devices do no I/O. */
   memoryId: number;
   kicker: Kicker;
+  /** The host side of this thread's devices. */
+  ports: HostPorts;
+  /** Runs a task of a device soon, on this thread, with no lock held. */
+  defer(task: () => void): void;
   /** The main thread has something to look at: console output, a doorbell, the end. */
   callMain(): void;
 }
@@ -53,7 +57,6 @@ export class Machine {
   readonly run: RunState;
   readonly bus: Bus;
   readonly threads: ThreadCounters;
-  readonly deferred = new Deferred();
   readonly map = new AddressMap();
   readonly #devices: Resettable[] = [];
   readonly #harts: HartState[];
@@ -80,6 +83,7 @@ export class Machine {
     this.map.add(REGION.finisher.base, REGION.finisher.bytes, finisher);
     this.pci = new PciHost(slice('pci'), (wire, level) => this.plic.setLevel(SOURCE.pciIntA + wire, level));
     this.#devices.push(this.pci);
+    this.#devices.push(...attachPciDevices(this.pci, { ...parts, ram: this.#ram(), slice, defer: parts.defer }));
     this.map.add(REGION.pciEcam.base, REGION.pciEcam.bytes, this.pci.ecam);
     this.map.add(REGION.pciMmio.base, REGION.pciMmio.bytes, this.pci.mmio);
     this.map.add(REGION.pciPio.base, REGION.pciPio.bytes, this.pci.pio);
@@ -113,6 +117,12 @@ export class Machine {
     this.map.add(region.base, region.bytes, device);
     this.#devices.push(device);
     return device;
+  }
+
+  #ram(): GuestRam {
+    const { memory, layout, memoryId } = this.parts;
+    const buffer = memory.buffer as SharedArrayBuffer;
+    return new GuestRam({ buffer, memory: memoryId, offset: layout.ramOffset, base: RAM_BASE, bytes: layout.ramBytes });
   }
 
   #serialPort() {

@@ -6,9 +6,11 @@ import { byteRingBytes } from './byte-ring.js';
 import { HART_STATE_BYTES } from './cpu/layout.js';
 import { clintStateBytes } from './devices/clint.js';
 import { STATE_ALIGNMENT, StateSlice } from './devices/device.js';
+import { LSI_STATE_BYTES } from './devices/lsi53c895a.js';
 import { PCI_HOST_STATE_BYTES } from './devices/pci-host.js';
 import { plicStateBytes } from './devices/plic.js';
 import { RTC_STATE_BYTES } from './devices/rtc.js';
+import { RTL8139_STATE_BYTES } from './devices/rtl8139.js';
 import { UART_STATE_BYTES } from './devices/uart.js';
 import { DOORBELLS_BYTES } from './doorbells.js';
 import { MAX_HARTS } from './memory-map.js';
@@ -27,6 +29,8 @@ const PARTS = {
   plic: (harts: number) => plicStateBytes(harts),
   rtc: () => RTC_STATE_BYTES,
   pci: () => PCI_HOST_STATE_BYTES,
+  rtl8139: () => RTL8139_STATE_BYTES,
+  lsi53c895a: () => LSI_STATE_BYTES,
   consoleOut: () => byteRingBytes(CONSOLE_OUT_BYTES),
   consoleIn: () => byteRingBytes(CONSOLE_IN_BYTES),
   doorbells: () => DOORBELLS_BYTES,

@@ -16,11 +16,11 @@ const tell = (message: FromVm): void => {
 function boot({ config }: Extract<ToVm, { type: 'boot' }>): void {
   try {
     vm = new Vm(config, {
+      running: (facts) => tell({ type: 'running', facts }),
       output: (bytes) => tell({ type: 'output', bytes }),
       doorbell: (stamp) => tell({ type: 'doorbell', ...stamp, counters: vm?.named(stamp.counters) ?? {} }),
       ended: (how) => tell({ type: 'ended', how }),
     });
-    tell({ type: 'running', facts: vm.facts });
   } catch (error) {
     tell({ type: 'refused', message: error instanceof Error ? error.message : String(error) });
   }

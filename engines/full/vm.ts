@@ -6,18 +6,22 @@ import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { createKickArea, KickArea } from '../backends/kick.js';
+import { createFlowMemory } from '../backends/user-network.js';
 import type { VmConfig, VmEnd } from './config.js';
 import { buildCpuModule } from './cpu/hart.js';
 import type { Stamp } from './doorbells.js';
-import type { HartThreadData } from './hart-thread.js';
+import type { FromHart, HartThreadData } from './hart-thread.js';
 import { load } from './loader.js';
 import { MAIN_THREAD, Machine } from './machine.js';
+import { NO_IO } from './no-io.js';
 import { StateLayout } from './shared-state.js';
 
 /** For pasted text: the ring takes 4 KiB. */
 const FEED_AGAIN_MS = 10;
 
 export interface VmEvents {
+  /** The harts are about to start. facts: what a reader of the results must know about this machine. */
+  running(facts: Record<string, string>): void;
   output(bytes: Uint8Array): void;
   doorbell(stamp: Stamp): void;
   /** Once; the harts' threads have ended. */
@@ -41,6 +45,7 @@ export class Vm {
     const loaded = load(ram, readFileSync(config.image), config);
     const zero = process.hrtime();
     const kicks = createKickArea(config.harts);
+    const flows = createFlowMemory();
     const parts = {
       config,
       memory,
@@ -48,6 +53,8 @@ export class Vm {
       layout,
       self: MAIN_THREAD,
       memoryId: 0,
+      ports: {},
+      defer: NO_IO.defer,
       kicker: new KickArea(kicks),
       callMain: () => {},
     };
@@ -56,7 +63,7 @@ export class Vm {
     const cpu = buildCpuModule({ maximumPages: layout.pages });
     const crowded = os.availableParallelism() < config.harts;
     for (let hart = 0; hart < config.harts; hart++) {
-      this.#start({ hart, config, memory, cpu, kicks, zero, crowded, ...loaded });
+      this.#start({ hart, config, memory, cpu, kicks, flows, zero, crowded, ...loaded });
     }
   }
 
@@ -64,11 +71,6 @@ export class Vm {
   input(bytes: Uint8Array): void {
     for (const byte of bytes) this.#input.push(byte);
     this.#feed();
-  }
-
-  /** What a reader of the results must know about this machine. */
-  get facts(): Record<string, string> {
-    return {};
   }
 
   /** A stamp's counters by name. */
@@ -89,7 +91,10 @@ export class Vm {
 
   #start(data: HartThreadData): void {
     const worker = new Worker(new URL('./hart-thread.js', import.meta.url), { workerData: data });
-    worker.on('message', () => this.#look());
+    worker.on('message', (message: FromHart) => {
+      if (message === 'look') this.#look();
+      else this.events.running(message.facts);
+    });
     worker.on('error', (error) => this.#end({ kind: 'fault', message: error.stack ?? String(error) }));
     this.#workers.push(worker);
   }
