@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
+import { uringProblem } from '../engines/backends/io-context.js';
 import { takesDirect } from './disks.js';
 import { fileSystemName } from './file-system.js';
 import { availableMemory, hostFacts, readText } from './host.js';
@@ -187,8 +188,9 @@ async function tryDirect(folder: string): Promise<boolean> {
 
 function ioUring(): Finding {
   const what = 'io_uring';
-  const disabled = readText('/proc/sys/kernel/io_uring_disabled');
-  if (disabled === null || disabled === '0') return good(what, disabled === null ? 'no sysctl forbids it' : 'allowed');
-  const mend = 'block I/O falls back to worker threads; as root: sysctl kernel.io_uring_disabled=0';
-  return { what, verdict: 'note', found: `refused (sysctl says ${disabled})`, mend };
+  const problem = uringProblem(); // it is tried: a container may refuse what the sysctl allows
+  if (problem === undefined) return good(what, 'works');
+  const mend =
+    'block I/O falls back to worker threads; where it is forbidden, as root: sysctl kernel.io_uring_disabled=0';
+  return { what, verdict: 'note', found: problem, mend };
 }

@@ -27,3 +27,27 @@ export async function guarded<T>(promise: Promise<T>, ms: number, what: string, 
     signal.removeEventListener('abort', onAbort);
   }
 }
+
+const CTRL_C_MS = 100;
+
+/**
+ * For a failure that may be the user's Ctrl-C: a terminal sends it to the guests' processes as well, and their end may be
+ * seen before our own signal. @throws Interrupted if the signal aborts within a moment
+ */
+export async function unlessInterrupted(signal: AbortSignal): Promise<void> {
+  await within(
+    new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true })),
+    signal.aborted ? 0 : CTRL_C_MS,
+  );
+  if (signal.aborted) throw new Interrupted('stopped');
+}
+
+/** Waits for the promise, but not longer than this. Its outcome is ignored. */
+export async function within(promise: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([promise.catch(() => {}), limit]);
+  clearTimeout(timer);
+}

@@ -4,7 +4,7 @@
  */
 import type { Engine, Machine, MachineConfig, SampleResult } from '../engines/engine.js';
 import { MachineFailure } from '../engines/engine.js';
-import { guarded } from './guard.js';
+import { guarded, within } from './guard.js';
 import { deriveSeed } from './random.js';
 
 /** How long things may take, milliseconds. The engine is told; the harness itself waits `graceMs` longer. */
@@ -17,6 +17,9 @@ export interface Deadlines {
 }
 
 export const DEFAULT_DEADLINES: Deadlines = { bootMs: 60_000, prepareMs: 60_000, sampleMs: 60_000, graceMs: 5_000 };
+
+/** A machine that does not stop by then is left to the end of the process, which ends its children. */
+export const STOP_MS = 10_000;
 
 export interface MachineSetOptions {
   engine: Engine;
@@ -52,7 +55,7 @@ export class MachineSet {
         await settleAll(batch);
       }
     } catch (error) {
-      await Promise.all(booted.map((machine) => machine.stop()));
+      await Promise.all(booted.map((machine) => within(machine.stop(), STOP_MS)));
       throw error;
     }
     this.machines = booted;
@@ -117,7 +120,7 @@ export class MachineSet {
   async discard(): Promise<void> {
     const machines = this.machines ?? [];
     this.machines = undefined;
-    await Promise.all(machines.map((machine) => machine.stop().catch(() => {})));
+    await Promise.all(machines.map((machine) => within(machine.stop(), STOP_MS)));
   }
 
   private up(): Machine[] {

@@ -8,7 +8,7 @@ import { addRound, newTrack, type Track } from './cell.js';
 import { wrongAnswers } from './checksums.js';
 import type { Clock } from './clock.js';
 import { NoFigure } from './figures.js';
-import { Interrupted } from './guard.js';
+import { Interrupted, unlessInterrupted } from './guard.js';
 import type { MachineSet } from './machines.js';
 import { BASELINE, type CellGroup, type PlannedWorkload, SCALAR_BASELINE } from './plan.js';
 import type { Progress } from './progress.js';
@@ -21,6 +21,7 @@ export interface MeasureOptions {
   sampleMs: number;
   clock: Clock;
   progress: Progress;
+  signal: AbortSignal;
   /** Called once an engine has a workload ready: measures its doorbells if that was not done yet. */
   onPrepared(engine: string, set: MachineSet): Promise<void>;
 }
@@ -118,6 +119,7 @@ class WorkloadRun {
         track.outcome = { status: 'skipped', reason: error.message, consoleTail: [] };
         return undefined;
       }
+      await unlessInterrupted(this.options.signal);
       const consoleTail = error instanceof MachineFailure ? error.consoleTail : [];
       track.outcome = { status: 'failed', reason: describe(error), consoleTail };
       if (!(error instanceof NoFigure)) await set.discard();

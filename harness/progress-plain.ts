@@ -66,10 +66,15 @@ export class PlainProgress implements Progress {
   end(): void {}
 }
 
-/** One finished cell on one line. */
+const CONSOLE_LINES = 5; // results.json has more
+
+/** One finished cell: a line, and below it what the guest said last if it failed. */
 export function cellLine(cell: Cell): string {
   const name = `  ${cell.engine.padEnd(10)}`;
-  if (cell.status !== 'ok') return `${name} ${cell.status}: ${cell.reason}`;
+  if (cell.status !== 'ok') {
+    const tail = cell.consoleTail.slice(-CONSOLE_LINES).map((line) => `\n             | ${line}`);
+    return `${name} ${cell.status}: ${cell.reason}${tail.join('')}`;
+  }
   const percent = cell.percentOfBareMetal;
   const share = percent === null || cell.engine === 'bare' ? '' : `  ${formatFigure(percent.median)} % of bare metal`;
   const warnings = cell.warnings.map((warning) => `\n             ! ${warning}`).join('');

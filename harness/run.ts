@@ -3,7 +3,8 @@ import type { DiskConfig, Engine, MachineConfig, WaitingPolicy } from '../engine
 import { type CellSetting, cellOf, newTrack, type Track } from './cell.js';
 import type { Clock } from './clock.js';
 import { DoorbellMeter } from './doorbells.js';
-import { type Deadlines, MachineSet } from './machines.js';
+import { unlessInterrupted, within } from './guard.js';
+import { type Deadlines, MachineSet, STOP_MS } from './machines.js';
 import { measureWorkload } from './measure.js';
 import { type CellGroup, countCells, type Plan, type PlannedWorkload } from './plan.js';
 import type { Progress } from './progress.js';
@@ -59,7 +60,7 @@ class PlanRun {
     try {
       for (const group of open) await this.group(group);
     } finally {
-      await Promise.all([...this.environment.engines.values()].map((engine) => engine.close().catch(() => {})));
+      await Promise.all([...this.environment.engines.values()].map((engine) => within(engine.close(), STOP_MS)));
     }
   }
 
@@ -103,9 +104,9 @@ class PlanRun {
     sets: ReadonlyMap<string, MachineSet>,
   ): Promise<Track[]> {
     const { seed, samples, sampleMs } = this.plan.key;
-    const { clock, progress } = this.environment;
+    const { clock, progress, signal } = this.environment;
     const onPrepared = (engine: string, set: MachineSet) => this.doorbells.measure(engine, set);
-    return measureWorkload(group, workload, sets, { seed, samples, sampleMs, clock, progress, onPrepared });
+    return measureWorkload(group, workload, sets, { seed, samples, sampleMs, clock, progress, signal, onPrepared });
   }
 
   private unmeasured(
@@ -134,6 +135,9 @@ class PlanRun {
         (peer) => Object.assign(resources, { peer }),
         (error: Error) => Object.assign(resources, { peerReason: error.message }),
       );
+    }
+    if (resources.diskReason !== undefined || resources.peerReason !== undefined) {
+      await unlessInterrupted(this.environment.signal);
     }
     return resources;
   }
