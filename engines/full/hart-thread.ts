@@ -98,6 +98,7 @@ class HartThread {
     this.#htif?.poll();
     if (exit === HartExit.Stopped) return false;
     threads.count('slices');
+    threads.publish(this.#io.counters, lines.kicks);
     this.#io.submit();
     this.#io.poll();
     const timer = clint.checkTimer(this.data.hart);
@@ -107,12 +108,11 @@ class HartThread {
   }
 
   #sleep(timer: number): void {
-    const { clock, clint, threads, lines } = this.#machine;
+    const { clock, clint, threads } = this.#machine;
     threads.count('wfi_waits');
     this.#machine.flushConsole();
     this.#io.wait(timer === Number.POSITIVE_INFINITY ? timer : clock.nsUntil(timer));
     clint.checkTimer(this.data.hart);
-    threads.publish(this.#io.counters, lines.kicks);
   }
 
   #pause(): void {
