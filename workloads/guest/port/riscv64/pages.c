@@ -164,15 +164,6 @@ void pages_put(void *first, uint64_t n) {
   lock_release(&lock);
 }
 
-uint64_t pages_free(void) {
-  uint64_t n = 0;
-  lock_acquire(&lock);
-  for (uint64_t i = 0; i < count; i++) n += !used(i);
-  lock_release(&lock);
-  for (unsigned i = 0; i < cpu_count(); i++) n += harts[i].free_count;
-  return n;
-}
-
 void *dma_alloc(size_t bytes) {
   uint64_t n = (bytes + PAGE - 1) / PAGE;
   void *p = pages_get(n, 1);

@@ -14,6 +14,5 @@ void page_put(void *page);
 /* A run of n pages, not zeroed, its address a multiple of align pages; from the bottom of RAM. */
 void *pages_get(uint64_t n, uint64_t align);
 void pages_put(void *first, uint64_t n);
-uint64_t pages_free(void); /* how many are free, those in the harts' own lists included; for tests */
 
 #endif

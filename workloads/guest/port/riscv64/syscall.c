@@ -11,6 +11,7 @@
 
 #define EFAULT 14
 #define ENOSYS 38
+#define WRITE_MAX 65536 /* the console is held for it, with interrupts off */
 
 /* Arguments: a0, a1, ... */
 typedef const uint64_t *args;
@@ -23,6 +24,7 @@ static long sys_write(args a) {
   const char *at = (const char *)a[0];
   char piece[256];
   long result = 0;
+  if (a[1] > WRITE_MAX) return -ENV_EINVAL;
   console_begin();
   for (uint64_t left = a[1]; left && result == 0;) {
     size_t n = left < sizeof piece ? left : sizeof piece;
