@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { KickArea } from '../backends/kick.js';
+import { createFlowMemory } from '../backends/user-network.js';
 import { PARA_FRAME_BYTES, PARA_HANG_CPU_MS, SHUTDOWN_crash, SHUTDOWN_poweroff } from './abi.js';
 import { consoleDrain, consoleFeed, RECORD_DOORBELL } from './console.js';
 import { COUNTER_COUNT, namedCounters, sumCounters } from './counters.js';
@@ -44,6 +45,7 @@ export class Domain {
   private readonly word: number;
   private readonly input: Uint8Array[] = [];
   private readonly watch: { calls: number; cpu: number }[] = [];
+  private readonly flows: SharedArrayBuffer | undefined;
   private reason: string | undefined;
   private grace: NodeJS.Timeout | undefined;
 
@@ -55,6 +57,7 @@ export class Domain {
   ) {
     this.events = new EventChannels(parts.hv, parts.kicker);
     this.word = parts.hv.domainWord(id);
+    this.flows = config.mac === undefined ? undefined : createFlowMemory();
   }
 
   /** Builds the domain and lets vCPU 0 run. */
@@ -94,7 +97,7 @@ export class Domain {
       memory,
       frames,
       ...(this.config.disk === undefined ? {} : { disk: this.config.disk }),
-      ...(this.config.mac === undefined ? {} : { mac: this.config.mac }),
+      ...(this.flows === undefined ? {} : { flows: this.flows }),
     };
     const thread = new Worker(new URL('./vcpu-thread.js', import.meta.url), { workerData });
     this.threads.set(vcpu, thread);

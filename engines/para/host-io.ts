@@ -3,6 +3,7 @@ import type { BlockInfo, IoContext, Kicker } from '../backends/io.js';
 import { createIoContext } from '../backends/io-context.js';
 import { createKickArea, KickArea } from '../backends/kick.js';
 import type { NetPort } from '../backends/net-port.js';
+import { createUserNetwork } from '../backends/user-network.js';
 import type { DiskConfig } from '../engine.js';
 import type { Disk } from './core-os/blkback.js';
 import type { VcpuThreadConfig } from './vcpu-config.js';
@@ -30,13 +31,18 @@ export const kickerOf = (shared: HostIoShared): KickArea => new KickArea(shared.
 export function openHostIo(config: VcpuThreadConfig): HostIo {
   const io = createIoContext(config.io.kicks, config.slot, { waiting: { pollUs: config.pollUs } });
   const disk = config.disk === undefined ? undefined : openDisk(io, config.memory, config.disk);
+  // The rings are memory of this host: what travels through them needs no UDP checksum (netif.h: NETTXF_csum_blank).
+  const network = config.flows === undefined ? undefined : createUserNetwork(io, config.flows, { udpChecksums: false });
   return {
     kicker: kickerOf(config.io),
     io,
     disk,
-    port: undefined,
+    port: network?.port,
     facts: disk === undefined ? {} : { block: `${io.method}, ${directPhrase(io.blockInfo(disk.handle))}` },
-    dispose: () => io.dispose(),
+    dispose() {
+      network?.dispose();
+      io.dispose();
+    },
   };
 }
 

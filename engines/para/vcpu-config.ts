@@ -14,8 +14,8 @@ export interface VcpuThreadConfig {
   memory: WebAssembly.Memory;
   frames: number;
   disk?: DiskConfig;
-  /** MAC address, where the domain has a network card. */
-  mac?: string;
+  /** The domain's table of UDP flows (backends/flow-table.ts), where it has a network card. */
+  flows?: SharedArrayBuffer;
 }
 
 export type FromVcpu =

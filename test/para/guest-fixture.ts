@@ -1,0 +1,178 @@
+/**
+ * A domain without threads or a guest module: the test is the guest. It makes hypercalls by calling the very function that a
+ * module imports, and lays out structures and rings in the domain's memory with the offsets of the ABI.
+ */
+import * as abi from '#engines/para/abi.js';
+import { CoreOsThread } from '#engines/para/core-os/thread.js';
+import { EventChannels } from '#engines/para/event-channels.js';
+import { GuestMemory } from '#engines/para/guest-memory.js';
+import { allHypercalls } from '#engines/para/hypercalls/register.js';
+import { hypercallEntry } from '#engines/para/hypercalls/table.js';
+import { DOM, DomainState, HypervisorMemory, VCPU, VcpuState } from '#engines/para/hypervisor-memory.js';
+import { IoQueue } from '#engines/para/io-queue.js';
+import { Store } from '#engines/para/store.js';
+import { Vcpu } from '#engines/para/vcpu.js';
+import { FakeDisk } from './fake-disk.js';
+import { FakePort } from './fake-port.js';
+
+export const WASM_PAGE = 65536;
+
+export interface GuestOptions {
+  hv?: HypervisorMemory;
+  domain?: number;
+  vcpus?: number;
+  pages?: number;
+  diskBytes?: number;
+  network?: boolean;
+}
+
+/** One vCPU of a domain, and the memory that its guest sees. */
+export class FakeGuest {
+  readonly hv: HypervisorMemory;
+  readonly domain: number;
+  readonly memory: GuestMemory;
+  readonly kicks: number[] = [];
+  readonly cpus: FakeVcpu[];
+  readonly disk: FakeDisk;
+  readonly port: FakePort | undefined;
+
+  constructor(options: GuestOptions = {}) {
+    const pages = options.pages ?? 16;
+    this.hv = options.hv ?? HypervisorMemory.create();
+    this.domain = options.domain ?? 1;
+    const wasm = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    this.memory = new GuestMemory(wasm, (pages * WASM_PAGE) / abi.PARA_FRAME_BYTES);
+    this.disk = new FakeDisk(this.memory.u8, options.diskBytes ?? 1 << 20);
+    this.port = options.network === false ? undefined : new FakePort();
+    this.build(options.vcpus ?? 2);
+    this.cpus = Array.from({ length: options.vcpus ?? 2 }, (_, id) => new FakeVcpu(this, id));
+  }
+
+  private build(vcpus: number): void {
+    const { hv, domain } = this;
+    hv.clearDomain(domain);
+    const word = hv.domainWord(domain);
+    hv.i32[word + DOM.vcpus] = vcpus;
+    hv.i32[word + DOM.frames] = this.memory.bytes / abi.PARA_FRAME_BYTES;
+    hv.i32[word + DOM.state] = DomainState.running;
+    const store = new Store(hv, domain);
+    store.set('domid', String(domain));
+    store.set('cpus', String(vcpus));
+    store.set('bootargs', 'a=1 b=2');
+    store.set('device/vbd/0/bytes', String(this.disk.bytes));
+  }
+
+  get cpu(): FakeVcpu {
+    return this.cpus[0];
+  }
+
+  u32(address: number): number {
+    return this.memory.i32[address >> 2] >>> 0;
+  }
+
+  /** Words from an address on. */
+  put(address: number, ...words: number[]): number {
+    words.forEach((word, i) => {
+      this.memory.i32[(address >> 2) + i] = word | 0;
+    });
+    return address;
+  }
+
+  /** A grant of `frames` frames from `frame` on. */
+  grant(
+    table: number,
+    ref: number,
+    frame: number,
+    frames: number,
+    flags: number = abi.GTF_permit_access,
+    domid = 0,
+  ): void {
+    this.put(table + ref * abi.grant_entry.SIZE, flags | (domid << 16), frame, frames);
+  }
+}
+
+export class FakeVcpu {
+  readonly vcpu: Vcpu;
+  readonly coreOs: CoreOsThread;
+  readonly events: EventChannels;
+  /** virtax.hypercall, as the module imports it. */
+  readonly call: (number: number, cmd: number, arg1?: number, arg2?: number) => number;
+  /** Memory of other domains, for GNTTABOP_copy. */
+  readonly others = new Map<number, GuestMemory>();
+
+  constructor(
+    readonly guest: FakeGuest,
+    readonly id: number,
+  ) {
+    const { hv, domain, memory } = guest;
+    const word = hv.vcpuWord(domain, id);
+    hv.i32[word + VCPU.kickSlot] = id;
+    hv.i32[word + VCPU.state] = VcpuState.running;
+    const kicker = { kick: (slot: number) => guest.kicks.push(slot) };
+    this.events = new EventChannels(hv, kicker, word);
+    const disk = { io: guest.disk, handle: 0, memory: 0, bytes: guest.disk.bytes };
+    this.coreOs = new CoreOsThread(guest.disk, new IoQueue(hv, this.events), disk, guest.port);
+    this.vcpu = new Vcpu({
+      domain,
+      id,
+      hv,
+      memory,
+      events: this.events,
+      io: guest.disk,
+      coreOs: this.coreOs,
+      notifyMain: () => {},
+      memoryOf: (other) => this.others.get(other),
+    });
+    this.coreOs.attach(this.vcpu);
+    const entry = hypercallEntry(this.vcpu, allHypercalls());
+    this.call = (number, cmd, arg1 = 0, arg2 = 0) => entry(number | 0, cmd | 0, arg1 | 0, arg2 | 0);
+  }
+
+  /** Registers the vcpu_info at `address`. */
+  withInfo(address: number): this {
+    if (this.call(abi.HYPERVISOR_vcpu_op, abi.VCPUOP_register_vcpu_info, this.id, address) !== 0)
+      throw new Error('info');
+    return this;
+  }
+
+  event(cmd: number, arg1 = 0, arg2 = 0): number {
+    return this.call(abi.HYPERVISOR_event_channel_op, cmd, arg1, arg2);
+  }
+
+  poll(): number {
+    return this.call(abi.HYPERVISOR_sched_op, abi.SCHEDOP_poll);
+  }
+
+  /** Ports delivered into the vcpu_info at `info`, taken as a guest does. */
+  takePorts(info: number): number[] {
+    const { guest } = this;
+    const ports: number[] = [];
+    if (guest.u32(info) === 0) return ports;
+    guest.put(info, 0, 0);
+    for (let port = 0; port < abi.PARA_MAX_PORTS; port++) {
+      const word = info + abi.vcpu_info.evtchn_pending + 4 * (port >> 5);
+      if (guest.u32(word) & (1 << (port & 31))) ports.push(port);
+    }
+    for (let word = 0; word < 32; word++) guest.put(info + abi.vcpu_info.evtchn_pending + 4 * word, 0);
+    return ports;
+  }
+
+  /** Writes to the store: 0 or a negative errno. Uses the guest's memory from `scratch` on. */
+  storeWrite(path: string, value: string, scratch = 0x400): number {
+    return this.store(abi.STOREOP_write, path, value, value.length, scratch);
+  }
+
+  storeRead(path: string, room = 100, scratch = 0x400): string | number {
+    const n = this.store(abi.STOREOP_read, path, '', room, scratch);
+    if (n < 0) return n;
+    return Buffer.from(this.guest.memory.u8.slice(scratch + 256, scratch + 256 + Math.min(n, room))).toString('latin1');
+  }
+
+  private store(cmd: number, path: string, value: string, valueBytes: number, scratch: number): number {
+    const { u8 } = this.guest.memory;
+    u8.set(Buffer.from(path, 'latin1'), scratch + 64);
+    u8.set(Buffer.from(value, 'latin1'), scratch + 256);
+    this.guest.put(scratch, scratch + 64, path.length, scratch + 256, valueBytes);
+    return this.call(abi.HYPERVISOR_store_op, cmd, scratch);
+  }
+}
