@@ -45,8 +45,7 @@ export class UringContext implements IoContext {
   readonly #receiver: UringReceiver;
   readonly #eventfd: number;
   readonly #waiter: Waiter;
-  /** Results of requests that never reached the kernel. */
-  #failed: { done: Completion; result: number }[] = [];
+  #deferred: (() => void)[] = [];
   #disposed = false;
 
   constructor(
@@ -62,7 +61,7 @@ export class UringContext implements IoContext {
     const sleeper = {
       submit: () => this.submit(),
       poll: () => this.poll(),
-      mayHaveCompletions: () => this.#ring.ready || this.#failed.length > 0,
+      mayHaveCompletions: () => this.#ring.ready || this.#deferred.length > 0,
       sleepsOn: () => 'eventfd' as const,
       sleep: (timeoutNs: number) => this.#ring.sleep(timeoutNs),
     };
@@ -137,17 +136,22 @@ export class UringContext implements IoContext {
     this.c.close(it.fd);
   }
 
+  defer(task: () => void): void {
+    this.#deferred.push(task);
+  }
+
   submit(): void {
     this.#ring.submit();
   }
 
   poll(): number {
-    const failed = this.#failed.length === 0 ? 0 : this.#deliverFailed();
+    let delivered = this.#deferred.length === 0 ? 0 : this.#runDeferred();
     const ring = this.#ring;
-    if (!ring.ready) return failed;
+    if (!ring.ready) return delivered;
     ring.reap();
-    let delivered = failed;
     for (let i = 0; i < POLL_BATCH && ring.nextCompletion(); i++) delivered += this.#dispatch();
+    // Rests of requests and receives that were posted anew must not wait for the caller's next submit().
+    ring.submit();
     this.counters.syscalls += ring.takeEnters();
     return delivered;
   }
@@ -173,7 +177,7 @@ export class UringContext implements IoContext {
   /** Lets requests in flight end, for up to a second: the kernel still writes to the guest's memory for them. */
   #drain(): void {
     this.#requests.done.fill(() => {});
-    this.#failed = [];
+    this.#deferred = [];
     const end = performance.now() + 1000;
     while (this.#requests.inFlight > 0 && performance.now() < end) {
       this.#ring.sleep(10e6);
@@ -222,7 +226,7 @@ export class UringContext implements IoContext {
     this.counters.submitted++;
     const index = this.#requests.take();
     if (index < 0) {
-      this.#failed.push({ done, result: -EAGAIN });
+      this.#fail(done);
       return -1;
     }
     const requests = this.#requests;
@@ -263,7 +267,7 @@ export class UringContext implements IoContext {
     if (queued) return;
     const done = this.#requests.done[index];
     this.#recycle(index);
-    this.#failed.push({ done, result: -EAGAIN });
+    this.#fail(done);
   }
 
   /** Runs the completion that the ring has just taken; 1 when it was somebody's. */
@@ -318,14 +322,19 @@ export class UringContext implements IoContext {
     this.#requests.release(index);
   }
 
-  #deliverFailed(): number {
-    const failed = this.#failed;
-    this.#failed = [];
-    for (const { done, result } of failed) {
+  /** A request that never reached the kernel. */
+  #fail(done: Completion): void {
+    this.defer(() => {
       this.counters.completed++;
-      done(result);
-    }
-    return failed.length;
+      done(-EAGAIN);
+    });
+  }
+
+  #runDeferred(): number {
+    const tasks = this.#deferred;
+    this.#deferred = [];
+    for (const task of tasks) task();
+    return tasks.length;
   }
 
   #armKicks(): void {

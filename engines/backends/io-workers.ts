@@ -38,7 +38,7 @@ export class WorkersContext implements IoContext {
   readonly #workers: Worker[] = [];
   readonly #waiter: Waiter;
   #sockets: PolledSockets | undefined;
-  #failed: Completion[] = [];
+  #deferred: (() => void)[] = [];
   #disposed = false;
 
   constructor(
@@ -52,7 +52,7 @@ export class WorkersContext implements IoContext {
     const sleeper = {
       submit: () => this.submit(),
       poll: () => this.poll(),
-      mayHaveCompletions: () => this.#queue.hasDone || this.#sockets?.listening === true || this.#failed.length > 0,
+      mayHaveCompletions: () => this.#queue.hasDone || this.#sockets?.listening === true || this.#deferred.length > 0,
       sleepsOn: () => (this.#sockets?.listening === true ? ('eventfd' as const) : ('futex' as const)),
       sleep: (timeoutNs: number) => this.#sleep(timeoutNs),
     };
@@ -113,7 +113,10 @@ export class WorkersContext implements IoContext {
     this.counters.submitted++;
     const index = this.#requests.take();
     if (index < 0) {
-      this.#failed.push(done);
+      this.defer(() => {
+        this.counters.completed++;
+        done(-EAGAIN);
+      });
       return;
     }
     this.#requests.done[index] = done;
@@ -163,6 +166,10 @@ export class WorkersContext implements IoContext {
     this.c?.close(it.fd);
   }
 
+  defer(task: () => void): void {
+    this.#deferred.push(task);
+  }
+
   /** Jobs are handed over as they are queued; here more workers are started when there are too few. */
   submit(): void {
     for (let lacking = this.#queue.unserved; lacking > 0 && this.#workers.length < WORKERS_MAX; lacking--) {
@@ -183,7 +190,7 @@ export class WorkersContext implements IoContext {
   }
 
   poll(): number {
-    let delivered = this.#failed.length === 0 ? 0 : this.#deliverFailed();
+    let delivered = this.#deferred.length === 0 ? 0 : this.#runDeferred();
     for (let i = 0; i < POLL_BATCH; i++) {
       const index = this.#queue.takeDone();
       if (index < 0) break;
@@ -208,14 +215,11 @@ export class WorkersContext implements IoContext {
     this.counters.syscalls++;
   }
 
-  #deliverFailed(): number {
-    const failed = this.#failed;
-    this.#failed = [];
-    for (const done of failed) {
-      this.counters.completed++;
-      done(-EAGAIN);
-    }
-    return failed.length;
+  #runDeferred(): number {
+    const tasks = this.#deferred;
+    this.#deferred = [];
+    for (const task of tasks) task();
+    return tasks.length;
   }
 
   dispose(): void {
@@ -233,7 +237,7 @@ export class WorkersContext implements IoContext {
   /** Lets requests in flight end, for up to a second: workers still write to the guest's memory for them. */
   #drain(): void {
     this.#requests.done.fill(() => {});
-    this.#failed = [];
+    this.#deferred = [];
     const end = performance.now() + 1000;
     while (this.#requests.inFlight > 0 && performance.now() < end) this.wait(10e6);
   }

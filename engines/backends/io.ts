@@ -60,6 +60,8 @@ export interface IoContext {
   descriptor(handle: HandleId): number;
   close(handle: HandleId): void;
 
+  /** Runs `task` inside this thread's next poll() or wait(), which does not sleep then: with no device's lock held. */
+  defer(task: () => void): void;
   /** Hands what was queued to the kernel. Cheap when nothing was queued. */
   submit(): void;
   /** Runs the completions that have arrived; never blocks. Returns how many. */

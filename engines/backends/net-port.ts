@@ -44,7 +44,10 @@ export interface NetPort {
   transmit(buffer: Uint8Array, offset?: number, bytes?: number): boolean;
   /** Ends a burst: datagrams may be held back until then. Call it once at the end of a doorbell; cheap when empty. */
   flush(): void;
-  /** Sets the one receiver. It runs inside IoContext.poll()/wait() or inside another port's transmit(). */
+  /**
+   * Sets the one receiver. It runs inside IoContext.poll() or wait(), with no device's lock held; never inside this
+   * port's own transmit() (between the ports of two VMs of one thread: inside the other's transmit()).
+   */
   onReceive(handler: FrameHandler): void;
   readonly counters: PortCounters;
 }
