@@ -29,8 +29,7 @@ interface Operand {
 /** `at` is the address of the instruction; DSP stands behind its two words. */
 export function blockMove(core: LsiCore, insn: number, argument: number, at: number): void {
   const { state, target } = core;
-  const operand = fetchOperand(core, insn, argument);
-  if (operand === undefined) {
+  if (!fetchOperand(core, insn, argument)) {
     core.busFault();
     return;
   }
@@ -49,25 +48,31 @@ export function blockMove(core: LsiCore, insn: number, argument: number, at: num
     core.dmaInterrupt(DSTAT.IID);
     return;
   }
-  const moved = target.phase === phase ? transfer(core, phase, operand) : 0;
+  const moved = target.phase === phase ? transfer(core, phase) : 0;
   if (moved === BUS_ERROR) {
     core.busFault();
     return;
   }
-  finish(core, operand, moved);
+  finish(core, moved);
   if (moved < operand.count) mismatch(core, phase);
 }
 
-function fetchOperand(core: LsiCore, insn: number, argument: number): Operand | undefined {
+/** Answer of fetchOperand(): used up before the next instruction, on this thread. */
+const operand: Operand = { count: 0, address: 0, upper: 0 };
+
+/** False: the table or the pointer is nowhere. */
+function fetchOperand(core: LsiCore, insn: number, argument: number): boolean {
   const { state } = core;
-  const operand = { count: insn & 0xff_ffff, address: argument, upper: insn >>> 24 };
+  operand.count = insn & 0xff_ffff;
+  operand.address = argument;
+  operand.upper = insn >>> 24;
   if (insn & INDIRECT) {
     operand.address = core.read32(argument);
   } else if (insn & TABLE) {
     const entry = (state.get(REG.DSA) + signed24(argument)) >>> 0;
     const first = core.read32(entry);
     operand.address = core.read32(entry + 4);
-    if (first === BUS_ERROR) return undefined;
+    if (first === BUS_ERROR) return false;
     operand.count = first & 0xff_ffff;
     operand.upper = first >>> 24;
     state.set(REG.ESA, entry);
@@ -77,7 +82,7 @@ function fetchOperand(core: LsiCore, insn: number, argument: number): Operand | 
     state.set(REG.DSP, state.get(REG.DSP) + 4);
     operand.address = high === BUS_ERROR ? BUS_ERROR : withHigh(argument, high);
   }
-  return operand.address < 0 ? undefined : operand;
+  return operand.address >= 0;
 }
 
 const withHigh = (low: number, high: number): number => (low < 0 ? low : low + high * 2 ** 32);
@@ -91,7 +96,7 @@ function tableHigh(core: LsiCore, upper: number): number {
 }
 
 /** Bytes moved, or BUS_ERROR with nothing moved. */
-function transfer(core: LsiCore, phase: number, operand: Operand): number {
+function transfer(core: LsiCore, phase: number): number {
   const { target } = core;
   if (phase === PHASE.DATA_IN || phase === PHASE.DATA_OUT) {
     const count = Math.min(operand.count, target.remaining);
@@ -102,29 +107,25 @@ function transfer(core: LsiCore, phase: number, operand: Operand): number {
     if (phase === PHASE.DATA_IN) core.state.u8[REG.SFBR] = piece.buffer[reply];
     return moved;
   }
-  return control(core, phase, operand);
+  return control(core, phase);
 }
 
 /** Command, status and messages: a few bytes, copied through the chip. */
-function control(core: LsiCore, phase: number, operand: Operand): number {
+function control(core: LsiCore, phase: number): number {
   const { target, state } = core;
   const wanted = phase === PHASE.STATUS ? 1 : Math.min(operand.count, CONTROL_MAX);
   const piece = core.locate(operand.address, wanted);
   if (piece === undefined) return BUS_ERROR;
   const { buffer, offset } = piece;
   switch (phase) {
-    case PHASE.COMMAND: {
-      const command = buffer.slice(offset, offset + Math.min(wanted, 16));
-      state.u8[REG.SFBR] = command[0];
+    case PHASE.COMMAND:
+      state.u8[REG.SFBR] = buffer[offset];
       state.count[COUNT.COMMANDS]++;
-      return target.command(command);
-    }
-    case PHASE.MESSAGE_OUT: {
-      const messages = buffer.slice(offset, offset + wanted);
-      state.u8[REG.SFBR] = messages[messages.length - 1];
-      target.messageOut(messages);
+      return target.command(buffer, offset, wanted);
+    case PHASE.MESSAGE_OUT:
+      state.u8[REG.SFBR] = buffer[offset + wanted - 1];
+      target.messageOut(buffer, offset, wanted);
       return wanted;
-    }
     case PHASE.STATUS:
       buffer[offset] = target.status();
       state.u8[REG.SFBR] = buffer[offset];
@@ -149,7 +150,7 @@ function messagesIn(core: LsiCore, buffer: Uint8Array, offset: number, wanted: n
   return count;
 }
 
-function finish(core: LsiCore, operand: Operand, moved: number): void {
+function finish(core: LsiCore, moved: number): void {
   const { state } = core;
   const left = operand.count - moved;
   const low = operand.address % 2 ** 32;

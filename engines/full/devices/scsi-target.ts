@@ -31,6 +31,11 @@ export const MESSAGE = {
   IDENTIFY: 0x80,
 } as const;
 
+const COMPLETE = [MESSAGE.COMMAND_COMPLETE];
+const DISCONNECT = [MESSAGE.DISCONNECT];
+const SAVE_AND_DISCONNECT = [MESSAGE.SAVE_DATA_POINTER, MESSAGE.DISCONNECT];
+const REJECT = [MESSAGE.REJECT];
+
 /** Memory that the initiator names: RAM or the chip's own. offset, in bytes, is checked. */
 export interface Piece {
   memory: MemoryId;
@@ -69,6 +74,7 @@ export class ScsiTarget {
   readonly #nexus: NexusTable;
   readonly #reply: Uint8Array;
   readonly #facts: DiskFacts;
+  readonly #cdb = new Uint8Array(16);
   /** Something was handed to the IoContext that has not been submitted. */
   queued = false;
 
@@ -146,20 +152,21 @@ export class ScsiTarget {
     return true;
   }
 
-  /** MESSAGE OUT. All of the bytes are taken. */
-  messageOut(bytes: Uint8Array): void {
-    let at = 0;
+  /** MESSAGE OUT. All of the bytes are taken, each read once. */
+  messageOut(buffer: Uint8Array, offset: number, count: number): void {
+    const end = offset + count;
+    let at = offset;
     let rejected = false;
-    while (at < bytes.length) {
-      const message = bytes[at++];
+    while (at < end) {
+      const message = buffer[at++];
       if (message & MESSAGE.IDENTIFY) {
         this.#w[W.SELECTED_LUN] = message & 7;
         this.#w[W.SELECTED_DISCONNECT] = message & 0x40;
       } else if (message >= MESSAGE.SIMPLE_TAG && message <= MESSAGE.ORDERED_TAG) {
-        this.#w[W.SELECTED_TAG] = at < bytes.length ? bytes[at] : UNTAGGED;
+        this.#w[W.SELECTED_TAG] = at < end ? buffer[at] : UNTAGGED;
         at++;
       } else if (message === MESSAGE.EXTENDED) {
-        at += 1 + (at < bytes.length ? bytes[at] : 0);
+        at += 1 + (at < end ? buffer[at] : 0);
         rejected = true; // synchronous or wide transfers: we do neither
       } else if (this.#abort(message)) {
         return;
@@ -167,15 +174,16 @@ export class ScsiTarget {
         rejected = true;
       }
     }
-    if (rejected) this.#say([MESSAGE.REJECT], this.#w[W.CONNECTED] === SELECTING ? PHASE.COMMAND : NEXT_STEP);
+    if (rejected) this.#say(REJECT, this.#w[W.CONNECTED] === SELECTING ? PHASE.COMMAND : NEXT_STEP);
     else this.#next();
   }
 
-  /** COMMAND: up to 16 bytes; how many of them the command has. */
-  command(bytes: Uint8Array): number {
-    const length = Math.min(cdbBytes(bytes[0]), bytes.length);
-    const cdb = new Uint8Array(16);
-    cdb.set(bytes.subarray(0, length));
+  /** COMMAND: `count` bytes are there; how many of them the command has. */
+  command(buffer: Uint8Array, offset: number, count: number): number {
+    const cdb = this.#cdb.fill(0);
+    cdb[0] = buffer[offset];
+    const length = Math.min(cdbBytes(cdb[0]), count);
+    for (let i = 1; i < length; i++) cdb[i] = buffer[offset + i];
     const n = this.#w[W.SELECTED_TAG];
     const overlapped = this.#get(n, N.STATE) !== STATE.FREE;
     if (overlapped) this.#nexus.drop(n);
@@ -212,7 +220,7 @@ export class ScsiTarget {
     const n = this.#w[W.CONNECTED] - 1;
     const status = n >= 0 ? this.#get(n, N.STATUS) : STATUS.GOOD;
     if (n >= 0) this.#nexus.drop(n);
-    this.#say([MESSAGE.COMMAND_COMPLETE], FREE);
+    this.#say(COMPLETE, FREE);
     return status;
   }
 
@@ -273,10 +281,8 @@ export class ScsiTarget {
     this.#w[W.MESSAGES] = 0;
   }
 
-  #say(messages: number[], after: number): void {
-    messages.forEach((byte, i) => {
-      this.#w[W.MESSAGE_BYTES + i] = byte;
-    });
+  #say(messages: readonly number[], after: number): void {
+    for (let i = 0; i < messages.length; i++) this.#w[W.MESSAGE_BYTES + i] = messages[i];
     this.#w[W.MESSAGES] = messages.length;
     this.#w[W.AFTER] = after;
     this.#ask(PHASE.MESSAGE_IN);
@@ -312,8 +318,8 @@ export class ScsiTarget {
     this.#settle(n);
     if (this.#get(n, N.STATE) === STATE.DONE) this.#ask(PHASE.STATUS);
     else if (!this.#get(n, N.MAY_DISCONNECT)) this.#w[W.REQ] = 0;
-    else if (this.#get(n, N.MOVED)) this.#say([MESSAGE.SAVE_DATA_POINTER, MESSAGE.DISCONNECT], FREE);
-    else this.#say([MESSAGE.DISCONNECT], FREE);
+    else if (this.#get(n, N.MOVED)) this.#say(SAVE_AND_DISCONNECT, FREE);
+    else this.#say(DISCONNECT, FREE);
   }
 
   /** Makes the nexus DONE when nothing is left to move or to wait for; a durable write (FUA) first flushes. */
