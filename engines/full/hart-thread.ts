@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { IoContext } from '../backends/io.js';
 import { createIoContext } from '../backends/io-context.js';
 import { KickArea } from '../backends/kick.js';
-import { yieldProcessor } from '../process/libc.js';
+import { minimizeTimerSlack, yieldProcessor } from '../process/libc.js';
 import type { VmConfig } from './config.js';
 import { Hart, HartExit } from './cpu/hart.js';
 import { type OpenPorts, openHostPorts } from './host-ports.js';
@@ -81,6 +81,7 @@ class HartThread {
   run(): void {
     const { data } = this;
     if (data.hart === 0) tell({ facts: this.#ports.facts });
+    minimizeTimerSlack();
     this.#hart.reset(ENTRY, data.hart, data.fdtAddress);
     this.#machine.run.startTogether(data.config.harts);
     while (this.#slice()) {

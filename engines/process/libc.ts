@@ -2,7 +2,7 @@
  * What supervision and spinning threads want of the C library. Optional: where it cannot be had (see backends/libc.ts)
  * the functions say so by their result, and callers fall back.
  */
-import { libc, NativeMemory, PR_SET_PDEATHSIG } from '../backends/libc.js';
+import { libc, NativeMemory, PR_SET_PDEATHSIG, PR_SET_TIMERSLACK } from '../backends/libc.js';
 
 /** The kernel sends `signal` to this process when the thread that started it ends. False where the host cannot. */
 export function setParentDeathSignal(signal: number): boolean {
@@ -21,6 +21,11 @@ export function readClock(clock: number): bigint | undefined {
   }
   if (c.clockGettime(clock, timespec.memory.address) !== 0) return undefined;
   return timespec.words[0] * 1_000_000_000n + timespec.words[1];
+}
+
+/** The calling thread's sleeps end when they should, not up to 50 µs later (PR_SET_TIMERSLACK, prctl(2)). */
+export function minimizeTimerSlack(): void {
+  libc()?.prctl(PR_SET_TIMERSLACK, 1, 0);
 }
 
 /** Gives the processor to another runnable thread, if there is one. Does nothing where the host has no such call. */

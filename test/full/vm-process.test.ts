@@ -1,10 +1,14 @@
-import { existsSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { MachineFailure } from '#engines/engine.js';
 import { VmProcess } from '#engines/full/vm-process.js';
+import { alive } from '../support/alive.js';
 import { scripted } from './guests.js';
-import { vmConfig } from './run-guest.js';
+import { imageFile, vmConfig } from './run-guest.js';
 
+const PARENT = fileURLToPath(new URL('./fixtures/vm-parent.mjs', import.meta.url));
 const LONG_MS = 50_000;
 const BANNER = 'virtax-guest 1 ready port=riscv64 cpus=1 disk=0 net=0\n';
 const RESULT = '\x02\x03result units=1 ops=2 checksum=0123456789abcdef errors=0 ns=250000000\n';
@@ -81,7 +85,17 @@ describe('a VM in its process', () => {
     expect(error.message).toMatch(/lost its process \(signal SIGKILL\)/);
     await expect(vm.prepare('cpu/sieve', PREPARE)).rejects.toBe(error);
     await vm.stop();
-    expect(existsSync(`/proc/${vm.pid}`)).toBe(false);
+    expect(alive(vm.pid)).toBe(false);
+  });
+
+  it('does not outlive a parent that is killed, though its harts never rest', async () => {
+    const image = imageFile(scripted([BANNER.replace('cpus=1', 'cpus=2')], 'flood'));
+    const parent = spawn(process.execPath, [PARENT, image], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const vm = Number(line.toString());
+    expect(alive(vm)).toBe(true);
+    parent.kill('SIGKILL');
+    while (alive(vm)) await new Promise((resolve) => setTimeout(resolve, 5));
   });
 
   it('an image that does not fit fails with the loader’s words', async () => {

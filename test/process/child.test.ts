@@ -1,23 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { startNative, startNode } from '#engines/process/child.js';
 import { processCpuSeconds } from '#engines/process/cpu-time.js';
+import { alive } from '../support/alive.js';
 
 const PARENT = fileURLToPath(new URL('./fixtures/parent.mjs', import.meta.url));
 const CHILD = new URL('./fixtures/child.mjs', import.meta.url);
-
-/** A container may have no init that reaps orphans: a zombie has ended. */
-function alive(pid: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat[stat.lastIndexOf(')') + 2] !== 'Z';
-  } catch {
-    return false;
-  }
-}
 
 /** Ends when the process does; the test's own time-out is the only clock. */
 async function gone(pid: number): Promise<void> {
