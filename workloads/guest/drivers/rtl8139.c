@@ -2,8 +2,10 @@
  * rtl8139.c: Realtek RTL8139, in the mode that all of its generations have: one ring of bytes for what comes, four descriptors
  * for what goes.
  *
- * Every register is a trap under an emulated machine, so the driver keeps its own copy of all that it can know: an interrupt
- * reads ISR, acknowledges it, takes every frame that is in the ring with one read of CBR a round, and moves CAPR once.
+ * Every register is a trap under an emulated machine, and every interrupt is several, so the driver asks for as few as it can:
+ * what has been sent is looked at only when all descriptors are in use (one read of TSAD shows the four), and raises an interrupt
+ * only while somebody waits for a descriptor; an interrupt takes all frames that are in the ring with one read of CBR, and CAPR
+ * is moved once for many.
  */
 #include "../kernel/kernel.h"
 #include "../kernel/netdev.h"
@@ -19,7 +21,9 @@ enum {
   DESCRIPTORS = 4,
   TX_BUFFER = 2048,
   FRAME_MIN = 60, /* the card pads nothing */
-  INTERRUPTS = RTL_INT_ROK | RTL_INT_RER | RTL_INT_TOK | RTL_INT_TER | RTL_INT_RXOVW | RTL_INT_FOVW,
+  CAPR_LAG = RING / 4, /* bytes that have been read and that the card does not know of yet, at most */
+  RX_INTERRUPTS = RTL_INT_ROK | RTL_INT_RER | RTL_INT_RXOVW | RTL_INT_FOVW,
+  TX_INTERRUPTS = RTL_INT_TOK | RTL_INT_TER,
   RESET_TRIES = 1000,
 };
 
@@ -27,21 +31,28 @@ struct rtl8139 {
   struct netdev net;
   volatile void *regs;
   uint8_t *ring;
-  uint32_t read;          /* offset in the ring of the next frame */
+  uint32_t read, told;    /* offsets in the ring: of the next frame, and what CAPR says */
   uint8_t *tx;            /* DESCRIPTORS buffers of TX_BUFFER */
   uint32_t tx_next, tx_oldest; /* counters; the descriptor is the counter modulo DESCRIPTORS */
-  int tx_refused;         /* transmit() has answered -EAGAIN */
+  int tx_refused;         /* transmit() has answered -EAGAIN: transmit interrupts are on */
 };
 static struct rtl8139 card;
 
-static int transmit(struct netdev *dev, const void *frame, unsigned bytes)
+/*
+ * The card works through the descriptors in order. TABT (excessive collisions) and TUN mean that it has given the frame up.
+ * A descriptor keeps its bits until it is used again, so only those that we have started count.
+ */
+static void reclaim(struct rtl8139 *c)
 {
-  struct rtl8139 *c = dev->driver;
-  if (bytes > NET_FRAME_MAX) return -22; /* EINVAL */
-  if (c->tx_next - c->tx_oldest == DESCRIPTORS) {
-    c->tx_refused = 1;
-    return -11; /* EAGAIN */
-  }
+  uint32_t all = mmio_read16(c->regs, RTL_TSAD);
+  uint32_t done = (all >> RTL_TSAD_TOK | all >> RTL_TSAD_TUN | all >> RTL_TSAD_TABT) & 0xf;
+  while (c->tx_oldest != c->tx_next && done >> (c->tx_oldest % DESCRIPTORS) & 1) c->tx_oldest++;
+}
+
+static int full(const struct rtl8139 *c) { return c->tx_next - c->tx_oldest == DESCRIPTORS; }
+
+static void start_frame(struct rtl8139 *c, const void *frame, unsigned bytes)
+{
   unsigned d = c->tx_next++ % DESCRIPTORS;
   uint8_t *buffer = c->tx + d * TX_BUFFER;
   memcpy(buffer, frame, bytes);
@@ -50,28 +61,35 @@ static int transmit(struct netdev *dev, const void *frame, unsigned bytes)
     bytes = FRAME_MIN;
   }
   mmio_write32(c->regs, RTL_TSD0 + 4 * d, bytes); /* OWN = 0 and early threshold 0: starts it */
+}
+
+/* ISR still shows TOK of frames long gone: then the interrupt comes at once, finds nothing, and clears it for the next one. */
+static int transmit(struct netdev *dev, const void *frame, unsigned bytes)
+{
+  struct rtl8139 *c = dev->driver;
+  if (bytes > NET_FRAME_MAX) return -22; /* EINVAL */
+  if (full(c)) reclaim(c);
+  if (full(c)) {
+    c->tx_refused = 1;
+    mmio_write16(c->regs, RTL_IMR, RX_INTERRUPTS | TX_INTERRUPTS);
+    return -11; /* EAGAIN */
+  }
+  start_frame(c, frame, bytes);
   return 0;
 }
 
-/* The card works through the descriptors in order. TABT (excessive collisions) means that it has given the frame up. */
-static void reclaim(struct rtl8139 *c)
+static void sent(struct rtl8139 *c)
 {
-  int any = 0;
-  while (c->tx_oldest != c->tx_next) {
-    uint32_t status = mmio_read32(c->regs, RTL_TSD0 + 4 * (c->tx_oldest % DESCRIPTORS));
-    if (!(status & (RTL_TSD_TOK | RTL_TSD_TUN | RTL_TSD_TABT))) break;
-    c->tx_oldest++;
-    any = 1;
-  }
-  if (any && c->tx_refused) {
-    c->tx_refused = 0;
-    net_tx_ready(&c->net);
-  }
+  reclaim(c);
+  if (full(c)) return;
+  c->tx_refused = 0;
+  mmio_write16(c->regs, RTL_IMR, RX_INTERRUPTS);
+  net_tx_ready(&c->net);
 }
 
 static void start_receiver(struct rtl8139 *c)
 {
-  c->read = 0;
+  c->read = c->told = 0;
   mmio_write32(c->regs, RTL_RBSTART, (uint32_t)dma_address(c->ring));
   mmio_write8(c->regs, RTL_CR, RTL_CR_RE | RTL_CR_TE);
   mmio_write32(c->regs, RTL_RCR, RTL_RCR_APM | RTL_RCR_AB | RTL_RCR_WRAP | RTL_RCR_MXDMA | RTL_RCR_RBLEN_32K | RTL_RCR_RXFTH);
@@ -95,27 +113,30 @@ static uint32_t take_frame(struct rtl8139 *c)
   return (RTL_RX_HEADER + bytes + 3) & ~3u; /* frames start on 4-byte boundaries */
 }
 
+static void tell_card(struct rtl8139 *c)
+{
+  dma_fence(); /* the frames have been read before the card may overwrite them */
+  c->told = c->read;
+  mmio_write16(c->regs, RTL_CAPR, (uint16_t)(c->read - CAPR_BIAS));
+}
+
 /*
  * CBR tells how far the card has come; a ring that is exactly full looks like an empty one there, but the card never fills it
- * wholly (it stops when a frame would not fit). More may come while we work, hence the outer loop.
+ * wholly (it stops when a frame would not fit). What comes after CBR was read raises the interrupt again.
  */
-static void receive(struct rtl8139 *c)
+static void receive(struct rtl8139 *c, int overflow)
 {
-  for (;;) {
-    uint32_t written = mmio_read16(c->regs, RTL_CBR) % RING;
-    if (written == c->read) return;
-    while (c->read != written) {
-      uint32_t bytes = take_frame(c);
-      uint32_t ahead = (written - c->read) % RING;
-      if (!bytes || bytes > ahead) {
-        restart_receiver(c);
-        return;
-      }
-      c->read = (c->read + bytes) % RING;
+  uint32_t written = mmio_read16(c->regs, RTL_CBR) % RING;
+  while (c->read != written) {
+    uint32_t bytes = take_frame(c);
+    uint32_t ahead = (written - c->read) % RING;
+    if (!bytes || bytes > ahead) {
+      restart_receiver(c);
+      return;
     }
-    dma_fence(); /* the frames have been read before the card may overwrite them */
-    mmio_write16(c->regs, RTL_CAPR, (uint16_t)(c->read - CAPR_BIAS));
+    c->read = (c->read + bytes) % RING;
   }
+  if (overflow || (c->read - c->told) % RING >= CAPR_LAG) tell_card(c);
 }
 
 /* ISR is cleared before the work: what comes during it raises the line again. */
@@ -123,10 +144,10 @@ static void interrupt(struct netdev *dev)
 {
   struct rtl8139 *c = dev->driver;
   uint16_t why = mmio_read16(c->regs, RTL_ISR);
-  if (!(why & INTERRUPTS) || why == 0xffff) return;
+  if (!(why & (RX_INTERRUPTS | TX_INTERRUPTS)) || why == 0xffff) return;
   mmio_write16(c->regs, RTL_ISR, why);
-  if (why & (RTL_INT_TOK | RTL_INT_TER)) reclaim(c);
-  if (why & (RTL_INT_ROK | RTL_INT_RER | RTL_INT_RXOVW | RTL_INT_FOVW)) receive(c);
+  if (why & TX_INTERRUPTS && c->tx_refused) sent(c);
+  if (why & RX_INTERRUPTS) receive(c, (why & (RTL_INT_RXOVW | RTL_INT_FOVW)) != 0);
 }
 
 static int reset(struct rtl8139 *c)
@@ -166,7 +187,7 @@ static int probe(const struct pci_device *pci)
   c->net.interrupt = interrupt;
   net_register(&c->net);
   irq_register(pci->irq, net_interrupt, &c->net);
-  mmio_write16(c->regs, RTL_IMR, INTERRUPTS);
+  mmio_write16(c->regs, RTL_IMR, RX_INTERRUPTS);
   return 0;
 }
 

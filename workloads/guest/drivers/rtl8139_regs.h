@@ -15,12 +15,16 @@ enum {
   RTL_ISR = 0x3e,
   RTL_TCR = 0x40,
   RTL_RCR = 0x44,
+  RTL_TSAD = 0x60, /* status of all transmit descriptors */
 };
 
 enum { RTL_CR_BUFE = 1 << 0, RTL_CR_TE = 1 << 2, RTL_CR_RE = 1 << 3, RTL_CR_RST = 1 << 4 };
 
 /* TSD: size in bits 12:0; the driver clears OWN to start, the card sets it when it has fetched the frame. */
 enum { RTL_TSD_SIZE = 0x1fff, RTL_TSD_OWN = 1 << 13, RTL_TSD_TUN = 1 << 14, RTL_TSD_TOK = 1 << 15, RTL_TSD_TABT = 1 << 30 };
+
+/* TSAD: four bits each, one a descriptor. Here: the first bit. */
+enum { RTL_TSAD_OWN = 0, RTL_TSAD_TABT = 4, RTL_TSAD_TUN = 8, RTL_TSAD_TOK = 12 };
 
 enum {
   RTL_INT_ROK = 1 << 0,
