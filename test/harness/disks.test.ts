@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DiskFailed, Disks } from '#harness/disks.js';
 import { ResultsStore, SaveFailed } from '#harness/store.js';
+import { mockSpec } from '../support/mock-run.js';
 import { sampleCell, sampleResults } from '../support/sample-results.js';
 
 let folder: string;
@@ -95,6 +96,21 @@ describe('ResultsStore', () => {
     await rm(folder, { recursive: true });
     await expect(store.add([sampleCell({ workload: 'cpu/b' })])).rejects.toThrow(SaveFailed);
     await expect(store.save()).rejects.toThrow(/cannot save .*results\.json/);
+  });
+
+  it('takes a workload as measured only when the cells of all its engines are there', async () => {
+    const store = new ResultsStore(join(folder, 'results.json'), sampleResults({ cells: [] }));
+    const workload = {
+      spec: mockSpec({ name: 'cpu/sieve' }),
+      engines: ['bare', 'full'],
+      skipped: [{ engine: 'para', reason: '' }],
+    };
+    const group = { vms: 1, vcpus: 1, memoryBytes: 1, workloads: [workload] };
+    await store.add([sampleCell(), sampleCell({ engine: 'full' })]);
+    expect(store.has(group, workload)).toBe(false);
+    await store.add([sampleCell({ engine: 'para', status: 'skipped' })]);
+    expect(store.has(group, workload)).toBe(true);
+    expect(store.has({ ...group, vms: 2 }, workload)).toBe(false);
   });
 
   it('replaces a cell that is measured again', async () => {

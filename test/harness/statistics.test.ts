@@ -63,15 +63,14 @@ describe('estimate', () => {
   // Distributions whose median is known; the interval must hold it in about 95 % of cases. 5 samples cannot do better
   // than 1 - 2/2^5 = 93.75 %.
   const distributions = {
-    uniform: { median: 0.5, draw: (u: number) => u },
     exponential: { median: Math.LN2, draw: (u: number) => -Math.log(1 - u) },
     'log-logistic (skewed, as times are)': { median: 1, draw: (u: number) => Math.exp(logit(u)) },
   };
   const logit = (u: number) => Math.log(u / (1 - u));
   for (const [name, { median, draw }] of Object.entries(distributions)) {
-    it.each([5, 9])(`covers the median of a ${name} distribution with %i samples`, (n) => {
+    it.each([5, 7])(`covers the median of a ${name} distribution with %i samples`, (n) => {
       const random = seededRandom(n);
-      const runs = 300;
+      const runs = 600;
       let held = 0;
       for (let i = 0; i < runs; i++) {
         const found = estimate(
