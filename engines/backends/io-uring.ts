@@ -7,6 +7,7 @@
  */
 import { BlockFile } from './block-file.js';
 import { BouncePool } from './bounce.js';
+import { HandleTable } from './handles.js';
 import type { BlockInfo, Completion, HandleId, IoContext, MemoryId, WaitingPolicy } from './io.js';
 import type { KickSlot } from './kick.js';
 import type { Libc } from './libc.js';
@@ -30,10 +31,6 @@ const EFD_CLOEXEC_NONBLOCK = 0o2004000;
 /** High word of user_data: who the completion is for. */
 const KIND = { REQUEST: 0, KICK: 1, RECEIVE: 2, IGNORED: 3 } as const;
 
-interface Socket {
-  fd: number;
-}
-
 export class UringContext implements IoContext {
   readonly method = 'io_uring';
   readonly counters = { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, bounced: 0 };
@@ -41,7 +38,7 @@ export class UringContext implements IoContext {
   readonly #memories: SharedMemories;
   readonly #requests = new RequestTable();
   readonly #bounce: BouncePool;
-  readonly #handles: (BlockFile | Socket | undefined)[] = [];
+  readonly #handles = new HandleTable();
   readonly #receiver: UringReceiver;
   readonly #eventfd: number;
   readonly #waiter: Waiter;
@@ -79,11 +76,11 @@ export class UringContext implements IoContext {
   openBlock(path: string, options: { direct: boolean; readonly: boolean }): HandleId {
     const file = new BlockFile(this.c, path, options);
     this.kicks.remember(file.fd);
-    return this.#handles.push(file) - 1;
+    return this.#handles.add(file);
   }
 
   blockInfo(handle: HandleId): BlockInfo {
-    return this.#file(handle).info;
+    return this.#handles.file(handle).info;
   }
 
   read(handle: HandleId, memory: MemoryId, address: number, bytes: number, offset: number, done: Completion): void {
@@ -95,7 +92,7 @@ export class UringContext implements IoContext {
   }
 
   flush(handle: HandleId, done: Completion): void {
-    const file = this.#file(handle);
+    const file = this.#handles.file(handle);
     const index = this.#begin(OP.FSYNC, file.fd, done);
     if (index >= 0) this.#push(index);
   }
@@ -103,29 +100,26 @@ export class UringContext implements IoContext {
   openUdp(port: number): HandleId {
     const fd = connectUdp(this.c, port);
     this.kicks.remember(fd);
-    return this.#handles.push({ fd }) - 1;
+    return this.#handles.add({ fd });
   }
 
   descriptor(handle: HandleId): number {
-    const it = this.#handles[handle];
-    if (it === undefined) throw new RangeError(`I/O handle ${handle} is not open`);
-    return it.fd;
+    return this.#handles.any(handle).fd;
   }
 
   send(handle: HandleId, memory: MemoryId, address: number, bytes: number): number {
     this.counters.syscalls++;
     const from = this.#memories.locate(memory, address, bytes);
-    return this.c.send(this.#socket(handle).fd, from, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return this.c.send(this.#handles.socket(handle).fd, from, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
   }
 
   receive(handle: HandleId, deliver: (datagram: Uint8Array) => void): void {
-    this.#receiver.start(handle, this.#socket(handle).fd, deliver);
+    this.#receiver.start(handle, this.#handles.socket(handle).fd, deliver);
   }
 
   close(handle: HandleId): void {
-    const it = this.#handles[handle];
+    const it = this.#handles.remove(handle);
     if (it === undefined) return;
-    this.#handles[handle] = undefined;
     this.kicks.forget(it.fd);
     if (it instanceof BlockFile) {
       it.close();
@@ -165,7 +159,7 @@ export class UringContext implements IoContext {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#drain();
-    for (let handle = 0; handle < this.#handles.length; handle++) this.close(handle);
+    for (let handle = 0; handle < this.#handles.size; handle++) this.close(handle);
     this.kicks.forget(this.#ring.fd);
     this.#ring.close();
     this.#receiver.dispose();
@@ -185,18 +179,6 @@ export class UringContext implements IoContext {
     }
   }
 
-  #file(handle: HandleId): BlockFile {
-    const it = this.#handles[handle];
-    if (it instanceof BlockFile) return it;
-    throw new RangeError(`I/O handle ${handle} is not an open block file`);
-  }
-
-  #socket(handle: HandleId): Socket {
-    const it = this.#handles[handle];
-    if (it === undefined || it instanceof BlockFile) throw new RangeError(`I/O handle ${handle} is not an open socket`);
-    return it;
-  }
-
   #transfer(
     op: number,
     handle: HandleId,
@@ -206,7 +188,7 @@ export class UringContext implements IoContext {
     offset: number,
     done: Completion,
   ): void {
-    const file = this.#file(handle);
+    const file = this.#handles.file(handle);
     const where = this.#memories.locate(memory, address, bytes);
     file.check(offset, bytes);
     const aligned = file.takes(bytes, offset);

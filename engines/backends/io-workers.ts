@@ -5,6 +5,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { BlockFile } from './block-file.js';
+import { HandleTable } from './handles.js';
 import type { BlockInfo, Completion, HandleId, IoContext, MemoryId, WaitingPolicy } from './io.js';
 import type { IoWorkerData } from './io-worker.js';
 import { JOB, JobQueue } from './job-queue.js';
@@ -22,10 +23,6 @@ const POLL_BATCH = 256;
 const EAGAIN = 11;
 const PAGE = 4096;
 
-interface Socket {
-  fd: number;
-}
-
 export class WorkersContext implements IoContext {
   readonly method = 'worker threads';
   readonly counters = { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, bounced: 0 };
@@ -34,7 +31,7 @@ export class WorkersContext implements IoContext {
   readonly #requests = new RequestTable();
   readonly #memories: SharedMemories;
   readonly #registered: WebAssembly.Memory[] = [];
-  readonly #handles: (BlockFile | Socket | undefined)[] = [];
+  readonly #handles = new HandleTable();
   readonly #workers: Worker[] = [];
   readonly #waiter: Waiter;
   #sockets: PolledSockets | undefined;
@@ -71,11 +68,11 @@ export class WorkersContext implements IoContext {
   openBlock(path: string, options: { direct: boolean; readonly: boolean }): HandleId {
     const file = new BlockFile(this.c, path, options);
     this.kicks.remember(file.fd);
-    return this.#handles.push(file) - 1;
+    return this.#handles.add(file);
   }
 
   blockInfo(handle: HandleId): BlockInfo {
-    return this.#file(handle).info;
+    return this.#handles.file(handle).info;
   }
 
   read(handle: HandleId, memory: MemoryId, address: number, bytes: number, offset: number, done: Completion): void {
@@ -87,7 +84,7 @@ export class WorkersContext implements IoContext {
   }
 
   flush(handle: HandleId, done: Completion): void {
-    this.#push({ op: JOB.FLUSH, fd: this.#file(handle).fd, memory: 0, address: 0, bytes: 0, offset: 0 }, done);
+    this.#push({ op: JOB.FLUSH, fd: this.#handles.file(handle).fd, memory: 0, address: 0, bytes: 0, offset: 0 }, done);
   }
 
   #transfer(
@@ -99,7 +96,7 @@ export class WorkersContext implements IoContext {
     offset: number,
     done: Completion,
   ): void {
-    const file = this.#file(handle);
+    const file = this.#handles.file(handle);
     this.#memories.locate(memory, address, bytes);
     file.check(offset, bytes);
     // A WebAssembly memory starts at a page, so an offset into it is aligned as the address is. What O_DIRECT will not
@@ -127,24 +124,22 @@ export class WorkersContext implements IoContext {
     if (this.c === undefined) throw new Error(`the network is not available: ${libcProblem()}`);
     const fd = connectUdp(this.c, port);
     this.kicks.remember(fd);
-    return this.#handles.push({ fd }) - 1;
+    return this.#handles.add({ fd });
   }
 
   descriptor(handle: HandleId): number {
-    const it = this.#handles[handle];
-    if (it === undefined) throw new RangeError(`I/O handle ${handle} is not open`);
-    return it.fd;
+    return this.#handles.any(handle).fd;
   }
 
   send(handle: HandleId, memory: MemoryId, address: number, bytes: number): number {
-    const { fd } = this.#socket(handle);
+    const { fd } = this.#handles.socket(handle);
     const from = this.#memories.locate(memory, address, bytes);
     this.counters.syscalls++;
     return this.c === undefined ? -EAGAIN : this.c.send(fd, from, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
   }
 
   receive(handle: HandleId, deliver: (datagram: Uint8Array) => void): void {
-    const { fd } = this.#socket(handle);
+    const { fd } = this.#handles.socket(handle);
     if (this.c === undefined) return;
     if (this.#sockets === undefined) {
       this.#sockets = new PolledSockets(this.c);
@@ -154,9 +149,8 @@ export class WorkersContext implements IoContext {
   }
 
   close(handle: HandleId): void {
-    const it = this.#handles[handle];
+    const it = this.#handles.remove(handle);
     if (it === undefined) return;
-    this.#handles[handle] = undefined;
     this.kicks.forget(it.fd);
     if (it instanceof BlockFile) {
       it.close();
@@ -228,7 +222,7 @@ export class WorkersContext implements IoContext {
     this.#drain();
     this.#queue.stop();
     for (const worker of this.#workers) void worker.terminate();
-    for (let handle = 0; handle < this.#handles.length; handle++) this.close(handle);
+    for (let handle = 0; handle < this.#handles.size; handle++) this.close(handle);
     this.kicks.setEventfd(-1);
     this.#sockets?.dispose();
     this.#sockets = undefined;
@@ -240,17 +234,5 @@ export class WorkersContext implements IoContext {
     this.#deferred = [];
     const end = performance.now() + 1000;
     while (this.#requests.inFlight > 0 && performance.now() < end) this.wait(10e6);
-  }
-
-  #file(handle: HandleId): BlockFile {
-    const it = this.#handles[handle];
-    if (it instanceof BlockFile) return it;
-    throw new RangeError(`I/O handle ${handle} is not an open block file`);
-  }
-
-  #socket(handle: HandleId): Socket {
-    const it = this.#handles[handle];
-    if (it === undefined || it instanceof BlockFile) throw new RangeError(`I/O handle ${handle} is not an open socket`);
-    return it;
   }
 }

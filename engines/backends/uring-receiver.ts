@@ -10,6 +10,8 @@ const EINVAL = 22;
 const TRANSIENT = new Set([4, 11, 105, 111, 113]);
 
 interface Receiver {
+  /** The handle that it was started for. */
+  id: number;
   fd: number;
   deliver: (datagram: Uint8Array) => void;
   /** For kernels without buffer rings: one request at a time into a buffer of its own. */
@@ -17,7 +19,9 @@ interface Receiver {
 }
 
 export class UringReceiver {
+  /** By user_data: numbers that are not used again, so that a late completion never meets another socket's receiver. */
   readonly #receivers = new Map<number, Receiver>();
+  #nextKey = 0;
   #buffers: ReceiveBuffers | undefined | 'untried' = 'untried';
 
   constructor(
@@ -29,35 +33,43 @@ export class UringReceiver {
   ) {}
 
   start(id: number, fd: number, deliver: (datagram: Uint8Array) => void): void {
-    const known = this.#receivers.get(id);
-    if (known !== undefined) {
-      known.deliver = deliver;
+    const known = this.#keyOf(id);
+    const receiver = known === undefined ? undefined : this.#receivers.get(known);
+    if (receiver !== undefined) {
+      receiver.deliver = deliver;
       return;
     }
     if (this.#buffers === 'untried') this.#buffers = ReceiveBuffers.register(this.c, this.ring);
-    this.#receivers.set(id, { fd, deliver });
-    this.#arm(id);
+    const key = this.#nextKey;
+    this.#nextKey = (key + 1) >>> 0;
+    this.#receivers.set(key, { id, fd, deliver });
+    this.#arm(key);
   }
 
-  /** Takes a completion of socket `id`; 1 when a datagram was delivered. */
-  complete(id: number, result: number, flags: number): number {
-    const receiver = this.#receivers.get(id);
+  /** Takes a completion of ours, by its user_data; 1 when a datagram was delivered. */
+  complete(key: number, result: number, flags: number): number {
+    const receiver = this.#receivers.get(key);
     try {
       if (receiver === undefined || result < 0) return 0;
       receiver.deliver(this.#datagram(receiver, result, flags));
       return 1;
     } finally {
       if ((flags & CQE_FLAG.BUFFER) !== 0) this.#shared()?.giveBack(flags >>> CQE_BUFFER_SHIFT);
-      if ((flags & CQE_FLAG.MORE) === 0 && receiver !== undefined) this.#rearm(id, result);
+      if ((flags & CQE_FLAG.MORE) === 0 && receiver !== undefined) this.#rearm(key, result);
     }
   }
 
   stop(id: number): void {
-    const receiver = this.#receivers.get(id);
-    if (receiver === undefined) return;
-    this.#receivers.delete(id);
-    // ASYNC_CANCEL names its victim by user_data: our id in the low word, our kind in the high one.
-    this.ring.push(OP.ASYNC_CANCEL, -1, id + this.kind * 4294967296, 0, 0, CANCEL_FLAG_ALL, 0, this.ignored);
+    const key = this.#keyOf(id);
+    if (key === undefined) return;
+    this.#receivers.delete(key);
+    // ASYNC_CANCEL names its victim by user_data: the key in the low word, our kind in the high one.
+    this.ring.push(OP.ASYNC_CANCEL, -1, key + this.kind * 4294967296, 0, 0, CANCEL_FLAG_ALL, 0, this.ignored);
+  }
+
+  #keyOf(id: number): number | undefined {
+    for (const [key, receiver] of this.#receivers) if (receiver.id === id) return key;
+    return undefined;
   }
 
   /** After the ring is closed. */
@@ -76,24 +88,24 @@ export class UringReceiver {
     return receiver.own === undefined ? new Uint8Array(0) : receiver.own.bytes.subarray(0, bytes);
   }
 
-  #rearm(id: number, result: number): void {
+  #rearm(key: number, result: number): void {
     // A kernel with buffer rings but without multishot RECV (5.19) says EINVAL once.
     if (result === -EINVAL && this.#shared() !== undefined) this.#buffers = undefined;
     else if (result < 0 && !TRANSIENT.has(-result)) return;
-    if (this.#receivers.has(id)) this.#arm(id);
+    if (this.#receivers.has(key)) this.#arm(key);
   }
 
-  #arm(id: number): void {
-    const receiver = this.#receivers.get(id);
+  #arm(key: number): void {
+    const receiver = this.#receivers.get(key);
     if (receiver === undefined) return;
     const shared = this.#shared();
     if (shared !== undefined) {
       const op = OP.RECV | (SQE_BUFFER_SELECT << 8) | (RECV_MULTISHOT << 16);
-      this.ring.push(op, receiver.fd, 0, 0, 0, 0, id, this.kind, shared.group);
+      this.ring.push(op, receiver.fd, 0, 0, 0, 0, key, this.kind, shared.group);
       return;
     }
     receiver.own ??= this.#ownBuffer();
-    this.ring.push(OP.RECV, receiver.fd, receiver.own.memory.address, DATAGRAM_MAX, 0, 0, id, this.kind);
+    this.ring.push(OP.RECV, receiver.fd, receiver.own.memory.address, DATAGRAM_MAX, 0, 0, key, this.kind);
   }
 
   #ownBuffer(): { memory: NativeMemory; bytes: Uint8Array } {

@@ -1,5 +1,5 @@
 /** One behaviour suite for every way to do I/O: each test is named `behaviour method`. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -275,6 +275,49 @@ describe.each(METHODS)('$name', ({ name, force, unavailable }) => {
     await echo.stop();
   });
 
+  it(`does not mix up sockets that come and go ${name}`, async () => {
+    const echo = await startEcho();
+    for (let i = 0; i < 60; i++) {
+      const socket = io.openUdp(echo.port);
+      const got: number[] = [];
+      io.receive(socket, (datagram) => got.push(datagram[0]));
+      bytes[0] = i;
+      io.send(socket, id, 0, 1);
+      // Every third is closed before its answer has come.
+      while (i % 3 !== 0 && got.length === 0) io.wait(1e9);
+      io.close(socket);
+      expect(got).toEqual(i % 3 === 0 ? [] : [i]);
+      expect(() => io.send(socket, id, 0, 1)).toThrow(RangeError);
+    }
+    expect(io.openUdp(echo.port)).toBe(0);
+    await echo.stop();
+  });
+
+  it(`runs what was deferred in the next poll or wait ${name}`, () => {
+    const ran: number[] = [];
+    io.defer(() => {
+      ran.push(1);
+      io.defer(() => ran.push(2));
+    });
+    expect(ran).toEqual([]);
+    expect(io.poll()).toBe(1);
+    expect(ran).toEqual([1]);
+    io.wait(Number.POSITIVE_INFINITY);
+    expect(ran).toEqual([1, 2]);
+  });
+
+  it(`lets a sleeping thread be ended, and takes back what it left open ${name}`, async () => {
+    const before = openDescriptors();
+    const workerData = { area, turns: new SharedArrayBuffer(8), rounds: 10, slot: 3, peer: 0, parity: 1 };
+    const worker = new Worker(new URL('./fixtures/ponger.mjs', import.meta.url), { workerData });
+    const state = new Int32Array(area, 3 * 256, 1);
+    while (Atomics.load(state, 0) < 2) await new Promise(setImmediate);
+    await worker.terminate();
+    new KickArea(area).reclaim(3);
+    expect(openDescriptors()).toBeLessThanOrEqual(before);
+    expect(Atomics.load(state, 0)).toBe(0);
+  });
+
   it(`can be disposed of twice, and with requests in flight ${name}`, () => {
     const disk = open();
     for (let i = 0; i < 32; i++) io.write(disk, id, i * PAGE, PAGE, i * PAGE, () => expect.unreachable());
@@ -288,6 +331,8 @@ function pattern(seed: number): Uint8Array {
   const words = new Uint32Array(DISK_BYTES / 4).map((_, i) => Math.imul(i + seed * 1_000_003, 2654435761));
   return new Uint8Array(words.buffer);
 }
+
+const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(Buffer.from(a), Buffer.from(b)) === 0;
 
