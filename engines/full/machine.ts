@@ -40,6 +40,8 @@ export interface MachineParts {
   ports: HostPorts;
   /** Runs a task of a device soon, on this thread, with no lock held. */
   defer(task: () => void): void;
+  /** This thread's counters are about to be read by itself. */
+  beforeCounters(): void;
   /** The main thread has something to look at: console output, a doorbell, the end. */
   callMain(): void;
 }
@@ -70,7 +72,10 @@ export class Machine {
     this.run = new RunState(slice('run'));
     this.consoleOut = new ByteRing(slice('consoleOut'));
     this.consoleIn = new ByteRing(slice('consoleIn'));
-    this.doorbells = new Doorbells(slice('doorbells'), () => Object.values(this.counters()));
+    this.doorbells = new Doorbells(slice('doorbells'), () => {
+      parts.beforeCounters();
+      return Object.values(this.counters());
+    });
     this.threads = new ThreadCounters(slice('threads'), layout.harts, Math.max(self, 0));
     this.#harts = Array.from({ length: layout.harts }, (_, hart) => new HartState(memory, layout.hartBase(hart)));
 

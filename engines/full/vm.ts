@@ -3,7 +3,6 @@
  * the guest's work is done by the harts' threads.
  */
 import { readFileSync } from 'node:fs';
-import os from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { createKickArea, KickArea } from '../backends/kick.js';
 import { createFlowMemory } from '../backends/user-network.js';
@@ -56,14 +55,14 @@ export class Vm {
       ports: {},
       defer: NO_IO.defer,
       kicker: new KickArea(kicks),
+      beforeCounters: () => {},
       callMain: () => {},
     };
     this.#machine = new Machine(parts);
     this.#machine.reset();
     const cpu = buildCpuModule({ maximumPages: layout.pages });
-    const crowded = os.availableParallelism() < config.harts;
     for (let hart = 0; hart < config.harts; hart++) {
-      this.#start({ hart, config, memory, cpu, kicks, flows, zero, crowded, ...loaded });
+      this.#start({ hart, config, memory, cpu, kicks, flows, zero, ...loaded });
     }
   }
 
