@@ -12,6 +12,7 @@ import { type Random, shuffled } from './random.js';
  * position. The assignment of engines to the design and the order of rows within a block come from `random`.
  */
 export function balancedOrders<T>(engines: readonly T[], rounds: number, random: Random): T[][] {
+  if (engines.length === 0) return Array.from({ length: rounds }, () => []);
   const names = shuffled(engines, random);
   const orders: T[][] = [];
   for (let block = 0; orders.length < rounds; block++) {
