@@ -36,6 +36,7 @@ export async function measureWorkload(
   sets: ReadonlyMap<string, MachineSet>,
   options: MeasureOptions,
 ): Promise<Track[]> {
+  if (workload.engines.length === 0) return [];
   const run = new WorkloadRun(group, workload, sets, options);
   await run.prepare();
   const random = seededRandom(run.seedFor('order'));

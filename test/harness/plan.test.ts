@@ -40,7 +40,7 @@ describe('balancedOrders', () => {
 
   it('gives each engine each position equally often, in every block of as many rounds as there are engines', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 5 }), fc.nat(), (n, blocks, seed) => {
+      fc.property(fc.integer({ min: 0, max: 6 }), fc.integer({ min: 1, max: 5 }), fc.nat(), (n, blocks, seed) => {
         const engines = Array.from({ length: n }, (_, i) => `e${i}`);
         const orders = balancedOrders(engines, n * blocks, seededRandom(seed));
         expect(orders).toHaveLength(n * blocks);
@@ -67,6 +67,10 @@ describe('balancedOrders', () => {
       expect(counts.size).toBe(n * (n - 1));
       expect(new Set(counts.values())).toEqual(new Set([2]));
     }
+  });
+
+  it('ends where no engine is left', () => {
+    expect(balancedOrders([], 3, seededRandom(1))).toEqual([[], [], []]);
   });
 
   it('is decided by the seed', () => {

@@ -183,6 +183,13 @@ describe('a cell fails alone', () => {
     expect(cells.get(`para ${KEY}`)).toMatchObject({ status: 'skipped', reason: 'no MMU' });
   });
 
+  it('and is skipped on every engine where the machine is too small', async () => {
+    const small = [mockSpec({ minVcpus: 2 }), mockSpec({ name: 'cpu/b' })];
+    const { cells } = await runMocks({ engines: [mock('bare'), mock('full')], specs: small });
+    expect(cells.get(`full ${KEY}`)).toMatchObject({ status: 'skipped', reason: 'needs at least 2 vCPUs' });
+    expect(cells.get('full cpu/b vms=1 vcpus=1')?.status).toBe('ok');
+  });
+
   it('when its disk or its peer cannot be had; what needs neither goes on', async () => {
     const withDisk = [
       mockSpec(),
