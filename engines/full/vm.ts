@@ -17,6 +17,8 @@ import { StateLayout } from './shared-state.js';
 
 /** For pasted text: the ring takes 4 KiB. */
 const FEED_AGAIN_MS = 10;
+/** For the harts' threads to end by themselves: they look every 100 µs or so. */
+const STOP_MS = 1000;
 
 export interface VmEvents {
   /** The harts are about to start. facts: what a reader of the results must know about this machine. */
@@ -30,6 +32,7 @@ export interface VmEvents {
 export class Vm {
   readonly #machine: Machine;
   readonly #workers: Worker[] = [];
+  readonly #exits: Promise<unknown>[] = [];
   readonly #input: number[] = [];
   #over = false;
 
@@ -81,11 +84,15 @@ export class Vm {
     return this.#machine.counters();
   }
 
-  /** Ends the harts' threads, wherever they are. */
+  /** Ends the harts' threads: by asking, so that they give back what they hold; by force when they do not listen. */
   async stop(): Promise<void> {
     this.#over = true;
     this.#machine.lines.stopAll();
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    const deadline = setTimeout(() => {
+      for (const worker of this.#workers) void worker.terminate();
+    }, STOP_MS);
+    await Promise.all(this.#exits);
+    clearTimeout(deadline);
   }
 
   #start(data: HartThreadData): void {
@@ -96,6 +103,7 @@ export class Vm {
     });
     worker.on('error', (error) => this.#end({ kind: 'fault', message: error.stack ?? String(error) }));
     this.#workers.push(worker);
+    this.#exits.push(new Promise((resolve) => worker.once('exit', resolve)));
   }
 
   #look(): void {
