@@ -13,7 +13,6 @@ import { type Random, shuffled } from './random.js';
  */
 export function balancedOrders<T>(engines: readonly T[], rounds: number, random: Random): T[][] {
   if (engines.length === 0) return Array.from({ length: rounds }, () => []);
-  if (engines.length === 0) return Array.from({ length: rounds }, () => []);
   const names = shuffled(engines, random);
   const orders: T[][] = [];
   for (let block = 0; orders.length < rounds; block++) {
