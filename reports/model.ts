@@ -143,10 +143,10 @@ function summarize(engine: string, label: string, group: Row[]): Summary | null 
   };
 }
 
-/** Every workload measured at two or more counts along the axis. */
+/** Every throughput measured at two or more counts along the axis; the time of one operation does not add up over VMs. */
 export function scaling(results: Results, axis: Axis): Scaling[] {
   const other: Axis = axis === 'vms' ? 'vcpus' : 'vms';
-  const all = rows(results);
+  const all = rows(results).filter((row) => [...row.cells.values()].some((cell) => cell.higherIsBetter));
   const workloads = [...new Set(all.map((row) => row.workload))];
   return workloads.flatMap((workload) => {
     const mine = all.filter((row) => row.workload === workload);

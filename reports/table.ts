@@ -2,7 +2,7 @@
 import Table from 'cli-table3';
 import type { Results } from '../harness/results.js';
 import { durationText, medianText, percentCell, sizeText } from './format.js';
-import { engineNames, type Row, rows, troubles } from './model.js';
+import { BARE, engineNames, type Row, rows, troubles } from './model.js';
 import { verdict } from './verdict.js';
 
 /** @returns text with a trailing newline; colours only where `colour` is set. */
@@ -24,10 +24,12 @@ export function renderTable(results: Results, colour: boolean): string {
 }
 
 function figuresTable(results: Results, engines: string[], list: Row[], colour: boolean): string {
-  const virtual = engines.filter((name) => results.cells.some((c) => c.engine === name && c.percentOfBareMetal));
+  const virtual = engines.filter(
+    (name) => name !== BARE && results.cells.some((c) => c.engine === name && c.percentOfBareMetal),
+  );
   const table = newTable(['workload', 'size', 'bare metal', ...virtual.map((name) => `${name}, % of bare`)], colour);
   for (const row of list) {
-    const bare = row.cells.get('bare');
+    const bare = row.cells.get(BARE);
     table.push([
       row.workload,
       sizeText(row.vms, row.vcpus),
@@ -52,7 +54,7 @@ function osTable(engines: string[], list: Row[], colour: boolean): string {
 }
 
 function newTable(head: string[], colour: boolean): Table.Table {
-  const style = colour ? { head: ['bold'], border: ['grey'] } : { head: [], border: [] };
+  const style = { compact: true, ...(colour ? { head: ['bold'], border: ['grey'] } : { head: [], border: [] }) };
   return new Table({ head, style, colAligns: head.map((_, i) => (i < 2 ? 'left' : 'right')) });
 }
 

@@ -53,6 +53,13 @@ describe('model', () => {
   });
 });
 
+describe('what scaling leaves out', () => {
+  test('the time of one operation', () => {
+    const latency = [1, 2].map((vcpus) => cell('bare', 'os/trap', { vcpus }));
+    expect(scaling(results(latency), 'vcpus')).toEqual([]);
+  });
+});
+
 describe('figures in text', () => {
   test.each([
     [0, '0'],
