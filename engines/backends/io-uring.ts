@@ -43,6 +43,8 @@ export class UringContext implements IoContext {
   readonly #eventfd: number;
   readonly #waiter: Waiter;
   #deferred: (() => void)[] = [];
+  /** poll() has queued something itself, which must not wait for the caller's next submit(). */
+  #owed = false;
   #disposed = false;
 
   constructor(
@@ -144,8 +146,7 @@ export class UringContext implements IoContext {
     if (!ring.ready) return delivered;
     ring.reap();
     for (let i = 0; i < POLL_BATCH && ring.nextCompletion(); i++) delivered += this.#dispatch();
-    // Rests of requests and receives that were posted anew must not wait for the caller's next submit().
-    ring.submit();
+    if (this.#owed || this.#receiver.owed) this.#submitOwed();
     this.counters.syscalls += ring.takeEnters();
     return delivered;
   }
@@ -261,7 +262,10 @@ export class UringContext implements IoContext {
       case KIND.RECEIVE:
         return this.#receiver.complete(userDataLow, result, flags);
       case KIND.KICK:
-        if ((flags & CQE_FLAG.MORE) === 0) this.#armKicks();
+        if ((flags & CQE_FLAG.MORE) === 0) {
+          this.#armKicks();
+          this.#owed = true;
+        }
         return 0;
       default:
         return 0;
@@ -273,7 +277,7 @@ export class UringContext implements IoContext {
     if (result < 0) {
       const again = (result === -EAGAIN || result === -EINTR) && requests.retries[index]++ < RETRIES_MAX;
       if (!again) return this.#finish(index, result);
-      this.#push(index);
+      this.#pushRest(index);
       return 0;
     }
     const total = requests.progress[index] + result;
@@ -281,8 +285,19 @@ export class UringContext implements IoContext {
     // Nothing, or a piece that O_DIRECT could not go on from: the end of the file.
     const ended = result === 0 || total === requests.bytes[index] || result % requests.granule[index] !== 0;
     if (ended) return this.#finish(index, total);
-    this.#push(index);
+    this.#pushRest(index);
     return 0;
+  }
+
+  #pushRest(index: number): void {
+    this.#owed = true;
+    this.#push(index);
+  }
+
+  #submitOwed(): void {
+    this.#owed = false;
+    this.#receiver.owed = false;
+    this.#ring.submit();
   }
 
   #finish(index: number, result: number): number {

@@ -19,6 +19,8 @@ interface Receiver {
 }
 
 export class UringReceiver {
+  /** A receive was posted anew and has not been handed to the kernel. */
+  owed = false;
   /** By user_data: numbers that are not used again, so that a late completion never meets another socket's receiver. */
   readonly #receivers = new Map<number, Receiver>();
   #nextKey = 0;
@@ -92,7 +94,9 @@ export class UringReceiver {
     // A kernel with buffer rings but without multishot RECV (5.19) says EINVAL once.
     if (result === -EINVAL && this.#shared() !== undefined) this.#buffers = undefined;
     else if (result < 0 && !TRANSIENT.has(-result)) return;
-    if (this.#receivers.has(key)) this.#arm(key);
+    if (!this.#receivers.has(key)) return;
+    this.#arm(key);
+    this.owed = true;
   }
 
   #arm(key: number): void {

@@ -231,12 +231,12 @@ describe.each(METHODS)('$name', ({ name, force, unavailable }) => {
     expect(io.counters.waits).toBe(3);
   });
 
-  it(`loses no wake-up between two threads ${name}`, async () => {
+  it.each([0, 20])(`loses no wake-up between two threads that poll %i µs first ${name}`, async (pollUs) => {
     const rounds = 20_000;
     const turns = new SharedArrayBuffer(8);
     const start = (slot: number, peer: number, parity: number) =>
       new Promise((resolve, reject) => {
-        const workerData = { area, turns, rounds, slot, peer, parity };
+        const workerData = { area, turns, rounds, slot, peer, parity, pollUs };
         const worker = new Worker(new URL('./fixtures/ponger.mjs', import.meta.url), { workerData });
         worker.on('exit', resolve).on('error', reject);
       });
@@ -308,7 +308,7 @@ describe.each(METHODS)('$name', ({ name, force, unavailable }) => {
 
   it(`lets a sleeping thread be ended, and takes back what it left open ${name}`, async () => {
     const before = openDescriptors();
-    const workerData = { area, turns: new SharedArrayBuffer(8), rounds: 10, slot: 3, peer: 0, parity: 1 };
+    const workerData = { area, turns: new SharedArrayBuffer(8), rounds: 10, slot: 3, peer: 0, parity: 1, pollUs: 0 };
     const worker = new Worker(new URL('./fixtures/ponger.mjs', import.meta.url), { workerData });
     const state = new Int32Array(area, 3 * 256, 1);
     while (Atomics.load(state, 0) < 2) await new Promise(setImmediate);
