@@ -3,8 +3,8 @@
  * kernel and devices find it by a subtraction, and no list of blocks is kept. A block of 2 MiB or more starts on a 2 MiB boundary
  * and is mapped in large pages, its rest in small ones.
  *
- * Whoever owns the physical pages owns their entries; the lock is for the tables between them. A program that frees a buffer which
- * a device still fills harms only itself and its later blocks: the kernel's own memory is never in a freed page before it is unmapped.
+ * Whoever owns the physical pages owns their entries; the lock is for the tables between them. Blocks are not pinned while a device
+ * uses them: the one program is part of the system, and waits for its requests before it frees their buffers.
  */
 #include "kernel/kernel.h"
 #include "kernel/lock.h"

@@ -34,6 +34,8 @@ static void supervisor_init(void) {
   CSR_WRITE(sie, SIE_SSIE | SIE_SEIE);
 }
 
+_Static_assert(sizeof(struct user_info) <= PAGE, "a page of facts");
+
 /* The page of facts for the program; its address there. */
 static uint64_t make_info(void) {
   uint32_t bytes;

@@ -7,8 +7,8 @@
  *     USER_LINEAR 128 GiB   env_alloc(): RAM at USER_LINEAR + physical address, in 2 MiB pages where it can be (linear.c)
  *     USER_ARENAS 192 GiB   env_map(): 1 GiB of addresses a hart, demand-zero (arena.c)
  *
- * Page tables are only ever added to, but for linear.c's replacement of an empty table by a large page. Each of the four user
- * parts has its own lock, and its own entries of the root table, for the entries below it.
+ * Page tables are only ever added to, but for linear.c's replacement of an empty table by a large page. Each part of the
+ * program's space has its own entries of the root table, and its own lock for what is below them; the image is mapped once, at boot.
  */
 #ifndef VIRTAX_VM_H
 #define VIRTAX_VM_H

@@ -4,6 +4,7 @@
 #include "init/control.h"
 #include "port/riscv64/abi.h"
 #include "port/riscv64/clock.h"
+#include "port/riscv64/riscv.h"
 
 static const struct user_info *info;
 
@@ -29,11 +30,7 @@ unsigned env_cpu(void) {
 
 unsigned env_cpus(void) { return info->cpus; }
 
-uint64_t env_now_ns(void) {
-  uint64_t ticks;
-  __asm__ volatile("rdtime %0" : "=r"(ticks));
-  return clock_from_ticks(ticks, info->clock_scale);
-}
+uint64_t env_now_ns(void) { return clock_from_ticks(rdtime(), info->clock_scale); }
 
 _Noreturn void env_poweroff(int status) {
   for (;;) call(SYS_POWEROFF, (uint64_t)(long)status, 0, 0, 0, 0);
@@ -71,7 +68,7 @@ void env_join(unsigned cpu) { call(SYS_JOIN, cpu, 0, 0, 0, 0); }
 void env_ipi(unsigned cpu) { call(SYS_IPI, cpu, 0, 0, 0, 0); }
 void env_ipi_wait(void) { call(SYS_IPI_WAIT, 0, 0, 0, 0, 0); }
 void env_sleep_until(uint64_t ns) { call(SYS_SLEEP_UNTIL, ns, 0, 0, 0, 0); }
-void env_relax(void) { __asm__ volatile(".4byte 0x0100000f" ::: "memory"); } /* pause (Zihintpause) */
+void env_relax(void) { cpu_pause(); }
 void env_poll(void) {} /* interrupts come by themselves */
 long env_null_call(long a) { return call(SYS_NULL, (uint64_t)a, 0, 0, 0, 0); }
 
