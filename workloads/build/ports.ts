@@ -29,7 +29,8 @@ export interface Image {
 
 /**
  * Every image: same compiler, same optimization. Contraction to fused multiply-add would change the checksums; a square
- * root that sets errno would call a library.
+ * root that sets errno would call a library. Functions begin on a cache line: cpu/sieve was up to 12 % slower or faster by
+ * where the linker happened to put its loop.
  */
 export const COMMON_FLAGS = [
   '-std=c17',
@@ -44,6 +45,7 @@ export const COMMON_FLAGS = [
   '-Wextra',
   '-Werror',
   '-fno-math-errno',
+  '-falign-functions=64',
   '-Iguest',
   '-Iguest/include',
   '-I.',
