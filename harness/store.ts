@@ -16,8 +16,14 @@ export class ResultsStore {
   /** Takes cells in (a cell that is there already is replaced) and saves. @throws SaveFailed */
   async add(cells: readonly Cell[]): Promise<void> {
     const keys = new Set(cells.map(cellKey));
-    this.results.cells = [...this.results.cells.filter((cell) => !keys.has(cellKey(cell))), ...cells];
-    await this.save();
+    const before = this.results.cells;
+    this.results.cells = [...before.filter((cell) => !keys.has(cellKey(cell))), ...cells];
+    try {
+      await this.save();
+    } catch (error) {
+      this.results.cells = before; // what is told at the end is what is on disk
+      throw error;
+    }
   }
 
   /** @throws SaveFailed */

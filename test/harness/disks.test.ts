@@ -95,6 +95,7 @@ describe('ResultsStore', () => {
     await store.add([sampleCell()]);
     await rm(folder, { recursive: true });
     await expect(store.add([sampleCell({ workload: 'cpu/b' })])).rejects.toThrow(SaveFailed);
+    expect(store.results.cells).toEqual([sampleCell()]);
     await expect(store.save()).rejects.toThrow(/cannot save .*results\.json/);
   });
 
