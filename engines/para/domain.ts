@@ -153,7 +153,7 @@ export class Domain {
 
   private hangs(vcpu: number): boolean {
     const { hv } = this.parts;
-    if (hv.i32[hv.vcpuWord(this.id, vcpu) + VCPU.state] !== VcpuState.running) return false;
+    if (hv.i32[hv.vcpuWord(this.id, vcpu) + VCPU.state] === VcpuState.blocked) return false;
     const calls = hypercallsOf(hv, this.id, vcpu);
     const cpu = vcpuCpuSeconds(hv, this.id, vcpu);
     const last = this.watch[vcpu];
