@@ -51,3 +51,5 @@ function build() {
 if (stale()) build();
 const { main } = await import('./dist/harness/cli.js');
 process.exitCode = await main(process.argv.slice(2));
+// Whatever still keeps the process alive by now must not make a finished command hang.
+setTimeout(() => process.exit(), 3000).unref();
