@@ -6,6 +6,11 @@
  * A double holds nanoseconds exactly for the first 104 days since the host's boot, and to 2 ns for 104 more.
  */
 
+import { performance } from 'node:perf_hooks';
+
+/** Bound once: through the global object, whose `performance` is a getter, a reading costs twice as much. */
+const elapsedMs = performance.now.bind(performance);
+
 /** Tries; the one with the closest brackets counts. */
 const TRIES = 32;
 
@@ -14,7 +19,7 @@ let origin: number | undefined;
 /** CLOCK_MONOTONIC, nanoseconds. */
 export function nowNs(): number {
   origin ??= calibrate();
-  return origin + performance.now() * 1e6;
+  return origin + elapsedMs() * 1e6;
 }
 
 /** CLOCK_MONOTONIC at performance.now() = 0, good to half of the closest bracket (well below a microsecond). */
@@ -23,7 +28,7 @@ function calibrate(): number {
   let found = 0;
   for (let i = 0; i < TRIES; i++) {
     const before = process.hrtime.bigint();
-    const here = performance.now();
+    const here = elapsedMs();
     const after = process.hrtime.bigint();
     const bracket = Number(after - before);
     if (bracket >= best) continue;

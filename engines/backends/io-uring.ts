@@ -7,6 +7,7 @@
  */
 import { BlockFile } from './block-file.js';
 import { BouncePool } from './bounce.js';
+import { nowNs } from './clock.js';
 import { HandleTable } from './handles.js';
 import type { BlockInfo, Completion, HandleId, IoContext, MemoryId, WaitingPolicy } from './io.js';
 import type { KickSlot } from './kick.js';
@@ -173,8 +174,8 @@ export class UringContext implements IoContext {
   #drain(): void {
     this.#requests.done.fill(() => {});
     this.#deferred = [];
-    const end = performance.now() + 1000;
-    while (this.#requests.inFlight > 0 && performance.now() < end) {
+    const end = nowNs() + 1e9;
+    while (this.#requests.inFlight > 0 && nowNs() < end) {
       this.#ring.sleep(10e6);
       this.poll();
     }

@@ -5,6 +5,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { BlockFile } from './block-file.js';
+import { nowNs } from './clock.js';
 import { HandleTable } from './handles.js';
 import type { BlockInfo, Completion, HandleId, IoContext, MemoryId, WaitingPolicy } from './io.js';
 import type { IoWorkerData } from './io-worker.js';
@@ -232,7 +233,7 @@ export class WorkersContext implements IoContext {
   #drain(): void {
     this.#requests.done.fill(() => {});
     this.#deferred = [];
-    const end = performance.now() + 1000;
-    while (this.#requests.inFlight > 0 && performance.now() < end) this.wait(10e6);
+    const end = nowNs() + 1e9;
+    while (this.#requests.inFlight > 0 && nowNs() < end) this.wait(10e6);
   }
 }

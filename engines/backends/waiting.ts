@@ -2,6 +2,7 @@
  * How a context waits, whatever does its I/O: nothing to wait for, then polling as the waiting policy says, then sleep.
  * The sleep is announced in the kick slot first (kick.ts), so that no kick is lost.
  */
+import { nowNs } from './clock.js';
 import type { WaitingPolicy } from './io.js';
 import type { KickSlot } from './kick.js';
 
@@ -38,7 +39,7 @@ export class Waiter {
   wait(timeoutNs: number): void {
     this.counters.waits++;
     if (this.#settled(timeoutNs)) return;
-    const end = now() + timeoutNs;
+    const end = timeoutNs === Number.POSITIVE_INFINITY ? timeoutNs : nowNs() + timeoutNs;
     if (this.#pollNs > 0 && this.#spin(end)) return;
     this.#sleep(end);
   }
@@ -55,18 +56,18 @@ export class Waiter {
   /** The polling part of the policy. True when the wait is over. */
   #spin(end: number): boolean {
     this.sleeper.submit();
-    const until = Math.min(end, now() + this.#pollNs);
+    const until = Math.min(end, nowNs() + this.#pollNs);
     do {
       for (let i = 0; i < LOOKS; i++) {
         if (this.sleeper.mayHaveCompletions() && this.sleeper.poll() > 0) return true;
         if (this.#takeKick()) return true;
       }
-    } while (now() < until);
+    } while (nowNs() < until);
     return until === end;
   }
 
   #sleep(end: number): void {
-    for (let left = end - now(); left > 0; left = end - now()) {
+    for (let left = leftUntil(end); left > 0; left = leftUntil(end)) {
       if (!this.kicks.fallAsleep(this.sleeper.sleepsOn())) {
         this.counters.kicksReceived++;
         this.sleeper.submit();
@@ -88,5 +89,5 @@ export class Waiter {
   }
 }
 
-/** Nanoseconds of this thread's clock; only differences are used. */
-const now = (): number => performance.now() * 1e6;
+/** The clock is not read for a wait without a timeout. */
+const leftUntil = (end: number): number => (end === Number.POSITIVE_INFINITY ? end : end - nowNs());
