@@ -127,6 +127,8 @@ export const WORD = {
   CARRY: 2,
   /** Where WAIT RESELECT goes when SIGP ends it. */
   ALTERNATE: 3,
+  /** A deferred task, of whichever thread, will let a suspended program go on. */
+  DEFERRED: 4,
 } as const;
 /** Totals, in 64-bit floats from byte COUNTERS_AT on. */
 export const COUNT = {

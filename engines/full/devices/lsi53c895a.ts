@@ -131,12 +131,16 @@ export class Lsi53c895a implements PciDevice, Resettable {
 
   /** Under the lock. */
   #run(): void {
+    const { state } = this.#core;
     runScripts(this.#core);
-    if (this.#core.state.run === RUN.SUSPENDED) this.context.defer(() => this.#goOn());
+    if (state.run !== RUN.SUSPENDED || state.words[WORD.DEFERRED]) return;
+    state.words[WORD.DEFERRED] = 1;
+    this.context.defer(() => this.#goOn());
   }
 
   #goOn(): void {
     this.#lock.acquire();
+    this.#core.state.words[WORD.DEFERRED] = 0;
     if (this.#core.state.run === RUN.SUSPENDED) {
       this.#core.state.run = RUN.RUNNING;
       this.#run();

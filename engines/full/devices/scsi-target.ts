@@ -31,6 +31,9 @@ export const MESSAGE = {
   IDENTIFY: 0x80,
 } as const;
 
+/** Requests at the host over all commands: beyond, the target lets the initiator wait. A data phase may be cut into any number. */
+const IN_FLIGHT_MAX = 1024;
+
 const COMPLETE = [MESSAGE.COMMAND_COMPLETE];
 const DISCONNECT = [MESSAGE.DISCONNECT];
 const SAVE_AND_DISCONNECT = [MESSAGE.SAVE_DATA_POINTER, MESSAGE.DISCONNECT];
@@ -245,13 +248,14 @@ export class ScsiTarget {
 
   complete(n: number, epoch: number, failed: boolean): void {
     this.#w[W.IN_FLIGHT]--;
-    if (this.#get(n, N.EPOCH) !== epoch || this.#get(n, N.STATE) !== STATE.ACTIVE) return;
-    this.#set(n, N.PENDING, this.#get(n, N.PENDING) - 1);
-    if (failed) this.#set(n, N.FAILED, 1);
-    this.#settle(n);
-    if (this.#get(n, N.STATE) !== STATE.DONE) return;
-    if (this.#get(n, N.DISCONNECTED)) this.#nexus.pushReady(n);
-    else if (this.#w[W.CONNECTED] === n + 1 && !this.asks) this.#step(n);
+    if (this.#get(n, N.EPOCH) === epoch && this.#get(n, N.STATE) === STATE.ACTIVE) {
+      this.#set(n, N.PENDING, this.#get(n, N.PENDING) - 1);
+      if (failed) this.#set(n, N.FAILED, 1);
+      this.#settle(n);
+      if (this.#get(n, N.STATE) === STATE.DONE && this.#get(n, N.DISCONNECTED)) this.#nexus.pushReady(n);
+    }
+    const waiting = this.#w[W.CONNECTED] - 1; // for this completion, or for room
+    if (waiting >= 0 && !this.asks) this.#step(waiting);
   }
 
   /** Requests at the host, over all commands, given-up ones included. */
@@ -312,7 +316,8 @@ export class ScsiTarget {
   /** What the connected nexus asks for next. */
   #step(n: number): void {
     if (this.#get(n, N.REMAINING) > 0) {
-      this.#ask(this.#get(n, N.DIRECTION) === DIRECTION.WRITE ? PHASE.DATA_OUT : PHASE.DATA_IN);
+      if (this.#w[W.IN_FLIGHT] >= IN_FLIGHT_MAX) this.#w[W.REQ] = 0;
+      else this.#ask(this.#get(n, N.DIRECTION) === DIRECTION.WRITE ? PHASE.DATA_OUT : PHASE.DATA_IN);
       return;
     }
     this.#settle(n);

@@ -153,6 +153,8 @@ describe('SCRIPTS', () => {
     expect(b.deferred).toHaveLength(1);
     b.deferred.shift()?.();
     expect(b.deferred).toHaveLength(1);
+    b.set32(R.DSP, RAM_AT); // started anew: still one task
+    expect(b.deferred).toHaveLength(1);
     expect(b.get8(R.ISTAT) & DIP).toBe(0);
     b.poke(BUFFERS, 1);
     b.deferred.shift()?.();
@@ -259,6 +261,22 @@ describe('the driver’s SCRIPTS on the model', () => {
     expect(b.disk.requests).toHaveLength(0);
   });
 
+  it('a data phase cut into many pieces waits for room at the host', () => {
+    const b = ready();
+    const table = BUFFERS + 65536;
+    b.poke(table, 0xc0, 0x20, 0x01, ...read10(0, 1500));
+    const words = [0x41000000, RAM_AT, 0x0e000003, table, 0x0a00000a, table + 3];
+    for (let i = 0; i < 700; i++) words.push(0x09000200, BUFFERS); // 700 moves of 512 bytes a round
+    words.push(0x80080000, RAM_AT + 24);
+    b.set8(R.CCNTL0, 0); // a mismatch interrupts
+    b.run(...words);
+    for (let i = 0; i < 20; i++) for (const task of b.deferred.splice(0)) task();
+    expect(b.lsi.inFlight).toBe(1024);
+    b.disk.completeAll();
+    expect(b.get8(R.SIST0)).toBe(0x80); // 1500 pieces moved, and the target wants a message taken
+    expect(b.lsi.inFlight).toBe(0);
+  });
+
   it('completions of before a bus reset are nobody’s', () => {
     const b = ready();
     b.enqueue(9, read10(0, 1), BUFFERS, 512);
@@ -267,10 +285,15 @@ describe('the driver’s SCRIPTS on the model', () => {
     b.set8(R.SCNTL1, 0);
     b.get8(R.SIST0);
     b.startDriver();
+    b.enqueue(8, [0, 0, 0, 0, 0, 0], BUFFERS, 1);
+    b.doorbell();
+    expect(b.status(8)).toBe(2); // unit attention: a reset has happened
     b.enqueue(9, read10(1, 1), BUFFERS, 512);
     b.doorbell();
+    b.disk.complete(0, -5);
+    expect(b.status(9)).toBe(0xff);
     b.disk.complete();
-    expect(b.status(9)).toBe(2); // the unit attention of the new life, not the old command's status
+    expect(b.status(9)).toBe(0);
   });
 
   it('a tag that is used twice ends in an error, not in confusion', () => {

@@ -281,6 +281,14 @@ describe('RTL8139 receiver', () => {
     expect(b.arrive(frame(MAC, 1000))).toBe(true);
   });
 
+  it('never fills the ring wholly, which would look empty', () => {
+    const b = started();
+    fill(b); // 128 bytes are left
+    expect(b.arrive(frame(MAC, 120))).toBe(false);
+    expect(b.arrive(frame(MAC, 116))).toBe(true);
+    expect(b.get(R.CR, 1) & 1).toBe(0);
+  });
+
   it('splits a frame at the end of the ring, or with WRAP goes on behind it', () => {
     for (const wrap of [0, WRAP]) {
       const b = started(APM_AB | wrap);
