@@ -3,7 +3,7 @@
  *
  *   node dist/engines/full/boot.js IMAGE [--append ARGS] [--smp N] [--memory MIB] [--disk FILE] [--net] [--counters]
  *
- * Ctrl-A x ends it, as in QEMU. The exit status is the guest's.
+ * Ctrl-A x ends it, as in QEMU. The exit status is the guest's; 2 for a command line or an image that cannot be used.
  */
 import { statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -14,42 +14,48 @@ const USAGE =
   'usage: node dist/engines/full/boot.js IMAGE [--append ARGS] [--smp N] [--memory MIB] [--disk FILE] [--net] [--counters]';
 const CTRL_A = 0x01;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    append: { type: 'string', default: '' },
-    smp: { type: 'string', default: '1' },
-    memory: { type: 'string', default: '256' },
-    disk: { type: 'string' },
-    net: { type: 'boolean', default: false },
-    counters: { type: 'boolean', default: false },
-  },
-});
-
-function config(image: string): VmConfig {
+function readCommandLine() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      append: { type: 'string', default: '' },
+      smp: { type: 'string', default: '1' },
+      memory: { type: 'string', default: '256' },
+      disk: { type: 'string' },
+      net: { type: 'boolean', default: false },
+      counters: { type: 'boolean', default: false },
+    },
+  });
+  if (positionals.length !== 1) throw new Error(USAGE);
   const disk =
     values.disk === undefined ? {} : { disk: { path: values.disk, bytes: statSync(values.disk).size, direct: false } };
-  return {
+  const config: VmConfig = {
     id: 0,
-    harts: Number(values.smp),
-    memoryBytes: Number(values.memory) * 2 ** 20,
-    image,
+    harts: count('--smp', values.smp),
+    memoryBytes: count('--memory', values.memory) * 2 ** 20,
+    image: positionals[0],
     bootargs: values.append,
     ...disk,
     network: values.net,
     pollUs: 0,
   };
+  return { config, showCounters: values.counters };
 }
 
-function leave(how: VmEnd): void {
+function count(option: string, text: string): number {
+  if (!/^[1-9][0-9]*$/.test(text)) throw new Error(`${option} wants a number from 1, not "${text}"`);
+  return Number(text);
+}
+
+function leave(how: VmEnd, counters?: Record<string, number>): void {
   if (process.stdin.isTTY) process.stdin.setRawMode(false);
-  if (values.counters) console.error(vm?.counters());
+  if (counters !== undefined) console.error(counters);
   if (how.kind === 'fault') console.error(how.message);
   process.exit(how.kind === 'poweroff' ? how.code : 1);
 }
 
 /** Ctrl-A x leaves; Ctrl-A twice sends one. */
-function terminalInput(machine: Vm): void {
+function terminalInput(vm: Vm): void {
   let escaped = false;
   if (process.stdin.isTTY) process.stdin.setRawMode(true);
   process.stdin.on('data', (chunk: Buffer) => {
@@ -59,22 +65,17 @@ function terminalInput(machine: Vm): void {
       if (escaped || byte !== CTRL_A) bytes.push(byte);
       escaped = !escaped && byte === CTRL_A;
     }
-    machine.input(Uint8Array.from(bytes));
+    vm.input(Uint8Array.from(bytes));
   });
 }
 
-let vm: Vm | undefined;
-const [image] = positionals;
-if (image === undefined) {
-  console.error(USAGE);
-  process.exit(2);
-}
 try {
-  vm = new Vm(config(image), {
+  const { config, showCounters } = readCommandLine();
+  const vm = new Vm(config, {
     running: () => {},
     output: (bytes) => process.stdout.write(bytes),
     doorbell: () => {},
-    ended: leave,
+    ended: (how) => leave(how, showCounters ? vm.counters() : undefined),
   });
   terminalInput(vm);
 } catch (error) {

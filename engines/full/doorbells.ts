@@ -26,7 +26,6 @@ const SLOT_BYTES = (4 + MAX_COUNTERS) * 8;
 /* Words. */
 const HEAD = 0;
 const TAIL = 1;
-const OVERFLOW = 2;
 const SLOTS_AT = 64;
 export const DOORBELLS_BYTES = SLOTS_AT + SLOTS * SLOT_BYTES;
 
@@ -49,10 +48,8 @@ export class Doorbells {
   ring(byte: number): boolean {
     if (byte !== DOORBELL_START && byte !== DOORBELL_STOP) return false;
     const head = Atomics.load(this.#words, HEAD);
-    if (head - Atomics.load(this.#words, TAIL) >= SLOTS) {
-      Atomics.store(this.#words, OVERFLOW, 1);
-      return true;
-    }
+    // More than anyone listens to is dropped: whoever rings so often is found out by the stamps that are there.
+    if (head - Atomics.load(this.#words, TAIL) >= SLOTS) return true;
     const at = (head % SLOTS) * (SLOT_BYTES / 8);
     // The counters are read before the start is stamped and after the stop is.
     if (byte === DOORBELL_START) this.#storeCounters(at);
@@ -92,10 +89,5 @@ export class Doorbells {
       Atomics.store(this.#words, TAIL, tail + 1);
     }
     return stamps;
-  }
-
-  /** The guest rang more often than anyone could listen: stamps were lost. */
-  get overflowed(): boolean {
-    return Atomics.load(this.#words, OVERFLOW) !== 0;
   }
 }

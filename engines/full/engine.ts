@@ -1,6 +1,7 @@
 /** The engine `full`: full virtualization, a completely emulated RV64GC machine in a process of its own for each VM. */
 
 import { riscvImage } from '../../workloads/images.js';
+import { libcProblem } from '../backends/libc.js';
 import type { Engine, Machine, MachineConfig, Probe } from '../engine.js';
 import type { VmConfig } from './config.js';
 import { VmProcess } from './vm-process.js';
@@ -31,7 +32,8 @@ async function probe(): Promise<Probe> {
   } catch (error) {
     return { ok: false, reason: error instanceof Error ? error.message : String(error) };
   }
-  return { ok: true };
+  const problem = libcProblem();
+  return problem === undefined ? { ok: true } : { ok: true, notes: [problem] };
 }
 
 function boot(config: MachineConfig): Promise<Machine> {
@@ -50,6 +52,6 @@ function boot(config: MachineConfig): Promise<Machine> {
     config: vm,
     bootDeadlineMs: config.bootDeadlineMs,
     ...(config.peer === undefined ? {} : { peerPort: config.peer.port }),
-    facts: { image: `sha256:${guest.sha256}` },
+    facts: { image: `sha256:${guest.sha256}`, cpu: 'interpreter' },
   });
 }
