@@ -173,6 +173,7 @@ function report(comparisons: Comparison[]): boolean {
     const row = [
       percent(median),
       `${percent(low)} to ${percent(high)}`,
+      comparison.pairs.length,
       percent(comparison.limit),
       ok ? 'ok' : 'TOO SLOW',
     ];
