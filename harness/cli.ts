@@ -6,7 +6,7 @@ import { compare, compareCommand } from './commands/compare.js';
 import { doctor, doctorCommand } from './commands/doctor.js';
 import { type ListName, list, listCommand } from './commands/list.js';
 import { report, reportCommand } from './commands/report.js';
-import { type Context, hostContext } from './context.js';
+import { type Context, hostShell, type Output, type Shell } from './context.js';
 import { ResultsError } from './results.js';
 import { UsageError } from './usage.js';
 import { version } from './version.js';
@@ -16,29 +16,25 @@ const BAD_USAGE = 2;
 /**
  * Runs one command.
  * @param argv the words behind `virtax`
- * @param makeContext what the command stands on; tests give their own
+ * @param shell where it runs; tests give their own
  * @returns the exit status
  */
-export async function main(
-  argv: readonly string[],
-  makeContext: () => Promise<Context> = hostContext,
-): Promise<number> {
+export async function main(argv: readonly string[], shell: Shell = hostShell()): Promise<number> {
   let status = 0;
-  const run = (work: (context: Context) => Promise<number>) => async () => {
-    status = await work(await makeContext());
+  const run: Run = (work) => async () => {
+    status = await work(await shell.context());
   };
-  const program = commands(argv, run);
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    await commands(argv, run, shell).parseAsync([...argv], { from: 'user' });
     return status;
   } catch (error) {
-    return exitStatus(error);
+    return exitStatus(error, shell.err);
   }
 }
 
 type Run = (work: (context: Context) => Promise<number>) => () => Promise<void>;
 
-function commands(argv: readonly string[], run: Run): Command {
+function commands(argv: readonly string[], run: Run, { out, err }: Shell): Command {
   const program = new Command('virtax')
     .description('Measures the virtualization tax: percent of bare metal that is left inside a virtual machine.')
     .version(version())
@@ -63,18 +59,21 @@ function commands(argv: readonly string[], run: Run): Command {
   );
   for (const command of [program, ...program.commands]) {
     const name = command === program ? 'virtax' : `virtax ${command.name()}`;
-    command.exitOverride().showHelpAfterError(`(${name} --help shows how)`);
+    command
+      .exitOverride()
+      .configureOutput({ writeOut: (text) => out.write(text), writeErr: (text) => err.write(text) })
+      .showHelpAfterError(`(${name} --help shows how)`);
   }
   return program;
 }
 
 /** Errors that the user can mend are told in their own words; others are faults of ours and show where. */
-function exitStatus(error: unknown): number {
+function exitStatus(error: unknown, err: Output): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : BAD_USAGE;
   if (error instanceof UsageError || error instanceof ResultsError) {
-    process.stderr.write(`virtax: ${error.message}\n`);
+    err.write(`virtax: ${error.message}\n`);
     return BAD_USAGE;
   }
-  process.stderr.write(`virtax: unexpected error\n${error instanceof Error ? error.stack : String(error)}\n`);
+  err.write(`virtax: unexpected error\n${error instanceof Error ? error.stack : String(error)}\n`);
   return 1;
 }

@@ -20,24 +20,29 @@ export interface Context {
   err: Output;
 }
 
-/** Engines and workloads are loaded here and not at the top of a module: `--help` should not wait for them. */
-export async function hostContext(): Promise<Context> {
-  const [{ registry }, { workloads }] = await Promise.all([
-    import('../engines/registry.js'),
-    import('../workloads/index.js'),
-  ]);
-  return {
-    engines: registry,
-    specs: workloads,
-    clock: hostClock,
-    deadlines: DEFAULT_DEADLINES,
-    out: streamOutput(process.stdout),
-    err: streamOutput(process.stderr),
+/** Where a command line runs: its streams, and what its commands stand on, which is loaded only when one needs it. */
+export interface Shell {
+  out: Output;
+  err: Output;
+  context(): Promise<Context>;
+}
+
+/** This process, with all registered engines and workloads. `--help` does not wait for them. */
+export function hostShell(): Shell {
+  const out = streamOutput(process.stdout);
+  const err = streamOutput(process.stderr);
+  const context = async (): Promise<Context> => {
+    const [{ registry }, { workloads }] = await Promise.all([
+      import('../engines/registry.js'),
+      import('../workloads/index.js'),
+    ]);
+    return { engines: registry, specs: workloads, clock: hostClock, deadlines: DEFAULT_DEADLINES, out, err };
   };
+  return { out, err, context };
 }
 
 /** A stream of this process. A reader that goes away (a closed terminal, `| head`) ends the output, not the run. */
-function streamOutput(stream: NodeJS.WriteStream): Output {
+export function streamOutput(stream: NodeJS.WriteStream): Output {
   stream.on('error', () => {});
   return {
     write: (text) => void stream.write(text),

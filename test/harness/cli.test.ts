@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { main } from '#harness/cli.js';
 import { parseResults, type Results } from '#harness/results.js';
+import { type MockShellOptions, mockShell } from '../support/mock-shell.mjs';
 import { sampleCell, sampleResults } from '../support/sample-results.js';
 
 const CLI = fileURLToPath(new URL('../support/mock-cli.mjs', import.meta.url));
@@ -35,7 +37,7 @@ interface Ended {
   err: string;
 }
 
-function start(args: string[], mock: object = {}): { child: ChildProcess; ended: Promise<Ended> } {
+function start(args: string[], mock: MockShellOptions = {}): { child: ChildProcess; ended: Promise<Ended> } {
   const child = spawn(process.execPath, [CLI, ...args], {
     cwd: folder,
     env: { ...process.env, MOCK: JSON.stringify(mock) },
@@ -52,7 +54,21 @@ function start(args: string[], mock: object = {}): { child: ChildProcess; ended:
   return { child, ended };
 }
 
-const run = (args: string[], mock: object = {}) => start(args, mock).ended;
+/** The command line within this process; paths are taken from the folder of the tests. */
+async function run(args: string[], mock: MockShellOptions = {}): Promise<Ended> {
+  const text = { out: '', err: '' };
+  const output = (name: 'out' | 'err') => ({
+    isTTY: false,
+    columns: 80,
+    write: (more: string) => {
+      text[name] += more;
+    },
+  });
+  return { status: await main(args.map(inFolder), mockShell(mock, output('out'), output('err'))), ...text };
+}
+
+const FILES = /\.json$|^(SIG[A-Z]+|plain|failed|reports|other|cut|written|nowhere)$/;
+const inFolder = (word: string) => (FILES.test(word) && !word.startsWith('/') ? join(folder, word) : word);
 const bench = (out: string, ...more: string[]) => [
   'bench',
   '--profile-file',
@@ -98,7 +114,7 @@ describe('bad usage ends with 2 and says what to do', () => {
     [['bench', '--engines', 'paar'], /unknown engine "paar": did you mean .*para/],
     [['bench', '--workloads', 'cpu/x'], /unknown workload "cpu\/x": did you mean cpu\/a/],
     [['bench', '--profile', 'quik'], /unknown profile "quik": did you mean quick/],
-    [['bench', '--profile-file', 'none.json'], /profile file none\.json: .*ENOENT/],
+    [['bench', '--profile-file', 'none.json'], /profile file .*none\.json: .*ENOENT/],
     [['bench', '--vms', '0'], /--vms: "0" is not a whole number from 1 to 32/],
     [['bench', '--vcpus', '1,33'], /--vcpus: "33" is not a whole number from 1 to 32/],
     [['bench', '--vms', '1,,2'], /--vms: "" is not a whole number/],
@@ -252,6 +268,13 @@ describe('compare and report', () => {
     expect(files.every((file) => /\.(csv|md)$/.test(file))).toBe(true);
     expect(files.length).toBeGreaterThanOrEqual(2);
   });
+});
+
+it('the process ends with the status', async () => {
+  expect((await start(['list', 'profiles']).ended).status).toBe(0);
+  const wrong = await start(['bench', '--engines', 'nope']).ended;
+  expect(wrong).toMatchObject({ status: 2, out: '' });
+  expect(wrong.err).toMatch(/^virtax: unknown engine "nope"/);
 });
 
 describe('list and doctor', () => {
