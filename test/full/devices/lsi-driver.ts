@@ -1,6 +1,6 @@
 /** The guest driver's part of the work, for tests: loads its SCRIPTS, fills in commands, rings the doorbell, collects status. */
 import { Lsi53c895a } from '#engines/full/devices/lsi53c895a.js';
-import { MISMATCH, PROGRAM, RAM_AT, SHARED_AT, START } from './lsi-script.js';
+import { EMPTY_SLOT, FULL, MISMATCH, PROGRAM, RAM_AT, SHARED_AT, START, WRAP } from './lsi-script.js';
 import { FakeDisk, PciBench } from './pci-bench.js';
 
 export const REGS = 0x4000_4000;
@@ -20,12 +20,13 @@ export const R = {
   SIST0: 0x42,
   SIST1: 0x43,
   CCNTL0: 0x56,
-  SCRATCHB: 0x5c,
+  TEMP: 0x1c,
 } as const;
 const PAGE = 256;
 const RING = SHARED_AT + 32 * PAGE;
-const STATUS = RING + PAGE;
-const EMPTY = 1;
+const SLOTS = 64;
+const SLOT_BYTES = 24;
+const STATUS = RING + SLOTS * SLOT_BYTES + 8;
 export const BUFFERS = 0x8002_0000;
 
 export class LsiBench extends PciBench {
@@ -71,14 +72,15 @@ export class LsiBench extends PciBench {
     PROGRAM.forEach((word, i) => {
       this.write(RAM_AT + 4 * i, word);
     });
-    this.set32(0xc0, RAM_AT + MISMATCH);
-    this.set32(0xc4, RAM_AT + MISMATCH);
+    this.set32(0xc0, MISMATCH);
+    this.set32(0xc4, MISMATCH);
     this.#slot = 0;
-    this.poke32(RING, SHARED_AT | EMPTY);
+    for (let i = 0; i < SLOTS; i++) this.poke32(RING + i * SLOT_BYTES, ...EMPTY_SLOT);
+    this.poke32(RING + SLOTS * SLOT_BYTES, ...WRAP);
     this.poke(STATUS, ...new Array<number>(32).fill(0xff));
-    this.set32(R.SCRATCHB, 0);
+    this.set32(R.TEMP, RING);
     this.set32(R.DSA, SHARED_AT);
-    this.set32(R.DSP, RAM_AT + START);
+    this.set32(R.DSP, START);
   }
 
   /** target: 0 is the disk. data: where, and how many bytes. */
@@ -88,9 +90,9 @@ export class LsiBench extends PciBench {
     this.poke(at + 48, ...cdb);
     this.poke32(at, target << 16, 0, 3, at + 40, cdb.length, at + 48, bytes, data, 1, STATUS + tag);
     this.poke(STATUS + tag, 0xff);
-    const behind = (this.#slot + 1) % 64;
-    this.poke32(RING + 4 * behind, SHARED_AT | EMPTY);
-    this.poke32(RING + 4 * this.#slot, at);
+    const behind = (this.#slot + 1) % SLOTS;
+    this.poke32(RING + SLOT_BYTES * behind, EMPTY_SLOT[0]);
+    this.poke32(RING + SLOT_BYTES * this.#slot, FULL | (tag << 8));
     this.#slot = behind;
   }
 

@@ -55,13 +55,11 @@ static uint32_t bus_address(const void *p) { return (uint32_t)dma_address(p); }
 /* The slot behind is emptied first: the chip must never run on into an old entry. */
 static void push(struct lsi *c, unsigned tag)
 {
-  volatile uint32_t *ring = c->shared->start;
-  uint32_t base = bus_address(c->shared);
   unsigned here = c->next_start, behind = (here + 1) % LSI_START_SLOTS;
   c->next_start = behind;
-  ring[behind] = base | LSI_EMPTY;
+  *(volatile uint32_t *)&c->shared->start[behind].first = LSI_SLOT_EMPTY;
   dma_fence();
-  ring[here] = base + tag * LSI_PAGE;
+  *(volatile uint32_t *)&c->shared->start[here].first = LSI_SLOT_FULL(tag);
 }
 
 static void ring_doorbell(struct lsi *c) { mmio_write8(c->regs, LSI_ISTAT, LSI_ISTAT_SIGP); }
@@ -212,11 +210,11 @@ static void collect(struct lsi *c)
 static void run_script(struct lsi *c)
 {
   c->next_start = 0;
-  c->shared->start[0] = bus_address(c->shared) | LSI_EMPTY;
+  c->shared->start[0].first = LSI_SLOT_EMPTY;
   memset(c->shared->status, LSI_NO_STATUS, sizeof c->shared->status);
-  mmio_write32(c->regs, LSI_SCRATCHB, 0);
+  mmio_write32(c->regs, LSI_TEMP, bus_address(&c->shared->start[0]));
   mmio_write32(c->regs, LSI_DSA, bus_address(c->shared));
-  mmio_write32(c->regs, LSI_DSP, c->ram + c->entry.start);
+  mmio_write32(c->regs, LSI_DSP, c->entry.start);
 }
 
 static void reset(struct lsi *c)
@@ -238,9 +236,9 @@ static void reset(struct lsi *c)
   mmio_write8(c->regs, LSI_DMODE, LSI_DMODE_BURST);
   mmio_write8(c->regs, LSI_DCNTL, LSI_DCNTL_COM);
   mmio_write8(c->regs, LSI_CCNTL0, LSI_CCNTL0_ENPMJ);
-  c->entry = lsi_load_script(c->ram_regs, c->ram, bus_address(c->shared));
-  mmio_write32(c->regs, LSI_PMJAD1, c->ram + c->entry.mismatch);
-  mmio_write32(c->regs, LSI_PMJAD2, c->ram + c->entry.mismatch);
+  c->entry = lsi_load_script(c->ram_regs, c->ram, c->shared, bus_address(c->shared));
+  mmio_write32(c->regs, LSI_PMJAD1, c->entry.mismatch);
+  mmio_write32(c->regs, LSI_PMJAD2, c->entry.mismatch);
   mmio_write8(c->regs, LSI_SIEN0, LSI_SIST0_MA | LSI_SIST0_SGE | LSI_SIST0_UDC | LSI_SIST0_RST | LSI_SIST0_PAR);
   mmio_write8(c->regs, LSI_SIEN1, LSI_SIST1_STO);
   mmio_write8(c->regs, LSI_DIEN, LSI_DSTAT_MDPE | LSI_DSTAT_BF | LSI_DSTAT_ABRT | LSI_DSTAT_SIR | LSI_DSTAT_IID);
