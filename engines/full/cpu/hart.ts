@@ -117,6 +117,11 @@ export class Hart {
     return exit as HartExit;
   }
 
+  /** Call while the hart is not running, after code was written from outside: a fence.i by hand. */
+  invalidateCode(): void {
+    this.fetch.fenceI();
+  }
+
   /** What follows from the registers: which TLBs count, PMP regions. Nothing cached before is believed. */
   private derive(): void {
     this.pmp.update();

@@ -68,7 +68,7 @@ export class Mmu {
       const address = table * 4096 + virtualIndex(this.low, this.high, level) * 8;
       const readable = this.pmp.check(address, 8, ACCESS.read, MODE.S) === PmpVerdict.Allowed;
       if (!readable || !hart.inRam(address, 8)) return this.accessFault();
-      const index = hart.ramAddress(address) >> 2;
+      const index = hart.ramAddress(address) >>> 2;
       const pteLow = Atomics.load(hart.i32, index);
       const pteHigh = Atomics.load(hart.i32, index + 1);
       if (Atomics.load(hart.i32, index) !== pteLow) return RETRY; // changed between the two halves

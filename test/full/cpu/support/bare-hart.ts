@@ -70,6 +70,7 @@ export class BareMachine implements HartBus {
     words.forEach((insn, index) => {
       this.view.setUint32(address - RAM_BASE + index * 4, insn, true);
     });
+    for (const hart of this.harts) hart.invalidateCode();
   }
 
   bytes(address: number, length: number): Uint8Array {

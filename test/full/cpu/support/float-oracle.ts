@@ -59,7 +59,7 @@ const isSignaling = (bits: bigint, shape: Shape): boolean =>
 const isInfinite = (bits: bigint, shape: Shape): boolean => (bits & ~signOf(shape)) === infinityOf(shape);
 const isNegative = (bits: bigint, shape: Shape): boolean => (bits & signOf(shape)) !== 0n;
 const isZero = (bits: bigint, shape: Shape): boolean => (bits & ~signOf(shape)) === 0n;
-const valueOf = (bits: bigint, shape: Shape): Rational => {
+const numberOf = (bits: bigint, shape: Shape): Rational => {
   const value = magnitude(bits & ~signOf(shape), shape);
   return isNegative(bits, shape) ? negated(value) : value;
 };
@@ -119,7 +119,7 @@ export function add(a: bigint, b: bigint, shape: Shape, mode: number): Outcome {
   if (isInfinite(a, shape) && isInfinite(b, shape) && a !== b) return invalid(shape);
   if (isInfinite(a, shape)) return exactly(a);
   if (isInfinite(b, shape)) return exactly(b);
-  return sum(valueOf(a, shape), valueOf(b, shape), isNegative(a, shape), isNegative(b, shape), shape, mode);
+  return sum(numberOf(a, shape), numberOf(b, shape), isNegative(a, shape), isNegative(b, shape), shape, mode);
 }
 
 /** a + b where a zero's sign is given beside it. */
@@ -140,7 +140,7 @@ export function mul(a: bigint, b: bigint, shape: Shape, mode: number): Outcome {
   const zero = isZero(a, shape) || isZero(b, shape);
   if (infinite) return zero ? invalid(shape) : exactly(sign | infinityOf(shape));
   if (zero) return exactly(sign);
-  return roundRational(times(valueOf(a, shape), valueOf(b, shape)), shape, mode);
+  return roundRational(times(numberOf(a, shape), numberOf(b, shape)), shape, mode);
 }
 
 export function div(a: bigint, b: bigint, shape: Shape, mode: number): Outcome {
@@ -150,7 +150,7 @@ export function div(a: bigint, b: bigint, shape: Shape, mode: number): Outcome {
   if (isInfinite(b, shape)) return exactly(sign);
   if (isZero(b, shape)) return isZero(a, shape) ? invalid(shape) : { bits: sign | infinityOf(shape), flags: DZ };
   if (isZero(a, shape)) return exactly(sign);
-  return roundRational(over(valueOf(a, shape), valueOf(b, shape)), shape, mode);
+  return roundRational(over(numberOf(a, shape), numberOf(b, shape)), shape, mode);
 }
 
 export function sqrt(a: bigint, shape: Shape, mode: number): Outcome {
@@ -158,7 +158,7 @@ export function sqrt(a: bigint, shape: Shape, mode: number): Outcome {
   if (isZero(a, shape)) return exactly(a);
   if (isNegative(a, shape)) return invalid(shape);
   if (isInfinite(a, shape)) return exactly(a);
-  const value = valueOf(a, shape);
+  const value = numberOf(a, shape);
   return roundBy((candidate) => order(times(candidate, candidate), value), false, shape, mode);
 }
 
@@ -181,9 +181,9 @@ export function fma(
   const negative = (isNegative(a, shape) !== isNegative(b, shape)) !== flipProduct;
   if (infinite) return add((negative ? signOf(shape) : 0n) | infinityOf(shape), addend, shape, mode);
   if (isInfinite(addend, shape)) return exactly(addend);
-  const product = times(valueOf(a, shape), valueOf(b, shape));
+  const product = times(numberOf(a, shape), numberOf(b, shape));
   const left = flipProduct ? negated(product) : product;
-  return sum(left, valueOf(addend, shape), negative, isNegative(addend, shape), shape, mode);
+  return sum(left, numberOf(addend, shape), negative, isNegative(addend, shape), shape, mode);
 }
 
 export function convert(a: bigint, from: Shape, to: Shape, mode: number): Outcome {
@@ -191,7 +191,7 @@ export function convert(a: bigint, from: Shape, to: Shape, mode: number): Outcom
   const sign = isNegative(a, from) ? signOf(to) : 0n;
   if (isInfinite(a, from)) return exactly(sign | infinityOf(to));
   if (isZero(a, from)) return exactly(sign);
-  return roundRational(valueOf(a, from), to, mode);
+  return roundRational(numberOf(a, from), to, mode);
 }
 
 export const fromInteger = (value: bigint, to: Shape, mode: number): Outcome =>
@@ -201,7 +201,7 @@ export const fromInteger = (value: bigint, to: Shape, mode: number): Outcome =>
 export function toInteger(a: bigint, from: Shape, mode: number, low: bigint, high: bigint): Outcome {
   if (isNan(a, from)) return { bits: high, flags: NV };
   if (isInfinite(a, from)) return { bits: isNegative(a, from) ? low : high, flags: NV };
-  const value = valueOf(a, from);
+  const value = numberOf(a, from);
   const floor = value.n >= 0n ? value.n / value.d : -((-value.n + value.d - 1n) / value.d);
   const exact = floor * value.d === value.n;
   const side = order(plus(value, { n: -floor, d: 1n }), { n: 1n, d: 2n });
@@ -221,7 +221,7 @@ export function compare(a: bigint, b: bigint, shape: Shape, relation: 'eq' | 'lt
     const quiet = relation === 'eq' && !isSignaling(a, shape) && !isSignaling(b, shape);
     return { bits: 0n, flags: quiet ? 0 : NV };
   }
-  const wide = (bits: bigint): Rational => valueOf(bits, shape);
+  const wide = (bits: bigint): Rational => numberOf(bits, shape);
   const by = order(wide(a), wide(b));
   const holds = relation === 'eq' ? by === 0 : relation === 'lt' ? by < 0 : by <= 0;
   return exactly(holds ? 1n : 0n);
@@ -231,7 +231,7 @@ export function extremum(a: bigint, b: bigint, shape: Shape, largest: boolean): 
   const flags = isSignaling(a, shape) || isSignaling(b, shape) ? NV : 0;
   if (isNan(a, shape)) return { bits: isNan(b, shape) ? nanOf(shape) : b, flags };
   if (isNan(b, shape)) return { bits: a, flags };
-  const by = order(valueOf(a, shape), valueOf(b, shape));
+  const by = order(numberOf(a, shape), numberOf(b, shape));
   const aLess = by < 0 || (by === 0 && isNegative(a, shape));
   return { bits: aLess === largest ? b : a, flags };
 }

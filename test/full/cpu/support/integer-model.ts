@@ -99,6 +99,7 @@ const m: ModelInstruction[] = [
   r('remuw', 0x3b, 7, 1, (a, b) => s32(rem(u32(a), u32(b)))),
 ];
 
+const either = (first: boolean, a: bigint, b: bigint): bigint => (first ? a : b);
 const digits = (x: bigint, width: number): string => x.toString(2).padStart(width, '0');
 const leading = (x: bigint, width: number): bigint => {
   const index = digits(x, width).indexOf('1');
@@ -139,10 +140,10 @@ const zb: ModelInstruction[] = [
   unary('zext.h', 0x3b, 4, 0x080, (a) => BigInt.asUintN(16, a)),
   unary('orc.b', 0x13, 5, 0x287, (a) => eachByte(a, (byte, at) => (byte === 0n ? 0n : 0xffn << BigInt(8 * at)))),
   unary('rev8', 0x13, 5, 0x6b8, (a) => eachByte(a, (byte, at) => byte << BigInt(56 - 8 * at))),
-  r('max', 0x33, 6, 5, (a, b) => (s(a) > s(b) ? a : b)),
-  r('maxu', 0x33, 7, 5, (a, b) => (a > b ? a : b)),
-  r('min', 0x33, 4, 5, (a, b) => (s(a) < s(b) ? a : b)),
-  r('minu', 0x33, 5, 5, (a, b) => (a < b ? a : b)),
+  r('max', 0x33, 6, 5, (a, b) => either(s(a) > s(b), a, b)),
+  r('maxu', 0x33, 7, 5, (a, b) => either(a > b, a, b)),
+  r('min', 0x33, 4, 5, (a, b) => either(s(a) < s(b), a, b)),
+  r('minu', 0x33, 5, 5, (a, b) => either(a < b, a, b)),
   r('rol', 0x33, 1, 0x30, (a, b) => rotateLeft(a, six(b), 64n)),
   r('ror', 0x33, 5, 0x30, (a, b) => rotateRight(a, six(b), 64n)),
   r('rolw', 0x3b, 1, 0x30, (a, b) => s32(rotateLeft(u32(a), five(b), 32n))),
