@@ -16,7 +16,17 @@ export interface Deadlines {
   graceMs: number;
 }
 
-export const DEFAULT_DEADLINES: Deadlines = { bootMs: 60_000, prepareMs: 60_000, sampleMs: 60_000, graceMs: 5_000 };
+export const DEFAULT_DEADLINES: Deadlines = { bootMs: 30_000, prepareMs: 30_000, sampleMs: 20_000, graceMs: 5_000 };
+
+/** Deadlines for machines that share `cores`: with more vCPUs than cores everything takes as many times longer. */
+export function scaledDeadlines(deadlines: Deadlines, vcpus: number, cores: number): Deadlines {
+  const factor = Math.max(1, vcpus / cores);
+  const { bootMs, prepareMs, sampleMs, graceMs } = deadlines;
+  return { bootMs: bootMs * factor, prepareMs: prepareMs * factor, sampleMs: sampleMs * factor, graceMs };
+}
+
+/** An engine that did not boot this often in a row is not asked again in its group: each try may take the whole deadline. */
+const BOOT_TRIES = 2;
 
 /** A machine that does not stop by then is left to the end of the process, which ends its children. */
 export const STOP_MS = 10_000;
@@ -34,6 +44,8 @@ export interface MachineSetOptions {
 
 export class MachineSet {
   private machines: Machine[] | undefined;
+  private failedBoots = 0;
+  private bootFailure: unknown;
   /** Time that each boot so far took, milliseconds. */
   readonly bootMs: number[] = [];
 
@@ -47,6 +59,7 @@ export class MachineSet {
   /** Boots the VMs unless they are up. @throws MachineFailure, after which none is left */
   async boot(): Promise<void> {
     if (this.machines !== undefined) return;
+    if (this.failedBoots >= BOOT_TRIES) throw this.bootFailure;
     const { configs, bootParallel } = this.options;
     const booted: Machine[] = [];
     try {
@@ -55,10 +68,13 @@ export class MachineSet {
         await settleAll(batch);
       }
     } catch (error) {
+      this.failedBoots++;
+      this.bootFailure = error;
       await Promise.all(booted.map((machine) => within(machine.stop(), STOP_MS)));
       throw error;
     }
     this.machines = booted;
+    this.failedBoots = 0;
   }
 
   private async bootOne(config: MachineConfig, booted: Machine[]): Promise<void> {

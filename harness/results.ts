@@ -119,7 +119,7 @@ export const CellSchema = z.object({
   clockDriftPct: nullableNumber.describe('Worst drift of the guest’s clock over the samples'),
   percentOfBareMetal: PercentSchema.nullable().describe('Median of the paired ratios; null where it makes no sense'),
   percentOfBareMetalScalar: PercentSchema.nullable().describe('Against bare metal built without vectorization'),
-  cpuSecondsPerOp: nullableNumber,
+  cpuSecondsPerOp: nullableNumber.describe('CPU time of all VMs, guest and engine, for one operation of the unit'),
   counters: z.record(z.string(), z.number()).describe('Sums over the samples, all VMs together'),
   status: z.enum(['ok', 'failed', 'skipped']),
   reason: z.string().nullable(),

@@ -4,7 +4,7 @@ import { type CellSetting, cellOf, newTrack, type Track } from './cell.js';
 import type { Clock } from './clock.js';
 import { DoorbellMeter } from './doorbells.js';
 import { unlessInterrupted, within } from './guard.js';
-import { type Deadlines, MachineSet, STOP_MS } from './machines.js';
+import { type Deadlines, MachineSet, STOP_MS, scaledDeadlines } from './machines.js';
 import { measureWorkload } from './measure.js';
 import { type CellGroup, countCells, type Plan, type PlannedWorkload } from './plan.js';
 import type { Progress } from './progress.js';
@@ -20,8 +20,8 @@ export interface BenchEnvironment {
   signal: AbortSignal;
   deadlines: Deadlines;
   waiting: WaitingPolicy;
-  /** VMs that boot at once. */
-  bootParallel: number;
+  /** Cores: VMs that boot at once, and what deadlines are scaled by when there are more vCPUs. */
+  cores: number;
   /** Disks for so many VMs. Rejects when they cannot be made: their cells fail with the message. */
   disks(count: number): Promise<DiskConfig[]>;
   /** Port of the network peer, started at the first call. Rejects likewise. */
@@ -143,7 +143,8 @@ class PlanRun {
   }
 
   private machineSets(group: CellGroup, resources: Resources): Map<string, MachineSet> {
-    const { engines, deadlines, signal, bootParallel, waiting, clock } = this.environment;
+    const { engines, signal, cores, waiting, clock } = this.environment;
+    const deadlines = scaledDeadlines(this.environment.deadlines, group.vms * group.vcpus, cores);
     const configs = Array.from({ length: group.vms }, (_, id): MachineConfig => {
       const disk = resources.disks[id];
       return {
@@ -160,7 +161,9 @@ class PlanRun {
     const sets = [...used].flatMap((name): [string, MachineSet][] => {
       const engine = engines.get(name);
       if (engine === undefined) return [];
-      return [[name, new MachineSet({ engine, configs, deadlines, signal, bootParallel, nowNs: () => clock.nowNs() })]];
+      return [
+        [name, new MachineSet({ engine, configs, deadlines, signal, bootParallel: cores, nowNs: () => clock.nowNs() })],
+      ];
     });
     return new Map(sets);
   }

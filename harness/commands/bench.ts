@@ -3,30 +3,25 @@
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { packageRoot } from '../../workloads/package-root.js';
-import { type Context, type ProbedEngine, probeEngines } from '../context.js';
+import type { DiskConfig } from '../../engines/engine.js';
+import type { Clock } from '../clock.js';
+import type { Context } from '../context.js';
 import { Disks } from '../disks.js';
 import { formatDuration } from '../format.js';
 import { Interrupted } from '../guard.js';
-import { availableMemory, gitCommit, hostFacts } from '../host.js';
-import { imageHashes } from '../image-hashes.js';
 import { makeDisk, Peer } from '../native-tools.js';
-import { newRunFolder, RESULTS_FILE } from '../out-folder.js';
-import { expandPlan, makePlan, type Plan, type PlanContext, planDifferences } from '../plan.js';
 import type { Progress } from '../progress.js';
 import { PlainProgress } from '../progress-plain.js';
 import { TerminalProgress } from '../progress-terminal.js';
-import { type EngineInfo, type Results, readResults, SCHEMA_VERSION } from '../results.js';
 import { type BenchEnvironment, runPlan } from '../run.js';
 import { onStopSignals } from '../signals.js';
-import { ResultsStore, SaveFailed } from '../store.js';
-import { UsageError } from '../usage.js';
-import { version } from '../version.js';
-import { type BenchFlags, choosesPlan, planOptions, profileOf } from './bench-options.js';
+import { type ResultsStore, SaveFailed } from '../store.js';
+import type { BenchFlags } from './bench-options.js';
+import { type Prepared, prepare } from './bench-prepare.js';
 import { writeAllReports } from './report.js';
 
-/** Share of the free memory that VMs may take: the harness, the engines and the page cache want some too. */
-const MEMORY_SHARE = 0.8;
+const BUFFERED =
+  'the file system of the disks takes no O_DIRECT: block figures are of the page cache (see `virtax doctor`)';
 
 /** Runs the command. @returns the exit status @throws UsageError, ResultsError */
 export async function bench(flags: BenchFlags, argv: readonly string[], context: Context): Promise<number> {
@@ -41,104 +36,6 @@ export async function bench(flags: BenchFlags, argv: readonly string[], context:
   return status;
 }
 
-interface Prepared {
-  plan: Plan;
-  store: ResultsStore;
-  engines: ProbedEngine[];
-  pollUs: number;
-  folder: string;
-}
-
-async function prepare(flags: BenchFlags, argv: readonly string[], context: Context): Promise<Prepared> {
-  const options = planOptions(flags);
-  const profile = await profileOf(flags);
-  const engines = await probeEngines(context.engines);
-  const { images, notes } = imageHashes();
-  const planContext: PlanContext = {
-    specs: context.specs,
-    engines: engines.map(({ engine, probe }) => ({
-      name: engine.name,
-      ...(probe.ok ? {} : { unavailable: probe.reason }),
-    })),
-    availableBytes: availableMemory() * MEMORY_SHARE,
-    images,
-  };
-  if (flags.resume !== undefined) {
-    const wanted = choosesPlan(flags) ? makePlan(profile, options, planContext) : undefined;
-    return resume(flags.resume, wanted, planContext, engines);
-  }
-  const plan = makePlan(profile, options, planContext);
-  const folder = await newRunFolder(flags.out, profile.name, context.clock.date());
-  const results: Results = {
-    schema: SCHEMA_VERSION,
-    tool: { name: 'virtax', version: version() },
-    host: hostFacts(),
-    run: {
-      profile: profile.name,
-      seed: options.seed,
-      startedAt: context.clock.date().toISOString(),
-      durationMs: 0,
-      finished: false,
-      sampleMs: plan.key.sampleMs,
-      waiting: { pollUs: profile.pollUs },
-      commandLine: ['virtax', ...argv],
-      gitCommit: await gitCommit(packageRoot()),
-      resumed: 0,
-      disk: null,
-      images,
-      notes,
-      plan: plan.key,
-    },
-    engines: engines.filter(({ engine }) => plan.key.engines.includes(engine.name)).map(engineInfo),
-    cells: [],
-  };
-  return {
-    plan,
-    store: new ResultsStore(join(folder, RESULTS_FILE), results),
-    engines,
-    pollUs: profile.pollUs,
-    folder,
-  };
-}
-
-/** Takes a stopped run up again: with the plan that its file holds, which flags and images must not contradict. */
-async function resume(
-  given: string,
-  wanted: Plan | undefined,
-  context: PlanContext,
-  engines: ProbedEngine[],
-): Promise<Prepared> {
-  const folder = resolve(given);
-  const results = await readResults(join(folder, RESULTS_FILE));
-  const before = results.run.plan;
-  const differences = planDifferences(before, wanted?.key ?? { ...before, images: context.images });
-  if (differences.length > 0) {
-    const lines = differences.map((line) => `  ${line}`);
-    throw new UsageError(
-      [`--resume: the run in ${given} was planned otherwise; leave the flags away, or start a new run:`, ...lines].join(
-        '\n',
-      ),
-    );
-  }
-  results.run.resumed++;
-  const store = new ResultsStore(join(folder, RESULTS_FILE), results);
-  return { plan: expandPlan(before, context), store, engines, pollUs: results.run.waiting.pollUs, folder };
-}
-
-function engineInfo({ engine, probe }: ProbedEngine): EngineInfo {
-  return {
-    name: engine.name,
-    kind: engine.kind,
-    summary: engine.summary,
-    status: probe.ok ? 'ok' : 'unavailable',
-    reason: probe.ok ? null : probe.reason,
-    notes: probe.ok ? (probe.notes ?? []) : [],
-    facts: {},
-    doorbellNs: null,
-    bootMs: null,
-  };
-}
-
 async function measure(prepared: Prepared, flags: BenchFlags, context: Context, progress: Progress): Promise<number> {
   const { store, plan, folder } = prepared;
   const inFolder = flags.diskFile === undefined;
@@ -146,11 +43,7 @@ async function measure(prepared: Prepared, flags: BenchFlags, context: Context, 
   const disks = new Disks({ prefix, bytes: plan.key.diskBytes, replace: inFolder, make: makeDisk });
   const peer = new Peer();
   const stop = onStopSignals();
-  const began = context.clock.nowNs();
-  const before = store.results.run.durationMs;
-  const keepTime = () => {
-    store.results.run.durationMs = before + Number(context.clock.nowNs() - began) / 1e6;
-  };
+  const keepTime = stopwatch(store, context.clock);
   const environment: BenchEnvironment = {
     engines: new Map(prepared.engines.map(({ engine }) => [engine.name, engine])),
     clock: context.clock,
@@ -158,12 +51,8 @@ async function measure(prepared: Prepared, flags: BenchFlags, context: Context, 
     signal: stop.signal,
     deadlines: context.deadlines,
     waiting: { pollUs: prepared.pollUs },
-    bootParallel: availableParallelism(),
-    async disks(count) {
-      const made = await disks.upTo(count);
-      store.results.run.disk = await disks.describe();
-      return made;
-    },
+    cores: availableParallelism(),
+    disks: (count) => notedDisks(disks, count, store, progress),
     peer: () => peer.port(),
     beforeSave: keepTime,
   };
@@ -182,6 +71,27 @@ async function measure(prepared: Prepared, flags: BenchFlags, context: Context, 
     await Promise.all([peer.stop(), disks.remove()]);
     if (inFolder) await rm(dirname(prefix), { recursive: true, force: true });
   }
+}
+
+/** Brings the run's duration up to date, whatever it was when the run was resumed. */
+function stopwatch(store: ResultsStore, clock: Clock): () => void {
+  const began = clock.nowNs();
+  const before = store.results.run.durationMs;
+  return () => {
+    store.results.run.durationMs = before + Number(clock.nowNs() - began) / 1e6;
+  };
+}
+
+/** Makes the disks, and keeps with the results what a reader must know of them. */
+async function notedDisks(disks: Disks, count: number, store: ResultsStore, progress: Progress): Promise<DiskConfig[]> {
+  const made = await disks.upTo(count);
+  const { run } = store.results;
+  run.disk = await disks.describe();
+  if (made.some(({ direct }) => !direct) && !run.notes.includes(BUFFERED)) {
+    run.notes.push(BUFFERED);
+    progress.note(`note: ${BUFFERED}`);
+  }
+  return made;
 }
 
 function failure(

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { Interrupted } from '#harness/guard.js';
+import { scaledDeadlines } from '#harness/machines.js';
 import { silent } from '#harness/progress.js';
 import { seededRandom } from '#harness/random.js';
 import { parseResults } from '#harness/results.js';
@@ -171,6 +172,14 @@ describe('a cell fails alone', () => {
     expect(cells.get(`bare ${KEY}`)?.status).toBe('ok');
   });
 
+  it('and an engine that does not boot twice in a row is not asked a third time', async () => {
+    const three = [...specs, mockSpec({ name: 'cpu/c' })];
+    const full = mock('full', { bootFails: true });
+    const { cells } = await runMocks({ engines: [mock('bare'), full], specs: three });
+    expect(full.log.filter((line) => line === 'boot 0')).toHaveLength(2);
+    expect(cells.get('full cpu/c vms=1 vcpus=1')).toMatchObject({ status: 'failed', reason: 'full VM 0 did not boot' });
+  });
+
   it('when bare metal fails the others keep their figure, without a percent and with a warning', async () => {
     const { cells } = await runMocks({ engines: [mock('bare', { crash: () => true }), mock('full')] });
     expect(cells.get(`full ${KEY}`)).toMatchObject({ status: 'ok', percentOfBareMetal: null });
@@ -208,6 +217,12 @@ describe('a cell fails alone', () => {
     expect(cells.get('bare net/u vms=1 vcpus=1')).toMatchObject({ status: 'failed', reason: 'no peer' });
     expect(cells.get(`bare ${KEY}`)?.status).toBe('ok');
   });
+});
+
+it('deadlines grow with overcommitment', () => {
+  const deadlines = { bootMs: 10, prepareMs: 20, sampleMs: 30, graceMs: 5 };
+  expect(scaledDeadlines(deadlines, 32, 2)).toEqual({ bootMs: 160, prepareMs: 320, sampleMs: 480, graceMs: 5 });
+  expect(scaledDeadlines(deadlines, 1, 2)).toEqual(deadlines);
 });
 
 describe('a run that is stopped', () => {

@@ -86,7 +86,7 @@ export function mockEnvironment(run: MockRun): BenchEnvironment {
     signal: new AbortController().signal,
     deadlines: { bootMs: 1000, prepareMs: 1000, sampleMs: 1000, graceMs: 1000 },
     waiting: { pollUs: 0 },
-    bootParallel: 2,
+    cores: 2,
     disks: async (count) =>
       Array.from({ length: count }, (_, i) => ({ path: `/disk${i}`, bytes: 1 << 20, direct: true })),
     peer: async () => 9000,
