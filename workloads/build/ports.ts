@@ -73,6 +73,8 @@ function host(name: string, target: string, compile: string[]): Image {
 }
 
 const RISCV = ['-march=rv64gc', '-mabi=lp64d', '-mcmodel=medany', '-mno-relax', '-fno-pic'];
+/** The kernel never saves floating-point registers: they belong to the program, so the compiler must not use them here. */
+const RISCV_KERNEL = ['-march=rv64imac_zicsr_zifencei', '-mabi=lp64', ...RISCV.slice(2)];
 
 const riscv64: Image = {
   name: 'riscv64/virtax-kernel.elf',
@@ -90,7 +92,7 @@ const riscv64: Image = {
       output: 'virtax-kernel.elf',
       sources: ['guest/lib/*.c', 'guest/kernel/**/*.c', 'guest/drivers/*.c', 'guest/port/riscv64/*.{c,S}'],
       required: ['guest/port/riscv64/*.S', 'guest/port/riscv64/kernel.ld'],
-      compile: RISCV,
+      compile: RISCV_KERNEL,
       link: [...LLD, '-static'],
       linkInputs: ['guest/port/riscv64/kernel.ld'],
       embeds: { macro: 'USER_ELF_PATH', output: 'user.elf' },

@@ -119,9 +119,13 @@ int uring_submit(struct uring *ring, const struct env_block_req *reqs, unsigned 
     ring->sq_array[tail & ring->sq_mask] = tail & ring->sq_mask;
   }
   __atomic_store_n(ring->sq_tail, tail, __ATOMIC_RELEASE);
-  /* The queue is always emptied: entries that the kernel did not take now (EAGAIN: out of memory) are given again. */
+  /*
+   * The queue is always emptied: entries that the kernel did not take now (EAGAIN: out of memory) are given again.
+   * GETEVENTS, though nothing is waited for: with deferred task work, requests that did not complete at once are only
+   * finished there, and a caller whose new requests all complete at once would never see the old ones end.
+   */
   for (unsigned taken = 0; taken < n;) {
-    long done = enter(ring, n - taken, 0, 0);
+    long done = enter(ring, n - taken, 0, ENTER_GETEVENTS);
     if (done >= 0) taken += (unsigned)done;
     else if (done != -ENV_EAGAIN) return (int)done;
   }
