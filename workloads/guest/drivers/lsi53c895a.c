@@ -167,10 +167,17 @@ static int retry_or_fail(struct lsi *c, unsigned tag, unsigned status)
   return 1;
 }
 
+/* A unit attention tells of something else than our command; no sense at all: another command of ours came first and took it away. */
+static int worth_a_retry(const uint8_t *sense)
+{
+  unsigned key = scsi_sense_key(sense);
+  return key == SCSI_SENSE_UNIT_ATTENTION || key == SCSI_SENSE_NONE;
+}
+
 static int done(struct lsi *c, unsigned tag, unsigned status)
 {
   if (c->slot[tag].sensing) {
-    if (status == SCSI_GOOD && scsi_sense_key(c->sense[tag]) == SCSI_SENSE_UNIT_ATTENTION) return retry_or_fail(c, tag, status);
+    if (status == SCSI_GOOD && worth_a_retry(c->sense[tag])) return retry_or_fail(c, tag, status);
     fail(c, tag, SCSI_CHECK_CONDITION);
     return 0;
   }

@@ -12,7 +12,7 @@ enum {
 };
 /* SAM-3, 5.3.1 */
 enum { SCSI_GOOD = 0x00, SCSI_CHECK_CONDITION = 0x02, SCSI_BUSY = 0x08, SCSI_TASK_SET_FULL = 0x28 };
-enum { SCSI_SENSE_UNIT_ATTENTION = 0x06 };
+enum { SCSI_SENSE_NONE = 0x00, SCSI_SENSE_UNIT_ATTENTION = 0x06 };
 
 /* How a controller runs one command during boot: returns the SCSI status, or negative errno (-ENOENT: no target answers). data may be NULL. */
 struct scsi_bus {
