@@ -11,6 +11,7 @@ import { COUNTER_COUNT, namedCounters, sumCounters } from './counters.js';
 import { vcpuCpuSeconds } from './cpu-clock.js';
 import { shutDown } from './domain-state.js';
 import { EventChannels } from './event-channels.js';
+import type { MemoryAnswer } from './foreign-memory.js';
 import type { HostIoShared } from './host-io.js';
 import { DOM, DomainState, type HypervisorMemory, VCPU, VcpuState } from './hypervisor-memory.js';
 import { IoQueue } from './io-queue.js';
@@ -27,6 +28,8 @@ export interface DomainParts {
   io: HostIoShared;
   kicker: KickArea;
   module: WebAssembly.Module;
+  /** Another domain's memory, for those whom it has granted some of it. */
+  memoryOf: (domain: number) => MemoryAnswer | undefined;
   /** First of PARA_MAX_VCPUS kick slots. */
   firstSlot: number;
 }
@@ -46,6 +49,7 @@ export class Domain {
   private readonly input: Uint8Array[] = [];
   private readonly watch: { calls: number; cpu: number }[] = [];
   private readonly flows: SharedArrayBuffer | undefined;
+  private memory: WebAssembly.Memory | undefined;
   private reason: string | undefined;
   private grace: NodeJS.Timeout | undefined;
 
@@ -66,6 +70,7 @@ export class Domain {
     const frames = Math.floor(this.config.memoryBytes / WASM_PAGE) * (WASM_PAGE / PARA_FRAME_BYTES);
     const pages = (frames * PARA_FRAME_BYTES) / WASM_PAGE;
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    this.memory = memory;
     hv.clearDomain(this.id);
     hv.i32[this.word + DOM.vcpus] = this.config.vcpus;
     hv.i32[this.word + DOM.frames] = frames;
@@ -101,15 +106,34 @@ export class Domain {
     };
     const thread = new Worker(new URL('./vcpu-thread.js', import.meta.url), { workerData });
     this.threads.set(vcpu, thread);
-    thread.on('message', (message: FromVcpu) => this.hear(message));
+    thread.on('message', (message: FromVcpu) => this.hear(vcpu, message));
     thread.on('error', (error: Error) => this.crash(`the thread of vCPU ${vcpu} failed: ${error.message}`));
     thread.on('exit', () => this.threadEnded(vcpu));
   }
 
-  private hear(message: FromVcpu): void {
+  private hear(vcpu: number, message: FromVcpu): void {
     if (message.type === 'console') this.drainConsole();
+    else if (message.type === 'memory') this.answerMemory(vcpu, message.domain);
     else if (message.type === 'facts') this.listener.facts(message.facts);
     else this.crash(message.reason);
+  }
+
+  /** The vCPU's thread waits in a hypercall: it takes the message when its reply word says that it is there. */
+  private answerMemory(vcpu: number, domain: number): void {
+    const { hv, memoryOf } = this.parts;
+    const answer = memoryOf(domain);
+    if (answer !== undefined) this.threads.get(vcpu)?.postMessage(answer);
+    const reply = hv.vcpuWord(this.id, vcpu) + VCPU.reply;
+    Atomics.store(hv.i32, reply, 1);
+    Atomics.notify(hv.i32, reply);
+  }
+
+  /** Its memory, for threads of other domains; undefined once it is going. */
+  share(): MemoryAnswer | undefined {
+    const { i32 } = this.parts.hv;
+    if (this.memory === undefined || i32[this.word + DOM.state] !== DomainState.running) return undefined;
+    const generation = i32[this.word + DOM.generation];
+    return { domain: this.id, generation, memory: this.memory, frames: i32[this.word + DOM.frames] };
   }
 
   private drainConsole(): void {

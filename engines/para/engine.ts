@@ -1,11 +1,14 @@
 /** The engine `para`: paravirtualization, domains on a thin hypervisor. One hypervisor process for all machines. */
 import { paraImage } from '../../workloads/images.js';
-import type { Engine, Machine, MachineConfig, Probe } from '../engine.js';
+import { type Engine, type Machine, type MachineConfig, MachineFailure, type Probe } from '../engine.js';
 import { type Child, startNode } from '../process/child.js';
 import { DomainMachine } from './machine.js';
 import type { DomainConfig, FromHypervisor, ToHypervisor } from './messages.js';
 
-const MAX_MEMORY = 2 ** 30;
+const MIB = 2 ** 20;
+/** The guest's image says what it can use at most (workloads/build/ports.ts). */
+const MAX_MEMORY = 1024 * MIB;
+const MIN_MEMORY = 8 * MIB;
 const STOP_GRACE_MS = 2000;
 
 /** The hypervisor's process, as long as it lives. */
@@ -93,6 +96,10 @@ async function probe(): Promise<Probe> {
 }
 
 async function boot(config: MachineConfig): Promise<Machine> {
+  if (config.memoryBytes < MIN_MEMORY || config.memoryBytes > MAX_MEMORY) {
+    const asked = `${config.memoryBytes / MIB} MiB of memory asked for`;
+    throw new MachineFailure(`para domain ${config.id}: ${asked}; give it 8 to 1024 MiB (--memory)`);
+  }
   const image = paraImage();
   if (hypervisor === undefined || !hypervisor.alive) hypervisor = new HypervisorProcess();
   const facts = {
@@ -115,7 +122,7 @@ function domainConfig(config: MachineConfig, image: string): DomainConfig {
   return {
     name: `domain-${config.id}`,
     vcpus: config.vcpus,
-    memoryBytes: Math.min(config.memoryBytes, MAX_MEMORY),
+    memoryBytes: config.memoryBytes,
     image,
     bootargs: '',
     pollUs: config.waiting.pollUs,

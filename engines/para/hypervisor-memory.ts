@@ -74,6 +74,8 @@ export const DOM = {
   inputEnded: 7,
   /** Port of VIRQ_CONSOLE, 0: unbound. */
   consolePort: 8,
+  /** Counts the domains that this place has held: who remembers one can tell whether it is still the same. */
+  generation: 9,
   consoleLock: 16,
   storeLock: 32,
 } as const;
@@ -104,6 +106,8 @@ export const VCPU = {
   readyTail: 11,
   /** 1 once the thread has left the guest for good and has given its host resources back. */
   gone: 12,
+  /** Set by the main thread when it has answered (foreign-memory.ts). */
+  reply: 13,
   /** Bit w: pending[w] is not empty. */
   pendingSelector: 15,
   pending: 16, // 32 words
@@ -196,7 +200,9 @@ export class HypervisorMemory {
   /** Puts a domain's part into the state in which it was never used. Only while no thread of the domain lives. */
   clearDomain(domain: number): void {
     const start = this.domainWord(domain);
+    const generation = this.i32[start + DOM.generation];
     this.i32.fill(0, start, start + DOMAIN_BYTES / 4);
+    this.i32[start + DOM.generation] = generation + 1;
     for (let vcpu = 0; vcpu < PARA_MAX_VCPUS; vcpu++) {
       const word = this.vcpuWord(domain, vcpu);
       this.i32[word + VCPU.readyHead] = -1;

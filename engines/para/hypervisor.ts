@@ -28,7 +28,14 @@ export class Hypervisor {
     const domain = new Domain(
       id,
       config,
-      { hv: this.hv, io: this.io, kicker: this.kicker, module, firstSlot: id * PARA_MAX_VCPUS },
+      {
+        hv: this.hv,
+        io: this.io,
+        kicker: this.kicker,
+        module,
+        memoryOf: (other) => this.domains[other]?.share(),
+        firstSlot: id * PARA_MAX_VCPUS,
+      },
       {
         ...listener,
         ended: (reason) => {

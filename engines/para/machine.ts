@@ -6,6 +6,9 @@ import type { FromHypervisor, ToHypervisor } from './messages.js';
 /** The guest's name of the host, as in QEMU's user networking. */
 const HOST_ADDRESS = '10.0.2.2';
 
+/** How long the hypervisor may take to end a domain. */
+const STOP_MS = 5000;
+
 export interface DomainMachineOptions {
   key: number;
   /** As MachineConfig.id, for messages. */
@@ -95,6 +98,11 @@ export class DomainMachine implements Machine {
   private async stopOnce(): Promise<void> {
     this.control.fail('was stopped');
     this.options.tell({ type: 'destroy', key: this.options.key });
-    await this.gone;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, STOP_MS);
+    });
+    await Promise.race([this.gone, late]); // a hypervisor that does not answer is ended by the engine's close()
+    clearTimeout(timer);
   }
 }

@@ -22,4 +22,6 @@ export type FromVcpu =
   | { type: 'console' }
   /** Once, before the guest runs: what of the host this thread got. */
   | { type: 'facts'; facts: Record<string, string> }
+  /** Wants a MemoryAnswer, and waits for it. */
+  | { type: 'memory'; domain: number }
   | { type: 'crash'; reason: string };

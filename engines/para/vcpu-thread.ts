@@ -8,6 +8,7 @@ import { SHUTDOWN_crash } from './abi.js';
 import { CoreOsThread } from './core-os/thread.js';
 import { shutDown } from './domain-state.js';
 import { EventChannels } from './event-channels.js';
+import { ForeignMemory } from './foreign-memory.js';
 import { GuestMemory } from './guest-memory.js';
 import { type GuestEntry, instantiateGuest } from './guest-module.js';
 import { openHostIo } from './host-io.js';
@@ -27,6 +28,11 @@ const hv = new HypervisorMemory(config.hypervisor);
 const host = openHostIo(config);
 const events = new EventChannels(hv, host.kicker, hv.vcpuWord(config.domain, config.vcpu));
 const coreOs = new CoreOsThread(host.io, new IoQueue(hv, events), host.disk, host.port);
+const self = hv.vcpuWord(config.domain, config.vcpu);
+const foreign =
+  parentPort === null
+    ? undefined
+    : new ForeignMemory(hv, self, parentPort, (domain) => tell({ type: 'memory', domain }));
 const vcpu = new Vcpu({
   domain: config.domain,
   id: config.vcpu,
@@ -36,7 +42,7 @@ const vcpu = new Vcpu({
   io: host.io,
   coreOs,
   notifyMain: () => tell({ type: 'console' }),
-  memoryOf: () => undefined,
+  memoryOf: (domain) => foreign?.get(domain),
 });
 coreOs.attach(vcpu);
 const { i32 } = hv;

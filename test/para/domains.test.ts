@@ -154,6 +154,34 @@ describe('a guest that', () => {
   });
 });
 
+describe('two domains', () => {
+  it('share memory by grants: one grants, the other copies, and a third gets nothing', async () => {
+    // Grant 0: frame 3 to domain 2, read-only. The text lies at the frame's start.
+    const table = Buffer.from(new Int32Array([5 | (2 << 16), 3, 1]).buffer);
+    const bytes = Buffer.alloc(3 * 4096 + 6 - 4096);
+    table.copy(bytes);
+    bytes.write('shared', 2 * 4096);
+    const ready = [...op.hypercall(20, 2, 4096, 1), ...op.hypercall(18, 0, 6, 3 * 4096)];
+    const sleep = [...op.hypercall(24, 10, 0, 2048), ...op.hypercall(29, 1)];
+    const giver = await start({ data: { address: 4096, bytes }, start: [...ready, ...sleep] });
+    while (giver.console() !== 'shared') await new Promise((resolve) => setImmediate(resolve));
+    expect(giver.domain.id).toBe(1);
+    const request = Buffer.from(new Int32Array([0, 1, 0, 8192, 6, 0]).buffer);
+    const taker: GuestBody = {
+      data: { address: 1024, bytes: request },
+      start: [...op.hypercall(20, 5, 1024), ...op.hypercall(18, 0, 6, 8192), ...sleep],
+    };
+    const [second, third] = [await start(taker), await start(taker)];
+    while (second.console().length + third.console().length < 12) await new Promise((resolve) => setImmediate(resolve));
+    expect(second.console()).toBe('shared');
+    expect(third.console()).toBe('\0'.repeat(6));
+    for (const { domain, ended } of [giver, second, third]) {
+      domain.destroy();
+      await ended;
+    }
+  });
+});
+
 describe('the hypervisor', () => {
   it.each<[string, GuestBody, RegExp]>([
     ['wants more than a guest may have', { start: [], extraImport: ['env', 'open'] }, /imports env\.open/],

@@ -108,6 +108,12 @@ describe('the engine para', () => {
     await expect(para.boot(config({ disk }))).rejects.toMatchObject({ name: 'MachineFailure', message: /none/ });
   });
 
+  it('refuses more memory than its guests can have', async () => {
+    await expect(para.boot(config({ memoryBytes: 2 ** 31 }))).rejects.toThrow(
+      '2048 MiB of memory asked for; give it 8 to 1024',
+    );
+  });
+
   it('fails a machine that was stopped, and stops twice', async () => {
     const machine = await para.boot(config());
     const counting = machine.counters();

@@ -264,7 +264,10 @@ struct blkif_response {
   int32_t status;     /* OUT 0, or negative errno: -EINVAL malformed or outside of the disk, -EACCES the grant does not permit it, -EOPNOTSUPP, what the device said */
 };
 
-/* ---- network (io/netif.h): two rings a queue, slots of NETIF_SLOT_BYTES; a frame is one slot ---- */
+/*
+ * ---- network (io/netif.h): two rings a queue, slots of NETIF_SLOT_BYTES; a frame is one slot ----
+ * UDP checksums are left out on this stretch: the back end does not look at those of sent frames, and received ones have 0 (none).
+ */
 #define NETIF_RING_SIZE 64
 #define NETIF_SLOT_BYTES 16
 #define NETIF_FRAME_MAX 1514
