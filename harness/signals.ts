@@ -1,4 +1,5 @@
 /** Ctrl-C, kill and a closed terminal stop a run in order: what is finished is kept, children are ended. */
+import { setMaxListeners } from 'node:events';
 
 export interface StopSignals {
   /** Aborted by the first of them. */
@@ -16,6 +17,7 @@ const names = Object.keys(NUMBERS) as Name[];
 /** A second signal ends the process at once (its children die with it). */
 export function onStopSignals(): StopSignals {
   const controller = new AbortController();
+  setMaxListeners(0, controller.signal); // each of 32 VMs listens while it is waited for
   let status = 1;
   const handlers = names.map((name) => {
     const handler = () => {

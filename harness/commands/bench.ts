@@ -1,5 +1,4 @@
 /** `virtax bench`: from flags to results and reports. */
-
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
