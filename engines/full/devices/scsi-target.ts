@@ -31,8 +31,11 @@ export const MESSAGE = {
   IDENTIFY: 0x80,
 } as const;
 
-/** Requests at the host over all commands: beyond, the target lets the initiator wait. A data phase may be cut into any number. */
-const IN_FLIGHT_MAX = 1024;
+/**
+ * Requests at the host over all commands; beyond, the target lets the initiator wait, since a data phase may be cut into any number.
+ * With a flush for each nexus on top they fit into one IoContext (backends/requests.ts: 1024).
+ */
+const IN_FLIGHT_MAX = 512;
 
 const COMPLETE = [MESSAGE.COMMAND_COMPLETE];
 const DISCONNECT = [MESSAGE.DISCONNECT];

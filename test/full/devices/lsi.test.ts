@@ -271,7 +271,7 @@ describe('the driver’s SCRIPTS on the model', () => {
     b.set8(R.CCNTL0, 0); // a mismatch interrupts
     b.run(...words);
     for (let i = 0; i < 20; i++) for (const task of b.deferred.splice(0)) task();
-    expect(b.lsi.inFlight).toBe(1024);
+    expect(b.lsi.inFlight).toBe(512);
     b.disk.completeAll();
     expect(b.get8(R.SIST0)).toBe(0x80); // 1500 pieces moved, and the target wants a message taken
     expect(b.lsi.inFlight).toBe(0);
