@@ -15,7 +15,7 @@ export class Htif {
     private readonly end: (how: GuestEnd) => void,
   ) {
     this.#words = new Int32Array(memory.buffer);
-    this.#index = offset >> 2;
+    this.#index = offset / 4;
   }
 
   /** Between slices. */

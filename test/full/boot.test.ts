@@ -38,6 +38,14 @@ describe('boot command', () => {
     expect(status).toBe(0);
   });
 
+  it('has nearly 4 GiB of memory when asked to: page tables lie beyond 2 GiB', async () => {
+    const command = 'virtax.run=os/map virtax.ms=10';
+    const { stdout, stderr, status } = await boot([riscvImage().path, '--memory', '3900', '--append', command]);
+    expect(stdout).toMatch(/os\/map .*units.*checksum/);
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+  });
+
   it('carries the terminal’s input to the guest', async () => {
     const { stdout, status } = await boot([riscvImage().path], 'list\npoweroff\n');
     expect(stdout).toMatch(/^cpu\/sieve\r?$/m);
