@@ -1,29 +1,47 @@
-import type { Declared } from '../wasm/module.js';
+import { OFFSET } from '../layout.js';
+import type { Body } from '../wasm/body.js';
 import { ModuleBuilder } from '../wasm/module.js';
+import { i32, i64 } from '../wasm/value.js';
 import { exportBulkMemory } from './bulk.js';
 import { InterpreterEmitter } from './emitter.js';
 import { Flow } from './flow.js';
 import { HANDLERS, type Handler, SPECIAL } from './handlers.js';
-import { importHost } from './host.js';
+import { DecodeResult, importHost } from './host.js';
 
-function buildHandler(flow: Flow, handler: Handler, index: number): Declared {
-  if (index === SPECIAL.decode) return flow.decodeHandler();
-  if (index === SPECIAL.pageEnd) return flow.pageEndHandler();
-  return flow.handler((body, registers) => {
-    const emitter = new InterpreterEmitter(body, registers, flow, handler);
-    if (index === SPECIAL.illegal) emitter.system('illegal');
-    handler.definition?.emit(emitter);
-    flow.next(body, registers, handler.length);
-    body.unreachable();
-  });
+/** The handler of entries that are not decoded. */
+function emitDecode(body: Body, flow: Flow): void {
+  flow.sync();
+  const result = body.keep(body.call('i32', flow.host.decode));
+  body.if(i32.eq(result, i32.const(DecodeResult.Redirected)), () => flow.redirected());
+  body.if(i32.eq(result, i32.const(DecodeResult.Once)), () =>
+    flow.dispatch(i64.load(flow.registers.base, OFFSET.scratchOp)),
+  );
+  flow.dispatchHere();
+}
+
+function emitInstruction(body: Body, flow: Flow, handler: Handler, index: number): void {
+  const emitter = new InterpreterEmitter(body, flow, handler);
+  if (index === SPECIAL.illegal) emitter.system('illegal');
+  handler.definition?.emit(emitter);
+  flow.next(handler.length);
+}
+
+function emitHandler(body: Body, flow: Flow, handler: Handler, index: number): void {
+  if (index === SPECIAL.decode) emitDecode(body, flow);
+  else if (index === SPECIAL.pageEnd) flow.fetchHere();
+  else emitInstruction(body, flow, handler, index);
 }
 
 /** The interpreter as a module's bytes: it exports run(stateBase), which returns HartExit + 1, and BulkMemory. */
 export function encodeInterpreter(maximumPages: number): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder(maximumPages);
-  const flow = new Flow(module, importHost(module));
-  module.setTable(HANDLERS.map((handler, index) => buildHandler(flow, handler, index)));
-  module.export('run', flow.resume);
+  const host = importHost(module);
+  const run = module.declare(['i32'], ['i32']);
+  module.define(run, (body) => {
+    const flow = new Flow(body, host);
+    flow.build(HANDLERS.map((handler, index) => () => emitHandler(body, flow, handler, index)));
+  });
+  module.export('run', run);
   exportBulkMemory(module);
   return module.encode();
 }

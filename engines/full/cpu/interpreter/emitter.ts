@@ -6,6 +6,7 @@ import { type F32, type F64, f32, f64, type I32, type I64, i32, i64, select } fr
 import type { Flow, Registers } from './flow.js';
 import type { Handler } from './handlers.js';
 import { FIELD } from './operation.js';
+import { PLAIN_CSR } from './plain-csr.js';
 import { CSR_OPERATIONS, SYSTEM_OPERATIONS } from './system-codes.js';
 
 const BOX = 0xffffffff00000000n;
@@ -13,12 +14,15 @@ const CANONICAL_NAN_32 = 0x7fc00000;
 
 /** Emits a handler: registers are the hart's state in memory, operands are fields of the decoded operation. */
 export class InterpreterEmitter implements Emitter {
+  private readonly registers: Registers;
+
   constructor(
     readonly body: Body,
-    private readonly registers: Registers,
     private readonly flow: Flow,
     private readonly handler: Handler,
-  ) {}
+  ) {
+    this.registers = flow.registers;
+  }
 
   get rs1(): I64 {
     return i64.load(this.register('rs1'), OFFSET.x);
@@ -39,7 +43,7 @@ export class InterpreterEmitter implements Emitter {
     return i32.wrap(i64.shrU(this.registers.op, i64.const(32)));
   }
   get pc(): I64 {
-    return this.flow.pcOf(this.registers);
+    return this.flow.currentPc();
   }
 
   setRd(value: I64): void {
@@ -134,7 +138,7 @@ export class InterpreterEmitter implements Emitter {
   jump(target: I64): void {
     const to = this.body.keep(target);
     if (this.handler.link) this.setRd(this.nextPc());
-    this.flow.jump(this.body, this.registers, to);
+    this.flow.jump(to);
   }
 
   csr(operation: CsrOperation, uses: 'register' | 'immediate'): void {
@@ -142,8 +146,13 @@ export class InterpreterEmitter implements Emitter {
     const { base } = this.registers;
     const low = i32.wrap(this.registers.op);
     const field = i32.and(i32.shrU(low, i32.const(16)), i32.const(31));
+    const operand = uses === 'register' ? this.rs1 : i64.extendU(field);
+    if (this.handler.plainCsr) {
+      this.plainCsr(operation, operand);
+      return;
+    }
     this.sync();
-    body.store('i64', base, uses === 'register' ? this.rs1 : i64.extendU(field), OFFSET.value);
+    body.store('i64', base, operand, OFFSET.value);
     const redirected = body.call('i32', this.flow.host.csr, i32.const(CSR_OPERATIONS[operation]), low, this.immWord);
     this.leaveIf(redirected);
     this.setRd(i64.load(base, OFFSET.value));
@@ -212,6 +221,26 @@ export class InterpreterEmitter implements Emitter {
     this.body.callVoid(this.flow.host.softFloat, i32.const(index), i32.wrap(this.registers.op), rounding);
   }
 
+  /** A set or clear without operand stores what was there, which nothing notices. */
+  private plainCsr(operation: CsrOperation, operand: I64): void {
+    const { body } = this;
+    const how = body.keep(this.immWord);
+    const field = (shift: number, mask: number): I32 => i32.and(i32.shrU(how, i32.const(shift)), i32.const(mask));
+    const needed = field(PLAIN_CSR.privilegeShift, PLAIN_CSR.privilegeMask);
+    const { base } = this.registers;
+    body.if(i32.ltU(i32.load(base, OFFSET.privilege), needed), () => this.system('illegal'));
+    const at = body.keep(i32.add(base, field(0, PLAIN_CSR.offsetMask)));
+    const old = body.keep(i64.load(at));
+    const value = {
+      write: () => operand,
+      set: () => i64.or(old, operand),
+      clear: () => i64.and(old, i64.xor(operand, i64.const(-1))),
+    }[operation]();
+    const odd = i64.extendU(field(PLAIN_CSR.evenShift, 1));
+    body.store('i64', at, i64.and(value, i64.xor(odd, i64.const(-1))));
+    this.setRd(old);
+  }
+
   private setDirty(): void {
     this.body.store('i32', this.registers.base, i32.const(1), OFFSET.fpDirty);
   }
@@ -229,16 +258,16 @@ export class InterpreterEmitter implements Emitter {
 
   /** Near targets have their distance in the decode cache as immediate, far ones in bytes. */
   private goRelative(): void {
-    if (this.handler.near) this.flow.near(this.body, this.registers, this.immWord);
-    else this.flow.jump(this.body, this.registers, i64.add(this.pc, this.imm));
+    if (this.handler.near) this.flow.near(this.immWord);
+    else this.flow.jump(i64.add(this.pc, this.imm));
   }
 
   private sync(): void {
-    this.flow.sync(this.body, this.registers);
+    this.flow.sync();
   }
 
   private leaveIf(redirected: I32): void {
-    this.body.if(redirected, () => this.flow.redirected(this.body, this.registers));
+    this.body.if(redirected, () => this.flow.redirected());
   }
 
   private high(value: I64): I32 {

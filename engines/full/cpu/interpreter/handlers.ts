@@ -15,21 +15,31 @@ export interface Handler {
   readonly near: boolean;
   /** Whether a jump writes its return address. */
   readonly link: boolean;
+  /** The CSR is one of PLAIN_CSRS. */
+  readonly plainCsr: boolean;
 }
 
 /** Handlers that are no instruction, at fixed indices. Zeroed memory must mean "not decoded yet". */
 export const SPECIAL = { decode: 0, pageEnd: 1, illegal: 2, nop2: 3, nop4: 4 } as const;
 
-const special = (name: string, length: 2 | 4): Handler => ({ name, length, near: false, link: false });
+const special = (name: string, length: 2 | 4): Handler => ({
+  name,
+  length,
+  near: false,
+  link: false,
+  plainCsr: false,
+});
 
 function variants(definition: Definition, length: 2 | 4): Handler[] {
-  const make = (suffix: string, near: boolean, link: boolean): Handler => ({
+  const make = (suffix: string, near: boolean, link: boolean, plainCsr = false): Handler => ({
     name: `${definition.name}/${length}${suffix}`,
     definition,
     length,
     near,
     link,
+    plainCsr,
   });
+  if (definition.csr) return [make('', false, false), make('/plain', false, false, true)];
   switch (definition.flow) {
     case 'branch':
       return [make('/near', true, false), make('/far', false, false)];
@@ -63,20 +73,23 @@ function list(): Handler[] {
 
 export const HANDLERS: readonly Handler[] = list();
 
-const key = (definition: Definition, length: number, near: boolean, link: boolean): string =>
-  `${definition.name}/${length}/${near}/${link}`;
+const key = (name: string, length: number, near: boolean, link: boolean, plainCsr: boolean): string =>
+  [name, length, near, link, plainCsr].join('/');
 
 const BY_KEY = new Map(
-  HANDLERS.flatMap((handler, index) =>
-    handler.definition ? [[key(handler.definition, handler.length, handler.near, handler.link), index] as const] : [],
+  HANDLERS.flatMap(({ definition, length, near, link, plainCsr }, index) =>
+    definition ? [[key(definition.name, length, near, link, plainCsr), index] as const] : [],
   ),
 );
 
+/** How a handler's instruction was decoded. */
+type Way = Pick<Handler, 'length' | 'near' | 'link' | 'plainCsr'>;
+
 /** The index of a definition's handler; what does not matter for its flow is ignored. */
-export function handlerOf(definition: Definition, length: 2 | 4, near: boolean, link: boolean): number {
+export function handlerOf(definition: Definition, { length, near, link, plainCsr }: Way): number {
   const relative = definition.flow === 'branch' || definition.flow === 'jump';
   const links = definition.flow === 'jump' || (definition.flow === 'jumpIndirect' && definition.writesX);
-  const index = BY_KEY.get(key(definition, length, near && relative, link && links));
+  const index = BY_KEY.get(key(definition.name, length, near && relative, link && links, plainCsr));
   if (index === undefined) throw new Error(`no handler for ${definition.name} of ${length} bytes`);
   return index;
 }

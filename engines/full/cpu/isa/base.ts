@@ -108,7 +108,7 @@ const control: Definition[] = [
 
 const effect = { pure: false, writesX: false } as const;
 const csr = (name: string, funct3: number, emit: (e: Emitter) => void): Definition =>
-  define(name, byFunct3(SYSTEM, funct3), CSR, emit, { pure: false });
+  define(name, byFunct3(SYSTEM, funct3), CSR, emit, { pure: false, csr: true });
 
 const system: Definition[] = [
   // Before `fence`, whose encoding space it uses (Zihintpause): pred = W, succ = none.

@@ -26,6 +26,8 @@ export interface Definition {
   readonly pure: boolean;
   /** rd names an integer register that is written. */
   readonly writesX: boolean;
+  /** Reads and writes the CSR whose number is in imm. */
+  readonly csr: boolean;
   readonly emit: (e: Emitter) => void;
 }
 
@@ -39,7 +41,7 @@ export interface Compressed {
   readonly operands: (insn: number) => Operands;
 }
 
-type Options = Partial<Pick<Definition, 'legal' | 'flow' | 'pure' | 'writesX'>>;
+type Options = Partial<Pick<Definition, 'legal' | 'flow' | 'pure' | 'writesX' | 'csr'>>;
 
 /** A definition; without options a pure instruction that writes x[rd]. */
 export function define(
@@ -49,7 +51,7 @@ export function define(
   emit: Definition['emit'],
   options: Options = {},
 ): Definition {
-  const defaults = { flow: 'next', pure: true, writesX: true } as const;
+  const defaults = { flow: 'next', pure: true, writesX: true, csr: false } as const;
   return { name, match: match | 0, mask: mask | 0, operands, emit, ...defaults, ...options };
 }
 

@@ -145,24 +145,6 @@ export class Body {
     );
   }
 
-  returnCall(callee: FunctionRef, ...args: Value<ValueType>[]): void {
-    this.code.push(
-      args.map((arg) => arg.code),
-      0x12,
-      uleb(callee.index),
-    );
-  }
-
-  returnCallIndirect(typeIndex: number, tableIndex: I32, ...args: Value<ValueType>[]): void {
-    this.code.push(
-      args.map((arg) => arg.code),
-      tableIndex.code,
-      0x13,
-      uleb(typeIndex),
-      0,
-    );
-  }
-
   /** Atomic read-modify-write; the old value, zero-extended. The address must be aligned. */
   atomicRmw(operation: RmwOperation, width: 4 | 8, address: I32, operand: I64): I64 {
     const opcode = rmwOpcode(RMW[operation], width);

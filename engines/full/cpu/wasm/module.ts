@@ -30,13 +30,12 @@ const sized = (chunk: Chunk): Chunk => {
   return [uleb(bytes.length), bytes];
 };
 
-/** Encodes one WebAssembly module: an imported shared memory, imported functions, own functions, one table. */
+/** Encodes one WebAssembly module: an imported shared memory, imported functions, own functions. */
 export class ModuleBuilder {
   private readonly signatures: Signature[] = [];
   private readonly imports: Import[] = [];
   private readonly functions: { type: number; body?: Body }[] = [];
   private readonly exports: { name: string; index: number }[] = [];
-  private table: FunctionRef[] = [];
 
   /** `maximumPages` must be the imported memory's. */
   constructor(private readonly maximumPages: number) {}
@@ -69,11 +68,6 @@ export class ModuleBuilder {
     this.exports.push({ name, index: declared.index });
   }
 
-  /** The functions of table 0, by index. */
-  setTable(functions: FunctionRef[]): void {
-    this.table = functions;
-  }
-
   encode(): Uint8Array<ArrayBuffer> {
     const signatures = this.signatures.map(({ parameters, results }): Chunk => {
       const codes = (types: readonly ValueType[]) => vector(types.map((type) => TYPE_CODE[type]));
@@ -81,8 +75,6 @@ export class ModuleBuilder {
     });
     const memory: Chunk = [utf8('env'), utf8('memory'), 0x02, 0x03, uleb(1), uleb(this.maximumPages)];
     const imports = this.imports.map((each): Chunk => [utf8(each.module), utf8(each.name), 0x00, uleb(each.type)]);
-    const table: Chunk = [0x70, 0x01, uleb(this.table.length), uleb(this.table.length)];
-    const elements: Chunk = [0x00, 0x41, 0x00, 0x0b, vector(this.table.map(({ index }) => uleb(index)))];
     const bodies = this.functions.map(({ body }) => {
       if (body === undefined) throw new Error('a function was declared but not defined');
       return sized(body.encode());
@@ -96,12 +88,10 @@ export class ModuleBuilder {
         3,
         this.functions.map(({ type }) => uleb(type)),
       ),
-      this.table.length > 0 ? section(4, [table]) : [],
       section(
         7,
         this.exports.map(({ name, index }): Chunk => [utf8(name), 0x00, uleb(index)]),
       ),
-      this.table.length > 0 ? section(9, [elements]) : [],
       section(10, bodies),
     ];
     return new Uint8Array(flatten(chunks, []));
