@@ -11,7 +11,7 @@ export async function makeDisk(path: string, bytes: number): Promise<void> {
   child.process.stdout?.resume();
   if (!(await child.endsWithin(MKDISK_MS))) await child.stop();
   const end = await child.exited;
-  if (end !== 'exit status 0') throw new Error(child.stderr.lines().join(' | ') || `mkdisk ended with ${end}`);
+  if (end !== 'exit status 0') throw new Error(child.stderr.tail().join(' | ') || `mkdisk ended with ${end}`);
 }
 
 /** The UDP peer of the network workloads, one process for the whole run and all engines. */
@@ -51,7 +51,7 @@ async function announcedPort(child: Child): Promise<number> {
       PEER_START_MS,
     );
     child.exited.then((end) =>
-      reject(new Error(`the network peer ended: ${end} ${child.stderr.lines().join(' | ')}`.trim())),
+      reject(new Error(`the network peer ended: ${end} ${child.stderr.tail().join(' | ')}`.trim())),
     );
   });
   late.catch(() => {});

@@ -7,10 +7,10 @@
  * at the start, which made bare metal look up to 2 % faster than it is.
  */
 import { type GuestImage, nativeImage } from '../../workloads/images.js';
+import { ConsoleLog } from '../backends/console.js';
 import type { Engine, Machine, MachineConfig, PrepareArgs, Probe, SampleResult, StartArgs } from '../engine.js';
 import { type Child, startNative } from '../process/child.js';
 import { GuestControl } from '../process/guest-control.js';
-import { LineTail } from '../process/line-tail.js';
 import { DoorbellStream } from './doorbell-stream.js';
 
 export class BareEngine implements Engine {
@@ -79,17 +79,17 @@ class BareMachine implements Machine {
       send: (text) => this.child.process.stdin?.write(text),
       ...(config.peer === undefined ? {} : { peer: `127.0.0.1:${config.peer.port}` }),
     });
-    const facts = new LineTail(0, (line) => this.learn(line));
+    const facts = new ConsoleLog({ lines: 0 }, (line) => this.learn(line));
     const stream = new DoorbellStream({
       output: (bytes) => {
-        facts.push(bytes); // first: a fact comes before the banner that ends booted()
+        facts.write(bytes); // first: a fact comes before the banner that ends booted()
         this.control.output(bytes);
       },
       doorbell: (which, stamp) => this.control.doorbell(which, stamp),
       nonsense: (text) => this.control.fail(`stamped its doorbells with "${text}"`),
     });
     this.child.process.stdout?.on('data', (chunk: Buffer) => stream.push(chunk));
-    this.child.exited.then((how) => this.control.fail(`ended: ${how}${quote(this.child.stderr.lines())}`));
+    this.child.exited.then((how) => this.control.fail(`ended: ${how}${quote(this.child.stderr.tail())}`));
   }
 
   /** `fact block io_uring, O_DIRECT`: what the guest found, before its banner. */

@@ -106,7 +106,7 @@ export class VmProcess implements Machine {
   }
 
   #processEnded(phrase: string): void {
-    const lines = this.#child.stderr.lines();
+    const lines = this.#child.stderr.tail();
     this.#control.fail(`lost its process (${phrase})${lines.length > 0 ? `: ${lines.join(' | ')}` : ''}`);
   }
 }

@@ -52,7 +52,7 @@ class HypervisorProcess {
   }
 
   private lost(phrase: string): void {
-    const lines = this.child.stderr.lines();
+    const lines = this.child.stderr.tail();
     const said = lines.length > 0 ? `: ${lines.join(' | ')}` : '';
     for (const machine of this.machines.values()) machine.ended(`lost its hypervisor (${phrase})${said}`);
     this.machines.clear();

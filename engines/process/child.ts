@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, fork, type Serializable, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { LineTail } from './line-tail.js';
+import { ConsoleLog } from '../backends/console.js';
 
 /** How a child ended, as one phrase: `exit status 1`, `signal SIGKILL`, `could not be started: ENOENT …`. */
 export type ExitPhrase = string;
@@ -22,12 +22,12 @@ export class Child {
   /** Resolves once, when the process has ended and its streams are closed. Never rejects. */
   readonly exited: Promise<ExitPhrase>;
   /** Last lines that the child wrote to stderr: what an error message about it should quote. */
-  readonly stderr = new LineTail(STDERR_LINES);
+  readonly stderr = new ConsoleLog({ lines: STDERR_LINES });
   private phrase: ExitPhrase | undefined;
 
   constructor(readonly process: ChildProcess) {
     alive.add(process);
-    process.stderr?.on('data', (chunk: Buffer) => this.stderr.push(chunk));
+    process.stderr?.on('data', (chunk: Buffer) => this.stderr.write(chunk));
     process.stdin?.on('error', () => {}); // EPIPE of a dead child: `exited` tells it
     this.exited = new Promise((resolve) => {
       const ended = (phrase: ExitPhrase) => {

@@ -11,8 +11,8 @@
  * The guest is the enemy: a line that does not fit the state, a missing doorbell, a number that is none, a deadline
  * that passes or a flood of output fails the machine, with the console's last lines.
  */
+import { ConsoleLog } from '../backends/console.js';
 import { MachineFailure, type PrepareArgs, type SampleResult, type StartArgs, WorkloadUnsupported } from '../engine.js';
-import { LineTail } from './line-tail.js';
 import { type Banner, parseBanner, parseResult, type ResultLine } from './protocol.js';
 
 const TAIL_LINES = 20;
@@ -49,7 +49,7 @@ type Step =
 type Pending = Step & { fail: (error: Error) => void; timer: NodeJS.Timeout };
 
 export class GuestControl {
-  private readonly tail = new LineTail(TAIL_LINES, (line) => this.line(line));
+  private readonly log = new ConsoleLog({ lines: TAIL_LINES }, (line) => this.line(line));
   private pending: Pending | undefined;
   private dead: MachineFailure | undefined;
   private sample: Promise<SampleResult> | undefined;
@@ -66,7 +66,7 @@ export class GuestControl {
   output(bytes: Uint8Array | string): void {
     if (this.dead !== undefined) return;
     this.stepBytes += bytes.length;
-    this.tail.push(bytes);
+    this.log.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
     if (this.stepBytes > (this.options.floodBytes ?? FLOOD_BYTES)) {
       this.fail(`flooded the console with more than ${this.stepBytes - 1} bytes ${this.during()}`);
     }
@@ -92,7 +92,7 @@ export class GuestControl {
   }
 
   consoleTail(): string[] {
-    return this.tail.lines();
+    return this.log.tail();
   }
 
   get failure(): MachineFailure | undefined {

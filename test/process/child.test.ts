@@ -52,7 +52,7 @@ describe('supervised children', () => {
   it('tells how a child ended and what it wrote to stderr', async () => {
     const child = startNode(CHILD, ['fail']);
     expect(await child.exited).toBe('exit status 3');
-    expect(child.stderr.lines()).toEqual(['something broke']);
+    expect(child.stderr.tail()).toEqual(['something broke']);
   });
 
   it('a send to a dead child is false, not an exception', async () => {
