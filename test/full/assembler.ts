@@ -25,6 +25,11 @@ export class Assembler {
 
   constructor(readonly base = 0x8000_0000) {}
 
+  /** Bytes so far. */
+  get size(): number {
+    return this.#words.length * 4;
+  }
+
   label(name: string): this {
     this.#labels.set(name, this.#words.length * 4);
     return this;

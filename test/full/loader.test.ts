@@ -2,59 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ImageError, parseElf } from '#engines/full/elf.js';
 import { load, placeFdt } from '#engines/full/loader.js';
+import { elf, type Segment } from './elf-builder.js';
 import { readFdt } from './fdt-reader.js';
 
 const RAM = 0x8000_0000;
 const MIB = 2 ** 20;
 const OPTIONS = { harts: 1, memoryBytes: 16 * MIB, bootargs: '' };
-
-interface Seg {
-  address: number;
-  data: number[];
-  memory?: number;
-  type?: number;
-}
-
-/** An ELF file by the gABI, field by field. */
-function elf(segments: Seg[], symbols: Record<string, number> = {}): Buffer {
-  const names = Buffer.from(`\0${Object.keys(symbols).join('\0')}\0`);
-  const symtab = Buffer.alloc(24 * (1 + Object.keys(symbols).length));
-  Object.entries(symbols).forEach(([name, value], i) => {
-    symtab.writeUInt32LE(names.indexOf(name), 24 * (i + 1));
-    symtab.writeBigUInt64LE(BigInt(value), 24 * (i + 1) + 8);
-  });
-  const header = Buffer.alloc(64);
-  header.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  header.writeUInt16LE(2, 16);
-  header.writeUInt16LE(243, 18);
-  header.writeUInt16LE(56, 54);
-  header.writeUInt16LE(segments.length, 56);
-  header.writeUInt16LE(64, 58);
-  header.writeUInt16LE(3, 60);
-  header.writeBigUInt64LE(64n, 32);
-  const programs = Buffer.alloc(56 * segments.length);
-  const bodies: Buffer[] = [];
-  let at = 64 + programs.length;
-  segments.forEach((segment, i) => {
-    const p = 56 * i;
-    programs.writeUInt32LE(segment.type ?? 1, p);
-    programs.writeBigUInt64LE(BigInt(at), p + 8);
-    programs.writeBigUInt64LE(BigInt(segment.address), p + 24);
-    programs.writeBigUInt64LE(BigInt(segment.data.length), p + 32);
-    programs.writeBigUInt64LE(BigInt(segment.memory ?? segment.data.length), p + 40);
-    bodies.push(Buffer.from(segment.data));
-    at += segment.data.length;
-  });
-  const sections = Buffer.alloc(64 * 3);
-  sections.writeUInt32LE(2, 64 + 4);
-  sections.writeBigUInt64LE(BigInt(at), 64 + 24);
-  sections.writeBigUInt64LE(BigInt(symtab.length), 64 + 32);
-  sections.writeUInt32LE(2, 64 + 40);
-  sections.writeBigUInt64LE(BigInt(at + symtab.length), 128 + 24);
-  sections.writeBigUInt64LE(BigInt(names.length), 128 + 32);
-  header.writeBigUInt64LE(BigInt(at + symtab.length + names.length), 40);
-  return Buffer.concat([header, programs, ...bodies, symtab, names, sections]);
-}
 
 const loadInto = (image: Buffer) => {
   const ram = new Uint8Array(OPTIONS.memoryBytes);
@@ -97,8 +50,8 @@ describe('image loader', () => {
     ['nothing to load', [{ address: RAM, data: [1], type: 4 }], /no segment/],
     ['a dynamic executable', [{ address: RAM, data: [1], type: 3 }], /dynamic linker/],
   ])('refuses an image %s', (_name, segments, message) => {
-    expect(() => loadInto(elf(segments as Seg[]))).toThrow(message);
-    expect(() => loadInto(elf(segments as Seg[]))).toThrow(ImageError);
+    expect(() => loadInto(elf(segments as Segment[]))).toThrow(message);
+    expect(() => loadInto(elf(segments as Segment[]))).toThrow(ImageError);
   });
 
   it('refuses other machines and classes, and says which', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { elf } from './elf-builder.js';
 import { CLINT, finish, guest, onlyHart0, PLIC, print, UART } from './guests.js';
 import { runGuest } from './run-guest.js';
 
@@ -109,6 +110,20 @@ describe('machine', () => {
     expect(how).toEqual({ kind: 'poweroff', code: 0 });
     expect(counters['plic.claims']).toBe(1);
     expect(counters['uart.received']).toBe(1);
+  });
+
+  it('a test program ends by writing to tohost: exit status times 2, plus 1', async () => {
+    const code = guest((a) => {
+      a.la('s0', 'tohost')
+        .li('t0', (11 << 1) | 1)
+        .sd('t0', 0, 's0');
+      a.label('spin').j('spin');
+      while (a.size % 64 !== 0) a.word(0);
+      a.label('tohost').word(0, 0);
+    });
+    const tohost = 0x8000_0000 + 64;
+    const image = elf([{ address: 0x8000_0000, data: [...code] }], { tohost });
+    expect((await runGuest(image)).how).toEqual({ kind: 'poweroff', code: 11 });
   });
 
   it('an access where nothing answers is an access fault', async () => {
