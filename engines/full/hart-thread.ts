@@ -12,6 +12,7 @@ import { ENTRY } from './loader.js';
 import { Machine } from './machine.js';
 import { RAM_BASE } from './memory-map.js';
 import { StateLayout } from './shared-state.js';
+import { SliceLength } from './slice.js';
 
 export interface HartThreadData {
   hart: number;
@@ -30,11 +31,6 @@ export interface HartThreadData {
 /** `look`: the machine's shared state holds something for the main thread. */
 export type FromHart = 'look' | { facts: Record<string, string> };
 
-/**
- * Instructions between two looks at the timer: what an interrupt of a running hart may be late, about 60 µs at 135
- * million instructions a second. All that happens between two slices costs about 0.3 µs.
- */
-const SLICE = 8192;
 /** Slices between two times that the thread's own counters are copied to shared memory. */
 const PUBLISH_SLICES = 64;
 
@@ -43,6 +39,7 @@ class HartThread {
   readonly #machine: Machine;
   readonly #io: IoContext;
   readonly #ports: OpenPorts;
+  readonly #length = new SliceLength();
   #slices = 0;
   readonly #htif: Htif | undefined;
 
@@ -95,16 +92,19 @@ class HartThread {
 
   /** False when the machine has ended. */
   #slice(): boolean {
-    const { lines, clint, threads } = this.#machine;
+    const { lines, clint, clock, threads } = this.#machine;
     lines.ownRaised = false;
-    const exit = this.#hart.run(SLICE);
+    const exit = this.#hart.run(this.#length.instructions);
     this.#htif?.poll();
     if (exit === HartExit.Stopped) return false;
     threads.count('slices');
     if (++this.#slices % PUBLISH_SLICES === 0) this.#publish();
     this.#io.submit();
     this.#io.poll();
-    const timer = clint.checkTimer(this.data.hart);
+    const now = clock.now();
+    const timer = clint.checkTimer(this.data.hart, now);
+    if (exit === HartExit.Budget) this.#length.usedUp(now);
+    this.#length.begins(now);
     if (exit === HartExit.Wfi && !lines.ownRaised) this.#sleep(timer);
     else if (exit === HartExit.Pause) this.#pause();
     return true;
@@ -116,7 +116,9 @@ class HartThread {
     this.#machine.flushConsole();
     this.#publish();
     this.#io.wait(timer === Number.POSITIVE_INFINITY ? timer : clock.nsUntil(timer));
-    clint.checkTimer(this.data.hart);
+    const now = clock.now();
+    clint.checkTimer(this.data.hart, now);
+    this.#length.begins(now);
   }
 
   #publish(): void {

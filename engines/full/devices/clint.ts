@@ -53,10 +53,13 @@ export class Clint implements Device, Resettable {
     return { 'clint.timer_writes': this.#words[TIMER_WRITES] >>> 0, 'clint.ipis': this.#words[IPIS] >>> 0 };
   }
 
-  /** Sets the hart's MTIP as the clock demands; answers the tick at which it must be looked at again (Infinity: it is up). */
-  checkTimer(hart: number): number {
+  /**
+   * Sets the hart's MTIP as the clock demands; answers the tick at which it must be looked at again (Infinity: it is up).
+   * now: what the clock has just shown.
+   */
+  checkTimer(hart: number, now: number): number {
     const compare = this.#timerOf(hart);
-    if (compare > this.clock.now()) return compare;
+    if (compare > now) return compare;
     this.#lock.acquire();
     this.#drive(hart);
     this.#lock.release();
