@@ -50,9 +50,17 @@ export interface CpuModuleOptions {
   maximumPages: number;
 }
 
+/** Modules of this process: the same bytes need not be made twice. */
+const modules = new Map<number, WebAssembly.Module>();
+
 /** The CPU as a WebAssembly module, the same for all harts: build it once, post it to the workers. */
 export function buildCpuModule({ maximumPages }: CpuModuleOptions): WebAssembly.Module {
-  return new WebAssembly.Module(encodeInterpreter(maximumPages));
+  let module = modules.get(maximumPages);
+  if (module === undefined) {
+    module = new WebAssembly.Module(encodeInterpreter(maximumPages));
+    modules.set(maximumPages, module);
+  }
+  return module;
 }
 
 /** Instructions between two looks at the interrupt lines, at most (and the rest of a straight line). */
@@ -146,6 +154,7 @@ export class Hart {
       csr: (operation, low, number) => system.csr(operation, low, number),
       system: (operation, low) => system.execute(operation, low),
       softFloat: (name, low, mode) => float.execute(name, low, mode),
+      time: () => hart.bus.time(),
     };
     return { ...functions };
   }

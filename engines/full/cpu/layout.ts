@@ -43,8 +43,6 @@ export const OFFSET = {
   /** Accrued exceptions (fcsr bits 4:0) and dynamic rounding mode (bits 7:5 as a number 0 to 7). */
   fflags: 0x254,
   frm: 0x258,
-  /** 0 when the fetch, load or store below was done; otherwise the hart has been redirected. */
-  status: 0x25c,
   /** Operand and result of calls out of the interpreter: one 64-bit word, and an instruction decoded for one use. */
   value: 0x260,
   scratchOp: 0x268,

@@ -13,6 +13,8 @@ const { hart } = machine;
 machine.code([...li(5, 3n << 13n), csrrs(0, CSR.mstatus, 5), hang]);
 hart.run(40);
 
+/** VIRTAX_TEST_RUNS=20 for a long search. */
+const RUNS = Number(process.env.VIRTAX_TEST_RUNS ?? 1);
 const START = RAM_BASE + 0x1000;
 const BOX = 0xffffffff00000000n;
 const DYNAMIC = 7;
@@ -112,7 +114,7 @@ describe.each(shapes)('arithmetic .$suffix against its definition', ({ format, s
         hart.state.setF(2, box(b, shape));
         checkF({ insn: opFp(funct7 | format, 2, 1, field, 3), want: model(a, b, shape, rm), rm, before, shape });
       }),
-      { numRuns: 800 },
+      { numRuns: 800 * RUNS },
     );
   });
 
@@ -122,7 +124,7 @@ describe.each(shapes)('arithmetic .$suffix against its definition', ({ format, s
         hart.state.setF(1, box(a, shape));
         checkF({ insn: opFp(0x2c | format, 0, 1, field, 3), want: oracle.sqrt(a, shape, rm), rm, before, shape });
       }),
-      { numRuns: 600 },
+      { numRuns: 600 * RUNS },
     );
   });
 
@@ -142,7 +144,7 @@ describe.each(shapes)('arithmetic .$suffix against its definition', ({ format, s
         const insn = (opcode | (3 << 7) | (field << 12) | (1 << 15) | (2 << 20) | (format << 25) | (4 << 27)) >>> 0;
         checkF({ insn, want: oracle.fma(a, b, c, shape, rm, flipProduct, flipAddend), rm, before, shape });
       }),
-      { numRuns: 600 },
+      { numRuns: 600 * RUNS },
     );
   });
 
@@ -156,7 +158,7 @@ describe.each(shapes)('arithmetic .$suffix against its definition', ({ format, s
         const insn = (0x43 | (3 << 7) | (field << 12) | (1 << 15) | (2 << 20) | (format << 25) | (4 << 27)) >>> 0;
         checkF({ insn, want: oracle.fma(a, b, c, shape, rm, false, false), rm, before, shape });
       }),
-      { numRuns: 500 },
+      { numRuns: 500 * RUNS },
     );
   });
 
@@ -216,7 +218,7 @@ describe.each(shapes)('conversions .$suffix against their definition', ({ format
         const extend = (x: bigint) => (name.startsWith('w') ? BigInt.asIntN(32, x) : x);
         checkX({ insn: opFp(0x60 | format, rs2, 1, field, 3), want, rm, before }, extend);
       }),
-      { numRuns: 600 },
+      { numRuns: 600 * RUNS },
     );
   });
 
@@ -230,7 +232,28 @@ describe.each(shapes)('conversions .$suffix against their definition', ({ format
         const want = oracle.fromInteger(narrow(value), shape, rm);
         checkF({ insn: opFp(0x68 | format, rs2, 6, field, 3), want, rm, before, shape });
       }),
-      { numRuns: 800 },
+      { numRuns: 800 * RUNS },
+    );
+  });
+});
+
+describe('fused multiply-add where a second rounding would show', () => {
+  it('halfway products beside tiny addends', () => {
+    const half = fc.bigInt({ min: 0n, max: (1n << 27n) - 1n }).map((top) => 0x3ff0000000000000n | (top << 25n));
+    const tiny = fc
+      .tuple(fc.integer({ min: 40, max: 120 }), fc.bigInt({ min: 0n, max: 3n }), fc.boolean())
+      .map(([scale, top, negative]) => ((1023n - BigInt(scale)) << 52n) | (top << 50n) | (negative ? 1n << 63n : 0n));
+    fc.assert(
+      fc.property(half, half, tiny, alreadyInexact, (a, b, c, before) => {
+        hart.state.setF(1, a);
+        hart.state.setF(2, b);
+        hart.state.setF(4, c);
+        const insn = (0x43 | (3 << 7) | (1 << 15) | (2 << 20) | (1 << 25) | (4 << 27)) >>> 0;
+        const slow = hart.state.counters().fpSlowPaths;
+        checkF({ insn, want: oracle.fma(a, b, c, DOUBLE, 0, false, false), rm: 0, before, shape: DOUBLE });
+        expect(hart.state.counters().fpSlowPaths).toBe(slow);
+      }),
+      { numRuns: 2000 * RUNS },
     );
   });
 });
@@ -258,7 +281,7 @@ describe('conversions between formats', () => {
           });
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 500 * RUNS },
     );
   });
 

@@ -83,6 +83,7 @@ describe('traps', () => {
     ['a machine CSR in S', 1, csrrs(1, CSR.mscratch, 0), 0n],
     ['a supervisor CSR in U', 0, csrrs(1, CSR.sscratch, 0), 0n],
     ['cycle in U without mcounteren', 0, csrrs(1, CSR.cycle, 0), 0n],
+    ['time in S without mcounteren', 1, csrrs(1, CSR.time, 0), 0n],
     ['fadd.s while FS is Off', 1, 0x00000053, 0n],
     ['frm while FS is Off', 1, csrrs(1, CSR.frm, 0), 0n],
   ] as const)('%s is illegal', (_name, mode, insn, status) => {
@@ -276,6 +277,24 @@ describe('CSRs', () => {
     const bench = new Bench();
     bench.machine.ticks = 0x1_2345_6789;
     expect(bench.csr(CSR.time)).toBe(0x1_2345_6789n);
+  });
+
+  it('time shows in S by mcounteren, in U by scounteren as well', () => {
+    const bench = new Bench();
+    bench.machine.ticks = 1234;
+    bench.setCsr(CSR.mcounteren, 2n);
+    bench.enter(1, [csrrs(7, CSR.time, 0), hang]);
+    expect(bench.hart.state.x(7)).toBe(1234n);
+    const user = (counters: bigint): Bench => {
+      const another = new Bench();
+      another.machine.ticks = 1234;
+      another.setCsr(CSR.mcounteren, 2n);
+      another.setCsr(CSR.scounteren, counters);
+      another.enter(0, [csrrs(7, CSR.time, 0), hang]);
+      return another;
+    };
+    expect(user(0n).machineTrap.cause).toBe(2n);
+    expect(user(2n).hart.state.x(7)).toBe(1234n);
   });
 });
 

@@ -20,6 +20,8 @@ interface Region {
 export class Pmp {
   /** Derived from the registers in the hart's state; entries that are off are left out. */
   private regions: Region[] = [];
+  /** Only locked entries bind M-mode. */
+  private locked = false;
 
   constructor(private readonly hart: HartContext) {}
 
@@ -27,6 +29,7 @@ export class Pmp {
   update(): void {
     this.regions = [];
     for (let entry = 0; entry < ENTRIES; entry++) this.addRegion(entry);
+    this.locked = this.regions.some(({ config }) => (config & LOCKED) !== 0);
   }
 
   config(entry: number): number {
@@ -49,6 +52,7 @@ export class Pmp {
 
   /** The verdict for an access (1 << ACCESS gives R, W, X of the entry) to `bytes` from `paddr`. */
   check(paddr: number, bytes: number, access: number, mode: number): number {
+    if (mode === MODE.M && !this.locked) return PmpVerdict.Allowed;
     const end = paddr + bytes;
     for (const { from, to, config } of this.regions) {
       if (to <= paddr || from >= end) continue;

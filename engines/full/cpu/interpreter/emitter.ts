@@ -158,6 +158,18 @@ export class InterpreterEmitter implements Emitter {
     this.setRd(i64.load(base, OFFSET.value));
   }
 
+  readTime(): I64 {
+    const { body } = this;
+    const { base } = this.registers;
+    const privilege = body.keep(i32.load(base, OFFSET.privilege));
+    const shown = (register: number): I32 => i32.and(i32.load(base, register), i32.const(2));
+    body.if(i32.ltU(privilege, i32.const(3)), () => {
+      body.if(i32.eqz(shown(OFFSET.mcounteren)), () => this.system('illegal'));
+      body.if(i32.eqz(i32.or(privilege, shown(OFFSET.scounteren))), () => this.system('illegal'));
+    });
+    return i64.truncF64U(body.call('f64', this.flow.host.time));
+  }
+
   system(operation: SystemOperation): void {
     this.sync();
     const low = i32.wrap(this.registers.op);

@@ -24,9 +24,12 @@ export interface HostFunctions {
   /** 1 when the hart was redirected. */
   system(operation: number, low: number): number;
   softFloat(name: number, low: number, rounding: number): void;
+  /** Ticks of mtime. */
+  time(): number;
 }
 
-const SIGNATURES: Record<keyof HostFunctions, readonly [parameters: number, results: number]> = {
+/** All words, but for time, which is a double. */
+const SIGNATURES: Record<Exclude<keyof HostFunctions, 'time'>, readonly [parameters: number, results: number]> = {
   boundary: [0, 0],
   fetch: [0, 0],
   decode: [0, 1],
@@ -56,5 +59,5 @@ export function importHost(module: ModuleBuilder): HostRefs {
     name,
     module.import('host', name, words(parameters), words(results)),
   ]);
-  return Object.fromEntries(entries) as HostRefs;
+  return { ...Object.fromEntries(entries), time: module.import('host', 'time', [], ['f64']) } as HostRefs;
 }

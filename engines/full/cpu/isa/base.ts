@@ -115,6 +115,10 @@ const system: Definition[] = [
   define('pause', exactly(0x0100000f), NONE, (e) => e.system('pause'), effect),
   define('fence', byFunct3(0x0f, 0), NONE, (e) => e.body.atomicFence(), effect),
   define('fence.i', byFunct3(0x0f, 1), NONE, (e) => e.system('fenceI'), { ...effect, flow: 'jumpIndirect' }),
+  // csrrs rd, time, x0: its own definition, because clocks are read often.
+  define('rdtime', [SYSTEM | (2 << 12) | (0xc01 << 20), 0xfffff07f], CSR, (e) => e.setRd(e.readTime()), {
+    pure: false,
+  }),
   csr('csrrw', 1, (e) => e.csr('write', 'register')),
   csr('csrrs', 2, (e) => e.csr('set', 'register')),
   csr('csrrc', 3, (e) => e.csr('clear', 'register')),

@@ -57,6 +57,8 @@ export interface Emitter {
 
   /** Read-modify-write of the CSR whose number is in imm (bits 11:0). `uses`: rs1 or its 5-bit immediate is the operand. */
   csr(operation: CsrOperation, uses: 'register' | 'immediate'): void;
+  /** The `time` counter; an illegal instruction where mcounteren or scounteren hide it. */
+  readTime(): I64;
   system(operation: SystemOperation): void;
 
   /** Raises an illegal instruction exception when mstatus.FS is Off; must come first in whatever touches f registers. */

@@ -1,9 +1,9 @@
 import { type Label, type Local, not } from '../wasm/body.js';
-import { type F64, f32, f64, type I32, i32, i64, select, type Value } from '../wasm/value.js';
+import { type I32, i32, type Value } from '../wasm/value.js';
 import { type Definition, define } from './definition.js';
 import type { Emitter } from './emitter.js';
 import { DOUBLE, type FloatKind, SINGLE, sumError } from './float-kinds.js';
-import { FP, R4 } from './formats.js';
+import { FP } from './formats.js';
 
 /**
  * F and D, arithmetic (unprivileged specification, chapters 11 and 12). Each instruction has a fast path on wasm's
@@ -38,7 +38,13 @@ export function withSlowPath(e: Emitter, name: string, rounding: I32, fast: (slo
 }
 
 /** Leaves for `slow` unless the result is normal, with room on both sides, or `isExactZero`. */
-function mustBeNormal<T extends Float>(e: Emitter, kind: FloatKind<T>, r: Local<T>, zero: I32, slow: Label): void {
+export function mustBeNormal<T extends Float>(
+  e: Emitter,
+  kind: FloatKind<T>,
+  r: Local<T>,
+  zero: I32,
+  slow: Label,
+): void {
   const below = i32.sub(kind.exponent(r), i32.const(2));
   e.body.if(i32.geU(below, i32.const(kind.infinity - 5)), () => e.body.brIf(not(zero), slow));
 }
@@ -136,73 +142,11 @@ function arithmeticOf<T extends Float>(kind: FloatKind<T>): Definition[] {
         leaveIfSubnormal(e, kind, b, slow);
         return kind.divInexact(e.body, a, b, r);
       },
-      zero: (a) => kind.eq(a, kind.zero()),
+      // 0 / infinity is exact as well, but the test of exactness cannot tell.
+      zero: (a, b) => i32.and(kind.eq(a, kind.zero()), i32.ne(kind.exponent(b), i32.const(kind.infinity))),
     })),
     squareRoot(kind),
   ];
 }
 
-/** The sign of a product is flipped (fnmadd, fnmsub), that of the addend too (fmsub, fnmadd). */
-const FUSED = [
-  { name: 'fmadd', opcode: 0x43, negateProduct: false, negateAddend: false },
-  { name: 'fmsub', opcode: 0x47, negateProduct: false, negateAddend: true },
-  { name: 'fnmsub', opcode: 0x4b, negateProduct: true, negateAddend: false },
-  { name: 'fnmadd', opcode: 0x4f, negateProduct: true, negateAddend: true },
-] as const;
-
-type Fused = (typeof FUSED)[number];
-const fusedEncoding = (fused: Fused, format: number): [number, number] => [fused.opcode | (format << 25), 0x0600007f];
-
-/**
- * The product of two singles is exact as a double; its sum with the third is rounded to odd (53 bits are more than
- * 24 + 2), which makes the second rounding, to single, the only one that counts (Boldo and Melquiond, 2008).
- */
-function fusedSingle(fused: Fused): Definition {
-  const name = `${fused.name}.s`;
-  const emit = (e: Emitter): void => {
-    e.requireFloat();
-    const rounding = e.body.keep(e.roundingMode());
-    withSlowPath(e, name, rounding, (slow) => {
-      e.body.brIf(rounding, slow);
-      const a = f64.promote(e.fs32(1));
-      const product = e.body.keep(f64.mul(fused.negateProduct ? f64.neg(a) : a, f64.promote(e.fs32(2))));
-      const third = f64.promote(e.fs32(3));
-      const addend = e.body.keep(fused.negateAddend ? f64.neg(third) : third);
-      const sum = e.body.keep(f64.add(product, addend));
-      const odd = e.body.keep(roundToOdd(e, sum, e.body.keep(sumError(DOUBLE, e.body, product, addend, sum))));
-      const r = e.body.keep(f32.demote(odd));
-      mustBeNormal(e, SINGLE, r, i32.const(0), slow);
-      raiseInexact(e, () => f64.ne(f64.promote(r), odd));
-      e.setFd32(r);
-    });
-  };
-  return define(name, fusedEncoding(fused, 0), R4, emit, floatOptions);
-}
-
-/** Makes the last bit of an inexact `sum` odd, towards its `error`: then it can be rounded again without harm. */
-function roundToOdd(e: Emitter, sum: Local<'f64'>, error: Local<'f64'>): F64 {
-  const bits = e.body.keep(i64.reinterpret(sum));
-  const even = i64.eqz(i64.and(bits, i64.const(1)));
-  e.body.if(i32.and(even, f64.ne(error, f64.const(0))), () => {
-    const opposite = i64.ltS(i64.xor(bits, i64.reinterpret(error)), i64.const(0));
-    e.body.set(bits, i64.add(bits, select(opposite, i64.const(-1), i64.const(1))));
-  });
-  return f64.reinterpret(bits);
-}
-
-/** Without a fused operation in wasm, doubles are done outside. */
-function fusedDouble(fused: Fused): Definition {
-  const name = `${fused.name}.d`;
-  const emit = (e: Emitter): void => {
-    e.requireFloat();
-    e.softFloat(name, e.roundingMode());
-  };
-  return define(name, fusedEncoding(fused, 1), R4, emit, floatOptions);
-}
-
-export const FLOAT_ARITHMETIC: readonly Definition[] = [
-  ...arithmeticOf(SINGLE),
-  ...arithmeticOf(DOUBLE),
-  ...FUSED.map(fusedSingle),
-  ...FUSED.map(fusedDouble),
-];
+export const FLOAT_ARITHMETIC: readonly Definition[] = [...arithmeticOf(SINGLE), ...arithmeticOf(DOUBLE)];

@@ -4,6 +4,7 @@ import { BITMANIP } from './bitmanip.js';
 import { COMPRESSED } from './compressed.js';
 import type { Definition } from './definition.js';
 import { FLOAT_ARITHMETIC } from './float.js';
+import { FLOAT_FUSED } from './float-fused.js';
 import { FLOAT_MOVES } from './float-moves.js';
 import { MULDIV } from './muldiv.js';
 
@@ -15,6 +16,7 @@ export const DEFINITIONS: readonly Definition[] = [
   ...BITMANIP,
   ...FLOAT_MOVES,
   ...FLOAT_ARITHMETIC,
+  ...FLOAT_FUSED,
 ];
 
 export { COMPRESSED };

@@ -8,17 +8,6 @@ export const UART = 0x1000_0000;
 export const DEVICE = 0x2000_0000;
 
 const pagesFor = (harts: number): number => 1 + (HART_STATE_BYTES * harts + RAM_BYTES) / 65536;
-const modules = new Map<number, WebAssembly.Module>();
-
-function moduleFor(maximumPages: number): WebAssembly.Module {
-  let module = modules.get(maximumPages);
-  if (module === undefined) {
-    module = buildCpuModule({ maximumPages });
-    modules.set(maximumPages, module);
-  }
-  return module;
-}
-
 /** One or more harts, 4 MiB of RAM, a serial port that collects bytes, and a finisher: no machine around. */
 export class BareMachine implements HartBus {
   readonly harts: Hart[];
@@ -35,9 +24,10 @@ export class BareMachine implements HartBus {
     this.memory = memory;
     const ramOffset = STATE_BASE + HART_STATE_BYTES * count;
     this.view = new DataView(memory.buffer, ramOffset, RAM_BYTES);
+    const module = buildCpuModule({ maximumPages: pages });
     this.harts = Array.from({ length: count }, (_, hartId) => {
       const stateBase = STATE_BASE + HART_STATE_BYTES * hartId;
-      const hart = new Hart(moduleFor(pages), memory, { hartId, stateBase, ramOffset, ramBytes: RAM_BYTES }, this);
+      const hart = new Hart(module, memory, { hartId, stateBase, ramOffset, ramBytes: RAM_BYTES }, this);
       hart.reset(RAM_BASE, hartId, 0);
       return hart;
     });
