@@ -17,6 +17,10 @@ describe('algorithms of the workloads', () => {
     expect(said.get('sha256 abc')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
   });
 
+  it('memory moves right from every alignment to every other, overlapping or not', () => {
+    expect(text).toContain('memmove wrong=0\n');
+  });
+
   it('CRC-32 has its check value', () => {
     expect(said.get('crc32 check')).toBe('cbf43926');
   });

@@ -28,6 +28,24 @@ static void string_copy(void *d, const void *s, size_t n) { __asm__ volatile("re
 static void string_set(void *d, int byte, size_t n) { __asm__ volatile("rep stosb" : "+D"(d), "+c"(n) : "a"(byte) : "memory"); }
 #endif
 
+/*
+ * Sides aligned differently (a datagram's payload lies 42 bytes into its frame): aligned words are read and put together,
+ * little-endian, since a machine may trap misaligned accesses. No word is touched that holds no byte of the source.
+ * Returns the bytes copied: all but the last few.
+ */
+static size_t copy_shifted(unsigned char *d, const unsigned char *s, size_t n) {
+  size_t head = -(uintptr_t)d & (WORD - 1), done = 0;
+  if (n < head + 2 * WORD) return 0;
+  for (; done < head; done++) d[done] = s[done];
+  unsigned shift = (unsigned)((uintptr_t)(s + done) & (WORD - 1)) * 8;
+  const word *w = (const word *)((uintptr_t)(s + done) & ~(uintptr_t)(WORD - 1));
+  for (word low = *w++, high; n - done >= WORD; done += WORD, low = high) {
+    high = *w++;
+    *(word *)(d + done) = low >> shift | high << (64 - shift);
+  }
+  return done;
+}
+
 void *memcpy(void *restrict to, const void *restrict from, size_t n) {
   unsigned char *d = to;
   const unsigned char *s = from;
@@ -41,6 +59,9 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n) {
       ((word *)d)[0] = a, ((word *)d)[1] = b, ((word *)d)[2] = c, ((word *)d)[3] = e;
     }
     for (; n >= WORD; n -= WORD, d += WORD, s += WORD) *(word *)d = *(const word *)s;
+  } else {
+    size_t done = copy_shifted(d, s, n);
+    n -= done, d += done, s += done;
   }
   while (n--) *d++ = *s++;
   return to;
@@ -55,7 +76,7 @@ static void copy_backwards(unsigned char *d, const unsigned char *s, size_t n) {
 }
 
 void *memmove(void *to, const void *from, size_t n) {
-  /* memcpy goes upwards and reads each group before it writes it: right when the target lies below. */
+  /* memcpy goes upwards and reads each word before it writes what lies there: right when the target lies below. */
   if ((uintptr_t)to - (uintptr_t)from >= n) return memcpy(to, from, n);
   copy_backwards(to, from, n);
   return to;

@@ -106,7 +106,31 @@ static void texts(void) {
   print("mix64 %016llx %016llx\n", ull(mix64(0)), ull(mix64(0x9e3779b97f4a7c15ull)));
 }
 
+/* memmove from s to d within scratch against bytes moved one by one; the bytes around must stay. */
+static unsigned wrong_moves(unsigned d, unsigned s, unsigned n) {
+  enum { SPAN = 192 };
+  unsigned char expected[SPAN];
+  unsigned wrong = 0;
+  for (unsigned i = 0; i < SPAN; i++) scratch[i] = expected[i] = (unsigned char)(i * 37 + 11);
+  for (unsigned i = 0; i < n; i++) expected[d + i] = (unsigned char)((s + i) * 37 + 11);
+  memmove(scratch + d, scratch + s, n);
+  for (unsigned i = 0; i < SPAN; i++) wrong += scratch[i] != expected[i];
+  return wrong;
+}
+
+/* Every pair of alignments, upwards and downwards, overlapping and not. */
+static void moves(void) {
+  unsigned wrong = 0;
+  for (unsigned d = 8; d < 24; d++) {
+    for (unsigned s = 0; s < 48; s++) {
+      for (unsigned n = 0; n < 80; n++) wrong += wrong_moves(d, s, n) + wrong_moves(s, d, n);
+    }
+  }
+  print("memmove wrong=%u\n", wrong);
+}
+
 int selftest_main(void) {
+  moves();
   hashes("abc", "abc", 3);
   hashes("check", "123456789", 9);
   hash_lengths();
