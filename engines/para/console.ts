@@ -22,7 +22,7 @@ export interface ConsoleRecord {
 
 const padded = (bytes: number): number => RECORD_HEADER + Math.ceil(bytes / ALIGN) * ALIGN;
 
-/** Appends a record; false when there is no room. True in `firstNews` means that the reader must be told. */
+/** Appends a record: all of it, or nothing and false when there is no room. */
 export function consoleAppend(hv: HypervisorMemory, domain: number, kind: number, payload: Uint8Array): boolean {
   const { i32 } = hv;
   const lock = hv.domainWord(domain) + DOM.consoleLock;

@@ -31,6 +31,9 @@ export const COUNTER_NAMES = [
   'timers_fired',
 ] as const;
 
+/** The first of COUNTER_NAMES count hypercalls. */
+export const HYPERCALL_COUNTERS = 9;
+
 export type CounterName = (typeof COUNTER_NAMES)[number];
 
 const INDEX = Object.fromEntries(COUNTER_NAMES.map((name, at) => [name, at])) as Record<CounterName, number>;
@@ -48,7 +51,12 @@ export function sumCounters(hv: HypervisorMemory, domain: number, vcpus: number,
   }
 }
 
-/** By name. `crossings_per_request`: hypercalls for each block request or frame, where there were any. */
+/** Hypercalls of all numbers. */
+export function allHypercalls(counters: Record<string, number>): number {
+  return COUNTER_NAMES.slice(0, HYPERCALL_COUNTERS).reduce((sum, name) => sum + (counters[name] ?? 0), 0);
+}
+
+/** By name. */
 export function namedCounters(sums: ArrayLike<number>): Record<string, number> {
   return Object.fromEntries(COUNTER_NAMES.map((name, at) => [name, sums[at]]));
 }

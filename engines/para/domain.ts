@@ -7,7 +7,7 @@ import type { KickArea } from '../backends/kick.js';
 import { createFlowMemory } from '../backends/user-network.js';
 import { PARA_FRAME_BYTES, PARA_HANG_CPU_MS, SHUTDOWN_crash, SHUTDOWN_poweroff } from './abi.js';
 import { consoleDrain, consoleFeed, RECORD_DOORBELL } from './console.js';
-import { COUNTER_COUNT, namedCounters, sumCounters } from './counters.js';
+import { COUNTER_COUNT, HYPERCALL_COUNTERS, namedCounters, sumCounters } from './counters.js';
 import { vcpuCpuSeconds } from './cpu-clock.js';
 import { shutDown } from './domain-state.js';
 import { EventChannels } from './event-channels.js';
@@ -246,9 +246,6 @@ function hypercallsOf(hv: HypervisorMemory, domain: number, vcpu: number): numbe
   for (let at = 0; at < HYPERCALL_COUNTERS; at++) calls += hv.f64[base + at];
   return calls;
 }
-/** The first of COUNTER_NAMES count hypercalls. */
-const HYPERCALL_COUNTERS = 9;
-
 function shutdownPhrase(reason: number): string {
   if (reason === SHUTDOWN_poweroff) return 'powered itself off';
   return reason === SHUTDOWN_crash ? 'crashed: the guest said so' : 'rebooted itself';

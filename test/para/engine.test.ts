@@ -1,5 +1,5 @@
 /** The engine with its hypervisor's process and the committed guest image, as the harness uses it. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -34,6 +34,13 @@ const config = (more: Partial<MachineConfig> = {}): MachineConfig => ({
   bootDeadlineMs: 30_000,
   ...more,
 });
+
+/** The engine's child process, by its command line (proc(5)). */
+function hypervisorPid(): number {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ');
+  const isIt = (pid: string) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('hypervisor-main');
+  return Number(children.find(isIt));
+}
 
 async function sample(machine: Machine, workload: string, seed = 1) {
   await machine.prepare(workload, { seed: 1, deadlineMs: 30_000 });
@@ -99,7 +106,11 @@ describe('the engine para', () => {
       name: 'WorkloadUnsupported',
       message: /disk/,
     });
-    expect((await sample(machine, 'os/trap')).errors).toBe(0);
+    const trap = await sample(machine, 'os/trap');
+    expect(trap.errors).toBe(0);
+    // Each operation is one hypercall; a unit of thousands of them adds a clock reading and a poll.
+    expect(trap.counters.crossings_per_op).toBeGreaterThanOrEqual(1);
+    expect(trap.counters.crossings_per_op).toBeLessThan(1.05);
     await machine.stop();
   });
 
@@ -124,6 +135,18 @@ describe('the engine para', () => {
       name: 'MachineFailure',
     });
     await expect(machine.counters()).rejects.toMatchObject({ name: 'MachineFailure' });
+  });
+
+  it('loses its machines with the hypervisor, says so, and goes on with a new one', async () => {
+    const machine = await para.boot(config());
+    await machine.prepare('cpu/sieve', { seed: 1, deadlineMs: 30_000 });
+    machine.start({ durationMs: 20_000, seed: 1, deadlineMs: 30_000 });
+    process.kill(hypervisorPid(), 'SIGKILL');
+    const lost = { name: 'MachineFailure', message: /lost its hypervisor \(signal SIGKILL\)/ };
+    await expect(machine.result()).rejects.toMatchObject(lost);
+    const next = await para.boot(config());
+    expect((await sample(next, 'cpu/nbody')).errors).toBe(0);
+    await Promise.all([machine.stop(), next.stop()]);
   });
 
   it('starts a new hypervisor after the old one was ended', async () => {
