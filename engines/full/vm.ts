@@ -101,7 +101,7 @@ export class Vm {
       if (message === 'look') this.#look();
       else this.events.running(message.facts);
     });
-    worker.on('error', (error) => this.#end({ kind: 'fault', message: error.stack ?? String(error) }));
+    worker.on('error', (error) => this.#end({ kind: 'fault', message: faultText(error) }));
     this.#workers.push(worker);
     this.#exits.push(new Promise((resolve) => worker.once('exit', resolve)));
   }
@@ -138,3 +138,6 @@ export class Vm {
     });
   }
 }
+
+/** Plain Errors are messages for the user (a disk that is not there); all others are our mistakes, and need their place. */
+const faultText = (error: Error): string => (error.name === 'Error' ? error.message : (error.stack ?? error.message));
