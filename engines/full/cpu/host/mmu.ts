@@ -69,8 +69,8 @@ export class Mmu {
       const readable = this.pmp.check(address, 8, ACCESS.read, MODE.S) === PmpVerdict.Allowed;
       if (!readable || !hart.inRam(address, 8)) return this.accessFault();
       const index = hart.ramAddress(address) >>> 2;
-      const pteLow = Atomics.load(hart.i32, index);
-      const pteHigh = Atomics.load(hart.i32, index + 1);
+      const pteLow = hart.i32[index];
+      const pteHigh = hart.i32[index + 1];
       if (Atomics.load(hart.i32, index) !== pteLow) return RETRY; // changed between the two halves
       if ((pteLow & PTE.V) === 0 || pteHigh >>> 22 !== 0) return this.pageFault();
       // A PTE holds the page number from bit 10 on, satp from bit 0 on.
