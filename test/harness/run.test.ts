@@ -43,6 +43,13 @@ describe('a run', () => {
     expect(full?.percentOfBareMetal?.median).toBeCloseTo(10, 6);
   });
 
+  it('warms up disk and network for a second, everything else for one sample', async () => {
+    const engine = mock('bare');
+    const specs = [mockSpec(), mockSpec({ name: 'net/b', group: 'net', needs: { peer: true } })];
+    await runMocks({ engines: [engine], specs, profile: { samples: 5 } });
+    expect(engine.durations).toEqual({ 'cpu/a': Array(6).fill(250), 'net/b': [1000, ...Array(5).fill(250)] });
+  });
+
   it('adds up what several VMs do, and keeps each one’s share', async () => {
     const engines = [mock('bare', { opsPerSecond: ({ vm }) => (vm === 0 ? 100 : 300) })];
     const { cells } = await runMocks({ engines, options: { vms: [2] } });

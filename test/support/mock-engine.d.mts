@@ -40,6 +40,7 @@ export declare class MockEngine implements Engine {
   readonly summary: string;
   readonly log: string[];
   readonly running: number;
+  readonly durations: Record<string, number[]>;
   probe(): Promise<Probe>;
   boot(config: MachineConfig): Promise<Machine>;
   close(): Promise<void>;

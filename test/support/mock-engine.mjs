@@ -19,6 +19,8 @@ export class MockEngine {
   log = [];
   /** Machines that were booted and not stopped. */
   running = 0;
+  /** Lengths of the samples that were asked for, in milliseconds, by workload. */
+  durations = {};
 
   constructor(options) {
     this.options = { kind: 'full virtualization', opsPerSecond: () => 1000, ...options };
@@ -66,7 +68,10 @@ class MockMachine {
     this.engine.log.push(`start ${this.config.id}`);
     this.args = args;
     this.startNs = this.engine.options.clock.ns;
-    if (args.durationMs > 0) this.samples++;
+    if (args.durationMs === 0) return;
+    this.samples++;
+    this.engine.durations[this.workload] ??= [];
+    this.engine.durations[this.workload].push(args.durationMs);
   }
 
   async result() {
