@@ -44,6 +44,23 @@ describe('network transmit', () => {
     expect(wire.sent).toEqual([]);
   });
 
+  it('sends the first frame at once, and the rest of a burst for one notification or by the next sched_op', () => {
+    const put = (counter: number) => guest.put(slot(AT.ring, counter), 5, 0, 7 | (60 << 16));
+    const sentAfter: number[] = [];
+    let notifications = 0;
+    for (let n = 0; n < 20; n++) {
+      put(n);
+      if (push(guest, n + 1)) notifications += guest.cpu.event(abi.EVTCHNOP_send, port) + 1;
+      sentAfter.push(wire.sent.length);
+    }
+    expect(notifications).toBe(2);
+    expect([sentAfter[0], sentAfter[15], sentAfter[16], sentAfter[19]]).toEqual([1, 1, 17, 17]);
+    guest.cpu.poll();
+    expect(wire.sent.length).toBe(20);
+    put(20);
+    expect(push(guest, 21)).toBe(true);
+  });
+
   it('takes a frame from memory that the core OS may only read', () => {
     guest.grant(AT.table, 5, dataOf(5) / 4096, 1, 5);
     expect(send(5, 0, 60)).toBe(0);

@@ -22,12 +22,15 @@ const RX = counterIndex('net_rx_frames');
 const RX_DROPPED = counterIndex('net_rx_dropped');
 const COPIES = counterIndex('copies');
 const ETHERNET_HEADER = 14;
+/** Frames that a front end may put into the ring before it notifies again. */
+const BURST = 16;
 
 export class NetBackEnd {
   readonly tx: BackEndRing;
   readonly rx: BackEndRing;
   private readonly request = new Int32Array(3);
   private readonly response = new Int32Array(2);
+  private heldOff = false;
 
   constructor(
     private readonly vcpu: Vcpu,
@@ -38,16 +41,32 @@ export class NetBackEnd {
     port.onReceive((frame) => this.receive(frame));
   }
 
-  /** Sends everything that is in the tx ring. */
+  /**
+   * The front end notified: everything that is in the tx ring is sent. The first frame after a sched_op so goes out at once; the
+   * rest of its burst is held off, since the next sched_op (or the BURST-th frame) comes soon and takes many for one crossing.
+   */
   run(): void {
     if (!this.tx.connected) return;
-    do {
-      for (let n = this.tx.waiting(); n > 0; n--) {
-        this.tx.take(this.request);
-        this.transmit();
-      }
-    } while (this.tx.finalCheck());
-    this.port.flush();
+    this.sendWaiting();
+    this.tx.holdOff(BURST);
+    this.heldOff = true;
+  }
+
+  /** In each sched_op: what was held off is sent, and the next frame is notified again. */
+  service(): void {
+    if (!this.heldOff) return;
+    this.heldOff = false;
+    do this.sendWaiting();
+    while (this.tx.finalCheck());
+  }
+
+  private sendWaiting(): void {
+    const waiting = this.tx.waiting();
+    for (let n = waiting; n > 0; n--) {
+      this.tx.take(this.request);
+      this.transmit();
+    }
+    if (waiting > 0) this.port.flush();
   }
 
   private transmit(): void {

@@ -87,6 +87,11 @@ export class BackEndRing {
     this.set(RING.reqCons, (consumer + 1) | 0);
   }
 
+  /** Notification hold-off: the front end need not notify before it has put `requests` more into the ring. */
+  holdOff(requests: number): void {
+    this.vcpu.memory.setU32(this.address, ring_header.req_event, this.get(RING.reqCons) + requests);
+  }
+
   /** RING_FINAL_CHECK_FOR_REQUESTS: asks to be notified of the next request, then says whether one came meanwhile. */
   finalCheck(): boolean {
     this.vcpu.memory.setU32(this.address, ring_header.req_event, this.get(RING.reqCons) + 1);

@@ -72,6 +72,7 @@ export class CoreOsThread {
       if (bits & (1 << KIND_NET)) this.net?.run();
       if (bits & ATTENTION_READY) this.block?.startReady();
     }
+    this.net?.service();
     this.io.submit();
     this.io.poll();
     this.block?.startReady(); // a completion may have made room for the next

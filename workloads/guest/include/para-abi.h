@@ -223,7 +223,8 @@ struct store_request {
  * 32 bits; slot = counter % size. A request's slot is used again for its response.
  *   front end: fills slots, barrier, req_prod += n. Notifies only if the new req_prod passed req_event:
  *              (uint32_t)(new - req_event) < (uint32_t)(new - old).
- *   back end:  takes requests until req_prod, sets req_event = req_cons + 1, barrier, looks once more.
+ *   back end:  takes requests until req_prod, sets req_event = req_cons + 1, barrier, looks once more. The network's back end sets
+ *              it further ahead during a burst, and takes what is there in every sched_op of the queue's vCPU.
  *   The same with rsp_prod and rsp_event in the other direction. req_prod - rsp_prod never exceeds size.
  */
 struct ring_header {
