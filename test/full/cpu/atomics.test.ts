@@ -1,10 +1,10 @@
 import { Worker } from 'node:worker_threads';
 import { expect, it } from 'vitest';
 import { buildCpuModule, HART_STATE_BYTES, RAM_BASE } from '#engines/full/cpu/hart.js';
-import { addi, bne, hang, li, rType } from './support/encode.js';
+import { addi, bne, hang, ld, li, rType } from './support/encode.js';
 
 const HARTS = 3;
-const ROUNDS = 20_000;
+const ROUNDS = 60_000;
 const RAM_BYTES = 1 << 20;
 const STATE_BASE = 0x1_0000;
 const RAM_OFFSET = STATE_BASE + HARTS * HART_STATE_BYTES;
@@ -36,9 +36,13 @@ it('AMOs and LR/SC of several harts lose nothing', async () => {
     ...li(10, BigInt(COUNTERS)),
     addi(11, 10, 64),
     addi(14, 10, 128),
+    addi(15, 10, 192),
+    addi(7, 0, HARTS),
     ...li(5, BigInt(ROUNDS)),
     addi(6, 0, 1),
   ];
+  // All start together.
+  const barrier = [amoadd(0, 15, 6), ld(16, 15, 0), bne(16, 7, -4)];
   const body = [
     amoadd(0, 10, 6),
     lr(12, 11, 0),
@@ -48,7 +52,7 @@ it('AMOs and LR/SC of several harts lose nothing', async () => {
     amoaddw(0, 14, 6),
     addi(5, 5, -1),
   ];
-  const words = [...start, ...body, bne(5, 0, -4 * body.length), hang];
+  const words = [...start, ...barrier, ...body, bne(5, 0, -4 * body.length), hang];
   words.forEach((insn, index) => {
     view.setUint32(index * 4, insn >>> 0, true);
   });
