@@ -8,7 +8,7 @@
 #include "lib/mix.h"
 #include "net/rr.h"
 
-enum { READS = 4, WRITES = 1, MESSAGE_BYTES = 20480, FIRST_PORT = 22000 };
+enum { READS = 4, WRITES = 1, MESSAGE_BYTES = 20480 };
 
 #define READ_MEMORY ((STREAM_MEMORY(STREAM_BLOCK, READS) + 63) & ~(size_t)63)
 #define WRITE_MEMORY ((STREAM_MEMORY(STREAM_BLOCK, WRITES) + 63) & ~(size_t)63)
@@ -35,7 +35,7 @@ static int setup(struct ctx *c) {
   }
   int status = stream_setup(a->reads, c, &reads);
   if (status == 0) status = stream_setup(a->writes, c, &writes);
-  return status ? status : rr_setup(&a->rr, c, FIRST_PORT);
+  return status ? status : rr_setup(&a->rr, c);
 }
 
 static int begin(struct ctx *c) {

@@ -13,6 +13,11 @@
 #include "lib/mix.h"
 
 enum { PEER_PAYLOAD = 1472 /* fills a frame of 1500 bytes */, PEER_FILLER = PEER_PAYLOAD / 8 - 4 };
+/*
+ * Local port of CPU 0, the next one that of CPU 1, …: the same for every workload, which closes what an earlier one left
+ * open, since a small kernel has no more ports than it needs.
+ */
+enum { NET_FIRST_PORT = 20000 };
 #define PEER_DATA 0x7661746164787476ull
 #define PEER_QUERY 0x7972657571787476ull
 #define PEER_COUNT 0x746e756f63787476ull

@@ -2,6 +2,7 @@
 #include "net/rr.h"
 
 #include "env.h"
+#include "net/peer.h"
 
 /* Each CPU has a port of its own; one that is still open from an earlier workload is opened anew. */
 static int open_port(uint16_t port) {
@@ -9,11 +10,11 @@ static int open_port(uint16_t port) {
   return env_udp_open(port);
 }
 
-int rr_setup(struct rr *r, struct ctx *c, uint16_t first_port) {
+int rr_setup(struct rr *r, struct ctx *c) {
   if (!env_has_net()) c->reason = "the machine has no network card";
   else if (!c->peer_ip) c->reason = "no peer was given (peer=ADDRESS:PORT)";
   if (c->reason) return -ENV_ENOTSUP;
-  r->port = (uint16_t)(first_port + c->cpu);
+  r->port = (uint16_t)(NET_FIRST_PORT + c->cpu);
   int status = open_port(r->port);
   if (status) c->reason = "cannot open a UDP port";
   return status;

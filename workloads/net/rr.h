@@ -14,7 +14,7 @@ struct rr {
 };
 
 /* Binds the CPU's port. Errors as of workload->setup, with a reason. */
-int rr_setup(struct rr *r, struct ctx *c, uint16_t first_port);
+int rr_setup(struct rr *r, struct ctx *c);
 /* Sends the next request. */
 int rr_send(struct rr *r, struct ctx *c);
 /* Awaits its answer: 0, or negative errno after RR_TRIES tries (counted as an error of the sample). */

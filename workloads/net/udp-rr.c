@@ -2,9 +2,9 @@
 #include "lib/mix.h"
 #include "net/rr.h"
 
-enum { TRANSACTIONS = 8, FIRST_PORT = 20000 };
+enum { TRANSACTIONS = 8 };
 
-static int setup(struct ctx *c) { return rr_setup(c->mem, c, FIRST_PORT); }
+static int setup(struct ctx *c) { return rr_setup(c->mem, c); }
 
 static int begin(struct ctx *c) {
   struct rr *r = c->mem;

@@ -7,7 +7,7 @@
 #include "net/peer.h"
 #include "workload.h"
 
-enum { DATAGRAMS = 32, FIRST_PORT = 21000, TRIES = 50 };
+enum { DATAGRAMS = 32, TRIES = 50 };
 #define ANSWER_NS 100000000ull
 
 struct sender {
@@ -23,7 +23,7 @@ static int setup(struct ctx *c) {
   else if (!c->peer_ip) c->reason = "no peer was given (peer=ADDRESS:PORT)";
   if (c->reason) return -ENV_ENOTSUP;
   for (int i = 0; i < PEER_FILLER; i++) s->data.filler[i] = mix_next(&stream);
-  s->port = (uint16_t)(FIRST_PORT + c->cpu);
+  s->port = (uint16_t)(NET_FIRST_PORT + c->cpu);
   env_udp_close(s->port); /* an earlier workload's */
   int status = env_udp_open(s->port);
   if (status) c->reason = "cannot open a UDP port";
