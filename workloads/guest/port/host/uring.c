@@ -8,7 +8,7 @@
 enum { SETUP_CLAMP = 1 << 4, SETUP_COOP_TASKRUN = 1 << 8, SETUP_SINGLE_ISSUER = 1 << 12, SETUP_DEFER_TASKRUN = 1 << 13 };
 enum { FEAT_SINGLE_MMAP = 1 << 0, FEAT_NODROP = 1 << 1, FEAT_RW_CUR_POS = 1 << 3 }; /* the last came with OP_READ: Linux 5.6 */
 enum { ENTER_GETEVENTS = 1, OP_FSYNC = 3, OP_READ = 22, OP_WRITE = 23, FSYNC_DATASYNC = 1 };
-enum { OFFSET_RINGS = 0, OFFSET_SQES = 0x10000000, MAP_SHARED_POPULATE = 0x8001, PROT_READ_WRITE = 3, ENTRIES = 128 };
+enum { OFFSET_RINGS = 0, OFFSET_SQES = 0x10000000, MAP_SHARED_POPULATE = 0x8001, PROT_READ_WRITE = 3, ENTRIES = 128, LUCKY_MAX = 16, SUBMIT_MAX = 2 };
 
 struct sqe { /* struct io_uring_sqe */
   uint8_t opcode, flags;
@@ -44,6 +44,7 @@ struct uring {
   struct sqe *sqes;
   struct cqe *cqes;
   uint32_t bytes[ENV_MAX_DEPTH]; /* asked for, by tag: a short transfer is an error */
+  unsigned lucky;                /* waits in a row that needed no entry into the kernel */
 };
 
 static long setup(struct params *p) {
@@ -120,12 +121,19 @@ int uring_submit(struct uring *ring, const struct env_block_req *reqs, unsigned 
   }
   __atomic_store_n(ring->sq_tail, tail, __ATOMIC_RELEASE);
   /*
-   * The queue is always emptied: entries that the kernel did not take now (EAGAIN: out of memory) are given again.
-   * GETEVENTS, though nothing is waited for: with deferred task work, requests that did not complete at once are only
-   * finished there, and a caller whose new requests all complete at once would never see the old ones end.
+   * With deferred task work, requests that did not complete at once are only finished in an entry with GETEVENTS: a
+   * caller whose new requests all complete at once would never see the old ones end. So now and then it is passed here
+   * too; always would be 15 % slower at depth 32, in smaller batches.
+   */
+  unsigned flags = ring->lucky >= LUCKY_MAX ? ENTER_GETEVENTS : 0;
+  if (flags) ring->lucky = 0;
+  /*
+   * The queue is always emptied: entries that the kernel did not take now (EAGAIN: out of memory) are given again. Two at
+   * a time: of more than two the kernel makes one batch for the block layer and starts none before it has prepared all
+   * (IO_PLUG_THRESHOLD), in which time the disk runs dry: 10 to 20 % at depth 32.
    */
   for (unsigned taken = 0; taken < n;) {
-    long done = enter(ring, n - taken, 0, ENTER_GETEVENTS);
+    long done = enter(ring, n - taken < SUBMIT_MAX ? n - taken : SUBMIT_MAX, 0, flags);
     if (done >= 0) taken += (unsigned)done;
     else if (done != -ENV_EAGAIN) return (int)done;
   }
@@ -145,6 +153,7 @@ static unsigned reap(struct uring *ring, struct env_block_done *done, unsigned m
 
 int uring_wait(struct uring *ring, struct env_block_done *done, unsigned min, unsigned max) {
   unsigned got = reap(ring, done, max);
+  ring->lucky = got >= min ? ring->lucky + 1 : 0;
   uint64_t end = host.poll_ns && got < min ? env_now_ns() + host.poll_ns : 0;
   while (got < min) {
     /* While polling, the kernel is entered without sleeping: deferred completions are only delivered there. */
