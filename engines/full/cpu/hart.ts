@@ -13,10 +13,12 @@ import { SystemInstructions } from './host/system.js';
 import { TlbControl } from './host/tlb.js';
 import { Traps } from './host/traps.js';
 import { encodeInterpreter } from './interpreter/build.js';
-import type { HostFunctions } from './interpreter/host.js';
+import { DecodeResult, type HostFunctions } from './interpreter/host.js';
+import { SLICE } from './interpreter/region-support.js';
 import { OFFSET } from './layout.js';
 import { HartLines } from './lines.js';
 import { HartState } from './state.js';
+import { type RegionHost, type TranslateMode, Translator } from './translator/translator.js';
 
 export { HartExit } from './exit.js';
 export { HART_STATE_BYTES, IRQ, RAM_BASE } from './layout.js';
@@ -32,6 +34,8 @@ export interface HartConfig {
   ramOffset: number;
   /** A multiple of 4096. */
   ramBytes: number;
+  /** Default: by the environment variable VIRTAX_CPU, `interpreter` or `translator`. */
+  translate?: TranslateMode;
 }
 
 /** Everything outside of RAM. Called on the hart's thread; must not throw. Addresses are guest-physical. */
@@ -63,10 +67,11 @@ export function buildCpuModule({ maximumPages }: CpuModuleOptions): WebAssembly.
   return module;
 }
 
-/** Instructions between two looks at the interrupt lines, at most (and the rest of a straight line). */
-const SLICE = 512;
+/** VIRTAX_CPU chooses for experiments and tests: interpreter, translator, or forced (translates all that is executed). */
+const MODES: Readonly<Record<string, TranslateMode>> = { interpreter: 'off', translator: 'on', forced: 'forced' };
+const defaultMode = (): TranslateMode => MODES[process.env.VIRTAX_CPU ?? ''] ?? 'off';
 
-interface Exports extends BulkMemory {
+interface Exports extends BulkMemory, RegionHost {
   run(stateBase: number): number;
 }
 
@@ -84,6 +89,8 @@ export class Hart {
   private readonly fetch: Fetch;
   private readonly traps: Traps;
   private readonly exports: Exports;
+  private readonly translator: Translator | undefined;
+  private readonly forced: boolean;
   /** The next boundary must look at the lines, whatever `attention` says. */
   private look = true;
 
@@ -100,6 +107,9 @@ export class Hart {
     const instance = new WebAssembly.Instance(module, { env: { memory }, host: this.hostFunctions(mmu) });
     this.exports = instance.exports as unknown as Exports;
     hart.bulk = this.exports;
+    const mode = config.translate ?? defaultMode();
+    this.forced = mode === 'forced';
+    if (mode !== 'off') this.translator = new Translator(hart, this.fetch, memory, this.exports, this.forced);
     this.derive();
   }
 
@@ -147,10 +157,11 @@ export class Hart {
     const functions: HostFunctions = {
       boundary: () => this.boundary(),
       fetch: () => fetch.fetch(),
-      decode: () => fetch.decode(),
+      decode: () => this.decode(),
       load: (low, high, bytes) => slow.load(low, high, bytes),
       store: (low, high, bytes) => slow.store(low, high, bytes),
       atomicAddress: (low, high, bytes, reading) => slow.atomicAddress(low, high, bytes, reading !== 0),
+      fill: (low, high, _bytes, writing) => slow.fillOnly(low, high, writing !== 0),
       csr: (operation, low, number) => system.csr(operation, low, number),
       system: (operation, low) => system.execute(operation, low),
       softFloat: (name, low, mode) => float.execute(name, low, mode),
@@ -159,10 +170,20 @@ export class Hart {
     return { ...functions };
   }
 
+  private decode(): number {
+    const { hart } = this;
+    const result = this.fetch.decode();
+    if (!this.forced) return result;
+    if (result === DecodeResult.Entry && hart.get(OFFSET.once) === 0) this.translator?.decoded();
+    hart.set(OFFSET.once, 0);
+    return result;
+  }
+
   /** The slice is over: looks at lines and budget, at an instruction's start, and begins the next slice. */
   private boundary(): void {
     const { hart } = this;
     this.settle();
+    this.translator?.sample();
     const attention = hart.at + (OFFSET.attention >> 2);
     if (this.look || Atomics.load(hart.i32, attention) !== 0) {
       this.look = false;

@@ -83,6 +83,17 @@ export const OFFSET = {
   sliceLength: 0x3c8,
   budget: 0x3cc,
   instretDelta: 0x3d0,
+  /**
+   * What refill() found for translated code: the first virtual address of a range that lies in RAM in one piece, how far
+   * it may be read and written (bytes, less 7, so that an access of 8 bytes fits), and what makes an address in wasm
+   * memory of the low half of a virtual one.
+   */
+  rangeLow: 0x3d8,
+  rangeRead: 0x3e0,
+  rangeWrite: 0x3e8,
+  rangeDelta: 0x3f0,
+  /** Not 0: the instruction must be interpreted, though it may be the first of a translated region. */
+  once: 0x3f4,
   /** Event counters, doubles: see EVENT. */
   events: 0x400,
 
@@ -105,6 +116,8 @@ export const EVENT = {
   fpSlowPaths: 9,
   tlbFlushes: 10,
   wfi: 11,
+  translations: 12,
+  rangeMisses: 13,
 } as const;
 
 /** Bits of irqLines, as in mip (privileged specification, 3.1.9). */
@@ -113,7 +126,8 @@ export const IRQ = { SSIP: 1 << 1, MSIP: 1 << 3, STIP: 1 << 5, MTIP: 1 << 7, SEI
 /**
  * Direct-mapped TLBs. An entry is 16 bytes: the tag (the page's virtual address; TLB.empty when unused), then a
  * 32-bit addend that turns the low half of a virtual address into an address in wasm memory (execute: the
- * address of the page's slot in the decode cache). Permission is in the fact that an entry is in the table.
+ * address of the page's slot in the decode cache), then (loads and stores) how many pages before it (bits 15:0) and
+ * after it (31:16) have the same addend and permission. Permission is in the fact that an entry is in the table.
  */
 export const TLB = {
   entries: 512,
@@ -144,9 +158,25 @@ export const DECODE = {
   stale: 2050 * 8 + 4096 + 8,
   /** Next way to be replaced, in the first slot of each set. */
   victim: 2050 * 8 + 4096 + 12,
+  /** How often the slot has been loaded. */
+  generation: 2050 * 8 + 4096 + 16,
   slotBytes: 20544,
 } as const;
 
+/**
+ * Where translated code may be entered. A record holds the operation that its entry in the decode cache would have, the
+ * virtual address of the page for which the code was made, and the function's index in the interpreter's table.
+ */
+export const REGION = {
+  records: OFFSET.decode + DECODE.sets * DECODE.ways * DECODE.slotBytes,
+  count: 4096,
+  bytes: 32,
+  operation: 0,
+  page: 8,
+  index: 16,
+  /** Address of the entry in the decode cache. */
+  entry: 20,
+} as const;
+
 /** Bytes of shared memory that one hart needs; a multiple of 64 KiB. */
-export const HART_STATE_BYTES =
-  Math.ceil((OFFSET.decode + DECODE.sets * DECODE.ways * DECODE.slotBytes) / 65536) * 65536;
+export const HART_STATE_BYTES = Math.ceil((REGION.records + REGION.count * REGION.bytes) / 65536) * 65536;

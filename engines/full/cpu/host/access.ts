@@ -1,10 +1,13 @@
-import { EVENT, OFFSET, TLB } from '../layout.js';
+import { EVENT, OFFSET, RAM_BASE, TLB } from '../layout.js';
 import type { HartContext } from './context.js';
 import type { Mmu } from './mmu.js';
 import { type Pmp, PmpVerdict } from './pmp.js';
 import { ACCESS, ACCESS_FAULT, type Access, CAUSE, MODE } from './status.js';
 import type { TlbControl } from './tlb.js';
 import type { Traps } from './traps.js';
+
+/** What fits into the fields of a TLB entry. */
+const MOST_AROUND = 0xffff;
 
 /** Loads and stores that miss the TLB: misaligned ones, devices, pages that PMP divides, faults. */
 export class SlowAccess {
@@ -40,6 +43,11 @@ export class SlowAccess {
     return this.deviceStore(paddr, bytes) ? 0 : this.accessFault(low, high, ACCESS.write);
   }
 
+  /** Fills the TLB for translated code; 0 when the access must be interpreted: a device, a fault, a page that PMP divides. */
+  fillOnly(low: number, high: number, writing: boolean): number {
+    return this.locate(low, high, 1, writing ? ACCESS.write : ACCESS.read) < 0 ? 0 : 1;
+  }
+
   /** LR, SC and AMOs must be aligned, and reach only RAM. */
   atomicAddress(low: number, high: number, bytes: number, reading: boolean): number {
     const access = reading ? ACCESS.read : ACCESS.write;
@@ -73,8 +81,21 @@ export class SlowAccess {
 
   private fill(low: number, high: number, page: number, access: Access, mode: number): void {
     const table = access === ACCESS.write ? OFFSET.tlbWrite : OFFSET.tlbRead;
-    this.tlb.fill(table, TLB.entries, low, high, (this.hart.ramAddress(page) - (low & ~0xfff)) | 0);
+    const addend = (this.hart.ramAddress(page) - (low & ~0xfff)) | 0;
+    this.tlb.fill(table, TLB.entries, low, high, addend, this.around(page, access, mode));
     if (mode !== MODE.M && this.mmu.leafPages > 1) this.tlb.noteLarge(low, high, this.mmu.leafPages);
+  }
+
+  /** How many pages around a page are translated and protected as it is: within one large page, or all of RAM. */
+  private around(page: number, access: Access, mode: number): number {
+    const { hart, mmu } = this;
+    const { leafPages } = mmu;
+    const first = mmu.isBare ? RAM_BASE : page - ((page / 4096) % leafPages) * 4096;
+    const end = mmu.isBare ? hart.ramEnd : first + leafPages * 4096;
+    const before = Math.min((page - Math.max(first, RAM_BASE)) / 4096, MOST_AROUND);
+    const after = Math.min((Math.min(end, hart.ramEnd) - page) / 4096 - 1, MOST_AROUND);
+    const verdict = this.pmp.check(page - before * 4096, (before + after + 1) * 4096, access, mode);
+    return verdict === PmpVerdict.Allowed ? before | (after << 16) : 0;
   }
 
   /** Both pages are checked before anything is done; then byte by byte. */

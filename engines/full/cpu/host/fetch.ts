@@ -110,7 +110,7 @@ export class Fetch {
   }
 
   /** Whether PMP treats the page's bytes differently, so that each instruction must be checked each time. */
-  private divided(slot: number): boolean {
+  divided(slot: number): boolean {
     const page = this.hart.f64[(slot + DECODE.page) >> 3];
     const mode = this.hart.get(OFFSET.privilege);
     return this.pmp.check(page * 4096, 4096, ACCESS.execute, mode) === PmpVerdict.Partial;
@@ -207,6 +207,7 @@ export class Fetch {
   private load(slot: number, page: number): void {
     const { hart } = this;
     hart.count(EVENT.pagesDecoded);
+    hart.i32[(slot + DECODE.generation) >> 2]++;
     hart.bulk.fill(slot, 0, DECODE.copy);
     hart.bulk.copy(slot + DECODE.copy, hart.ramAddress(page * 4096), 4096);
     for (const entry of PAGE_END) hart.i32[(slot + entry * DECODE.entryBytes) >> 2] = SPECIAL.pageEnd;

@@ -25,6 +25,8 @@ export class Mmu {
   cause = 0;
   /** Pages of 4 KiB that the leaf of the last successful walk maps. */
   leafPages = 1;
+  /** The last successful translation was none: addresses are physical. */
+  isBare = false;
   // The request that is being walked.
   private low = 0;
   private high = 0;
@@ -43,6 +45,7 @@ export class Mmu {
     this.access = access;
     this.mode = mode;
     this.leafPages = 1;
+    this.isBare = false;
     const levels = mode === MODE.M ? 0 : SATP_LEVELS[this.hart.get(OFFSET.satp + 4) >>> 28];
     if (levels === 0) return this.bare();
     // Bits above the highest index must equal its top bit.
@@ -58,6 +61,7 @@ export class Mmu {
   /** Physical addresses have 56 bits. */
   private bare(): number {
     if (this.high >>> 24 !== 0) return this.accessFault();
+    this.isBare = true;
     return this.high * 2 ** 32 + (this.low >>> 0);
   }
 

@@ -29,14 +29,15 @@ export class TlbControl {
     return privilege === MODE.M && (status & MSTATUS.MPRV) !== 0 ? (status & MSTATUS.MPP) >> 11 : privilege;
   }
 
-  /** Lets loads (stores, fetches) of a page hit. `addend` as TLB says. */
-  fill(table: number, entries: number, low: number, high: number, addend: number): void {
+  /** Lets loads (stores, fetches) of a page hit. `addend` and `around` as TLB says. */
+  fill(table: number, entries: number, low: number, high: number, addend: number, around = 0): void {
     const index = (low >>> 12) & (entries - 1);
     const at = (this.hart.get(table) + index * TLB.entryBytes) >> 2;
     const { i32 } = this.hart;
     i32[at] = low & ~0xfff;
     i32[at + 1] = high;
     i32[at + 2] = addend;
+    i32[at + 3] = around;
   }
 
   /** A page of more than 4 KiB has been used: `pages` of them from the one at (low, high). */

@@ -1,4 +1,4 @@
-import { OFFSET } from '../layout.js';
+import { OFFSET, REGION } from '../layout.js';
 import type { Body } from '../wasm/body.js';
 import { ModuleBuilder } from '../wasm/module.js';
 import { i32, i64 } from '../wasm/value.js';
@@ -7,6 +7,7 @@ import { InterpreterEmitter } from './emitter.js';
 import { Flow } from './flow.js';
 import { HANDLERS, type Handler, SPECIAL } from './handlers.js';
 import { DecodeResult, importHost } from './host.js';
+import { exportRegionSupport, REGION_SIGNATURE } from './region-support.js';
 
 /** The handler of entries that are not decoded. */
 function emitDecode(body: Body, flow: Flow): void {
@@ -29,6 +30,7 @@ function emitInstruction(body: Body, flow: Flow, handler: Handler, index: number
 function emitHandler(body: Body, flow: Flow, handler: Handler, index: number): void {
   if (index === SPECIAL.decode) emitDecode(body, flow);
   else if (index === SPECIAL.pageEnd) flow.fetchHere();
+  else if (index === SPECIAL.region) flow.enterRegion();
   else emitInstruction(body, flow, handler, index);
 }
 
@@ -37,11 +39,14 @@ export function encodeInterpreter(maximumPages: number): Uint8Array<ArrayBuffer>
   const module = new ModuleBuilder(maximumPages);
   const host = importHost(module);
   const run = module.declare(['i32'], ['i32']);
+  const regionType = module.type(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
   module.define(run, (body) => {
-    const flow = new Flow(body, host);
+    const flow = new Flow(body, host, regionType);
     flow.build(HANDLERS.map((handler, index) => () => emitHandler(body, flow, handler, index)));
   });
   module.export('run', run);
+  module.table(REGION.count);
   exportBulkMemory(module);
+  exportRegionSupport(module, host);
   return module.encode();
 }

@@ -1,7 +1,8 @@
+import { emitAmo, emitLoadReserved, emitStoreConditional } from '../isa/atomic-code.js';
 import type { AmoChange, CsrOperation, Emitter, MemoryKind, SystemOperation } from '../isa/emitter.js';
 import { SOFT_FLOAT_NAMES } from '../isa/table.js';
 import { OFFSET, TLB } from '../layout.js';
-import { type Body, type Local, truth } from '../wasm/body.js';
+import type { Body, Local } from '../wasm/body.js';
 import { type F32, type F64, f32, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
 import type { Flow, Registers } from './flow.js';
 import type { Handler } from './handlers.js';
@@ -87,43 +88,17 @@ export class InterpreterEmitter implements Emitter {
   }
 
   amo(width: 4 | 8, change: AmoChange): I64 {
-    const { body } = this;
-    const address = this.atomicAddress(width, false);
-    const operand = body.keep(width === 4 ? i64.extendU(this.rs2Word) : this.rs2);
-    const signed = (value: I64): I64 => (width === 4 ? i64.extend32S(value) : value);
-    if ('rmw' in change) return body.keep(signed(body.atomicRmw(change.rmw, width, address, operand)));
-    const old = body.local('i64');
-    body.loop((again) => {
-      body.set(old, this.atomicLoad(width, address));
-      const chosen = select(change.choose(signed(old), signed(operand)), old, operand);
-      body.brIf(i64.ne(body.atomicCompareExchange(width, address, old, chosen), old), again);
-    });
-    return body.keep(signed(old));
+    return emitAmo(this.body, width, change, this.atomicAddress(width, false), this.rs2);
   }
 
-  /** The reservation is the value: SC succeeds when memory still (or again: ABA) holds it. */
   loadReserved(width: 4 | 8): void {
-    const { body } = this;
-    const { base } = this.registers;
     const address = this.atomicAddress(width, true);
-    const value = body.keep(this.atomicLoad(width, address));
-    body.store('i32', base, address, OFFSET.reservation);
-    body.store('i64', base, value, OFFSET.reservedValue);
-    this.setRd(width === 4 ? i64.extend32S(value) : value);
+    this.setRd(emitLoadReserved(this.body, this.registers.base, width, address));
   }
 
   storeConditional(width: 4 | 8): void {
-    const { body } = this;
-    const { base } = this.registers;
     const address = this.atomicAddress(width, false);
-    const failed = body.local('i32', i32.const(1));
-    body.if(i32.eq(i32.load(base, OFFSET.reservation), address), () => {
-      const expected = body.keep(i64.load(base, OFFSET.reservedValue));
-      const value = width === 4 ? i64.extendU(this.rs2Word) : this.rs2;
-      body.set(failed, i64.ne(body.atomicCompareExchange(width, address, expected, value), expected));
-    });
-    body.store('i32', base, i32.const(0), OFFSET.reservation);
-    this.setRd(truth(failed));
+    this.setRd(emitStoreConditional(this.body, this.registers.base, width, address, this.rs2));
   }
 
   branch(taken: I32): void {
@@ -284,10 +259,6 @@ export class InterpreterEmitter implements Emitter {
 
   private high(value: I64): I32 {
     return i32.wrap(i64.shrU(value, i64.const(32)));
-  }
-
-  private atomicLoad(width: 4 | 8, address: I32): I64 {
-    return width === 4 ? i64.atomicLoad32U(address) : i64.atomicLoad(address);
   }
 
   private tlbEntry(table: number, address: Local<'i64'>): Local<'i32'> {

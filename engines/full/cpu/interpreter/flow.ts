@@ -1,8 +1,10 @@
-import { OFFSET, TLB } from '../layout.js';
+import { OFFSET, REGION, TLB } from '../layout.js';
 import type { Body, Label, Local } from '../wasm/body.js';
 import { type I32, type I64, i32, i64 } from '../wasm/value.js';
+import { SPECIAL } from './handlers.js';
 import type { HostRefs } from './host.js';
 import { ENTRY_SCALE, HANDLER_MASK } from './operation.js';
+import { RegionExit } from './region-support.js';
 
 /** What every handler has: the hart's state, where it is in the decode cache, instructions left, its own operation. */
 export interface Registers {
@@ -30,6 +32,7 @@ export class Flow {
   constructor(
     private readonly body: Body,
     readonly host: HostRefs,
+    private readonly regionType: number,
   ) {
     const base = body.parameter(0, 'i32');
     this.registers = { base, ip: body.local('i32'), count: body.local('i32'), op: body.local('i64') };
@@ -112,6 +115,39 @@ export class Flow {
     this.body.store('i32', base, count, OFFSET.count);
   }
 
+  /**
+   * The operation stands for translated code: executes it, unless it was made for another virtual address or declines.
+   * It comes back with OFFSET.pc and OFFSET.count.
+   */
+  enterRegion(): void {
+    const { body } = this;
+    const { base, count, op } = this.registers;
+    const record = body.keep(i32.wrap(i64.shrU(op, i64.const(32))));
+    const original = i64.load(record, REGION.operation);
+    body.if(i64.ne(i64.load(record, REGION.page), i64.load(base, OFFSET.slotPage)), () => this.dispatch(original));
+    const index = i32.load(record, REGION.index);
+    const exit = body.keep(body.callIndirect('i32', this.regionType, index, base, count));
+    body.if(i32.eq(exit, i32.const(RegionExit.Declined)), () => this.dispatch(original));
+    body.set(count, i32.load(base, OFFSET.count));
+    body.set(this.pc, i64.load(base, OFFSET.pc));
+    body.if(i32.and(exit, i32.gtS(count, i32.const(0))), () => this.interpretOnce());
+    body.br(this.fetchLabel as Label);
+  }
+
+  /** Executes the instruction at `pc` without translated code; falls through when its page must be looked up first. */
+  private interpretOnce(): void {
+    const { body } = this;
+    const { base, op } = this.registers;
+    const entry = this.executeEntry();
+    body.if(i64.eq(i64.load(entry), this.pageOf()), () => {
+      this.arrive(entry);
+      const translated = i32.eq(i32.and(i32.wrap(op), i32.const(HANDLER_MASK)), i32.const(SPECIAL.region));
+      body.if(translated, () => body.set(op, i64.load(i32.wrap(i64.shrU(op, i64.const(32))), REGION.operation)));
+      body.store('i32', base, i32.const(1), OFFSET.once);
+      body.br(this.dispatchLabel as Label);
+    });
+  }
+
   /** Address of the instruction whose entry ip is. */
   currentPc(): I64 {
     const { base, ip } = this.registers;
@@ -136,7 +172,7 @@ export class Flow {
 
   private emitFetch(): void {
     const { body, pc, host } = this;
-    const { base, ip, count, op } = this.registers;
+    const { base, count } = this.registers;
     const ask = (function_: HostRefs['fetch']): void => {
       body.store('i32', base, count, OFFSET.count);
       body.store('i64', base, pc, OFFSET.pc);
@@ -144,13 +180,29 @@ export class Flow {
       this.redirected();
     };
     body.if(i32.leS(count, i32.const(0)), () => ask(host.boundary));
-    const page = body.keep(i64.and(pc, i64.const(-4096)));
+    const entry = this.executeEntry();
+    body.if(i64.ne(i64.load(entry), this.pageOf()), () => ask(host.fetch));
+    this.arrive(entry);
+  }
+
+  private pageOf(): I64 {
+    return i64.and(this.pc, i64.const(-4096));
+  }
+
+  /** The entry of the execute TLB that may hold the page of `pc`. */
+  private executeEntry(): Local<'i32'> {
+    const { body, pc } = this;
     const index = i32.and(i32.shrU(i32.wrap(pc), i32.const(8)), i32.const((TLB.executeEntries - 1) * TLB.entryBytes));
-    const entry = body.keep(i32.add(i32.load(base, OFFSET.tlbExecute), index));
-    body.if(i64.ne(i64.load(entry), page), () => ask(host.fetch));
+    return body.keep(i32.add(i32.load(this.registers.base, OFFSET.tlbExecute), index));
+  }
+
+  /** ip and op for `pc`, whose page's entry is known. */
+  private arrive(entry: I32): void {
+    const { body, pc } = this;
+    const { base, ip, op } = this.registers;
     const slot = body.keep(i32.load(entry, 8));
     body.store('i32', base, slot, OFFSET.slot);
-    body.store('i64', base, page, OFFSET.slotPage);
+    body.store('i64', base, this.pageOf(), OFFSET.slotPage);
     const offset = i32.and(i32.wrap(pc), i32.const(0xffe));
     body.set(ip, i32.add(slot, i32.shl(offset, i32.const(Math.log2(ENTRY_SCALE)))));
     body.set(op, i64.load(ip));

@@ -20,7 +20,7 @@ export interface Handler {
 }
 
 /** Handlers that are no instruction, at fixed indices. Zeroed memory must mean "not decoded yet". */
-export const SPECIAL = { decode: 0, pageEnd: 1, illegal: 2, nop2: 3, nop4: 4 } as const;
+export const SPECIAL = { decode: 0, pageEnd: 1, illegal: 2, nop2: 3, nop4: 4, region: 5 } as const;
 
 const special = (name: string, length: 2 | 4): Handler => ({
   name,
@@ -67,6 +67,7 @@ function list(): Handler[] {
     special('illegal', 4),
     special('nop', 2),
     special('nop', 4),
+    special('region', 4),
     ...instructions,
   ];
 }

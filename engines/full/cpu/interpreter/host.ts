@@ -19,6 +19,8 @@ export interface HostFunctions {
   store(low: number, high: number, bytes: number): number;
   /** Address in wasm memory of an aligned word for LR (`reading`) or SC and AMOs; 0 after an exception. */
   atomicAddress(low: number, high: number, bytes: number, reading: number): number;
+  /** Fills the TLB for loads (`writing`: stores) of a page of RAM; 0 when only the interpreter can do the access. */
+  fill(low: number, high: number, bytes: number, writing: number): number;
   /** Operand in OFFSET.value, old value there afterwards. 1 when the hart was redirected. */
   csr(operation: number, low: number, number: number): number;
   /** 1 when the hart was redirected. */
@@ -36,6 +38,7 @@ const SIGNATURES: Record<Exclude<keyof HostFunctions, 'time'>, readonly [paramet
   load: [3, 1],
   store: [3, 1],
   atomicAddress: [4, 1],
+  fill: [4, 1],
   csr: [3, 1],
   system: [2, 1],
   softFloat: [3, 0],

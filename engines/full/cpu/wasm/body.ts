@@ -40,7 +40,7 @@ const rmwOpcode = (base: number, width: 4 | 8): number => (width === 8 ? base + 
 
 /** Builds one function's body. Statements are emitted in the order of calls; expressions are Values. */
 export class Body {
-  private readonly code: Chunk[] = [];
+  private code: Chunk[] = [];
   private readonly localTypes: ValueType[] = [];
   private readonly free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [] };
   private scopeLocals: Local<ValueType>[] = [];
@@ -61,6 +61,24 @@ export class Body {
     this.scopeLocals.push(local);
     if (init !== undefined) this.set(local, init);
     return local;
+  }
+
+  /** A local of its own for the whole function, whatever scope() is open; 0 at first. */
+  permanent<T extends ValueType>(type: T): Local<T> {
+    this.localTypes.push(type);
+    return new Local(type, this.parameters.length + this.localTypes.length - 1);
+  }
+
+  /** Leaves a place here for code that is known only later: what the returned function is given is emitted there. */
+  later(): (build: () => void) => void {
+    const place: Chunk[] = [];
+    this.code.push(place);
+    return (build) => {
+      const rest = this.code;
+      this.code = place;
+      build();
+      this.code = rest;
+    };
   }
 
   /** Computes `init` once. */
@@ -143,6 +161,11 @@ export class Body {
       0x10,
       uleb(callee.index),
     );
+  }
+
+  /** Calls the function of a table's entry; `type` from ModuleBuilder.type(). */
+  callIndirect<T extends ValueType>(result: T, type: number, entry: I32, ...args: Value<ValueType>[]): Value<T> {
+    return new Value(result, [args.map((arg) => arg.code), entry.code, 0x11, uleb(type), 0x00]);
   }
 
   /** Atomic read-modify-write; the old value, zero-extended. The address must be aligned. */

@@ -36,6 +36,7 @@ export class ModuleBuilder {
   private readonly imports: Import[] = [];
   private readonly functions: { type: number; body?: Body }[] = [];
   private readonly exports: { name: string; index: number }[] = [];
+  private tableEntries = 0;
 
   /** `maximumPages` must be the imported memory's. */
   constructor(private readonly maximumPages: number) {}
@@ -68,6 +69,11 @@ export class ModuleBuilder {
     this.exports.push({ name, index: declared.index });
   }
 
+  /** Gives the module a table of functions, exported as `table`. */
+  table(entries: number): void {
+    this.tableEntries = entries;
+  }
+
   encode(): Uint8Array<ArrayBuffer> {
     const signatures = this.signatures.map(({ parameters, results }): Chunk => {
       const codes = (types: readonly ValueType[]) => vector(types.map((type) => TYPE_CODE[type]));
@@ -88,10 +94,11 @@ export class ModuleBuilder {
         3,
         this.functions.map(({ type }) => uleb(type)),
       ),
-      section(
-        7,
-        this.exports.map(({ name, index }): Chunk => [utf8(name), 0x00, uleb(index)]),
-      ),
+      this.tableEntries > 0 ? section(4, [[0x70, 0x01, uleb(this.tableEntries), uleb(this.tableEntries)]]) : [],
+      section(7, [
+        ...this.exports.map(({ name, index }): Chunk => [utf8(name), 0x00, uleb(index)]),
+        ...(this.tableEntries > 0 ? [[utf8('table'), 0x01, 0x00]] : []),
+      ]),
       section(10, bodies),
     ];
     return new Uint8Array(flatten(chunks, []));

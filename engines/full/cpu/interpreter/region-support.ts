@@ -1,0 +1,102 @@
+import { OFFSET, TLB } from '../layout.js';
+import type { Body, Local } from '../wasm/body.js';
+import type { Declared, ModuleBuilder } from '../wasm/module.js';
+import { f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
+import type { HostRefs } from './host.js';
+
+/** Instructions between two looks at the interrupt lines, at most (and the rest of a straight line). */
+export const SLICE = 512;
+
+/** A translated region: region(stateBase, count) gives a RegionExit, with OFFSET.pc and OFFSET.count written. */
+export const REGION_SIGNATURE = { parameters: ['i32', 'i32'], results: ['i32'] } as const;
+
+/** How a region was left. */
+export const RegionExit = {
+  /** At OFFSET.pc, where anything may go on. */
+  Chain: 0,
+  /** The instruction at OFFSET.pc must be interpreted. */
+  Once: 1,
+  /** What the code was made for is not so now; nothing was executed, nothing written. */
+  Declined: 2,
+} as const;
+
+/** Parameters and results of what regions call. */
+export const REGION_IMPORTS = {
+  /** refill(stateBase, address, bytes, writing): finds the range of an access, see OFFSET.rangeLow; 0: it must be interpreted. */
+  refill: { parameters: ['i32', 'i64', 'i32', 'i32'], results: ['i32'] },
+  /** poll(stateBase, count): the slice is used up; instructions of the next one, or 0 when the region must be left. */
+  poll: { parameters: ['i32', 'i32'], results: ['i32'] },
+} as const;
+
+/** Exports what translated regions call, and the table that they are called through. */
+export function exportRegionSupport(module: ModuleBuilder, host: HostRefs): void {
+  const refill = module.declare(REGION_IMPORTS.refill.parameters, REGION_IMPORTS.refill.results);
+  module.define(refill, (body) => defineRefill(body, host));
+  module.export('refill', refill);
+  const poll: Declared = module.declare(REGION_IMPORTS.poll.parameters, REGION_IMPORTS.poll.results);
+  module.define(poll, definePoll);
+  module.export('poll', poll);
+}
+
+function defineRefill(body: Body, host: HostRefs): void {
+  const base = body.parameter(0, 'i32');
+  const address = body.parameter(1, 'i64');
+  const bytes = body.parameter(2, 'i32');
+  const writing = body.parameter(3, 'i32');
+  const page = body.keep(i64.and(address, i64.const(-4096)));
+  const index = body.keep(
+    i32.and(i32.shrU(i32.wrap(address), i32.const(8)), i32.const((TLB.entries - 1) * TLB.entryBytes)),
+  );
+  const entry = body.local('i32', i32.add(i32.load(base, OFFSET.tlbWrite), index));
+  const writable = body.local('i32', i32.const(1));
+  const missing = (): I32 => i64.ne(i64.load(entry), page);
+  body.if(missing(), () => {
+    body.if(i32.eqz(writing), () => {
+      body.set(writable, i32.const(0));
+      body.set(entry, i32.add(i32.load(base, OFFSET.tlbRead), index));
+    });
+    body.if(missing(), () => {
+      const high = i32.wrap(i64.shrU(address, i64.const(32)));
+      const filled = body.call('i32', host.fill, i32.wrap(address), high, bytes, writing);
+      body.if(i32.eqz(filled), () => body.return(i32.const(0)));
+      body.if(missing(), () => body.return(i32.const(0)));
+    });
+  });
+  storeRange(body, base, page, entry, writable);
+  const end = i64.add(i64.load(base, OFFSET.rangeRead), i64.sub(i64.const(7), i64.extendU(bytes)));
+  body.return(i64.leU(i64.sub(address, i64.load(base, OFFSET.rangeLow)), end));
+  body.unreachable();
+}
+
+/** The range around `page` that its TLB entry tells of. */
+function storeRange(body: Body, base: I32, page: I64, entry: I32, writable: I32): void {
+  const around = body.keep(i32.load(entry, 12));
+  const before = body.keep(i64.shl(i64.extendU(i32.and(around, i32.const(0xffff))), i64.const(12)));
+  const after = i64.shl(i64.extendU(i32.shrU(around, i32.const(16))), i64.const(12));
+  const bytes = body.keep(i64.add(i64.add(before, after), i64.const(4096 - 7)));
+  body.store('i64', base, i64.sub(page, before), OFFSET.rangeLow);
+  body.store('i64', base, bytes, OFFSET.rangeRead);
+  body.store('i64', base, select(writable, bytes, i64.const(0)), OFFSET.rangeWrite);
+  body.store('i32', base, i32.load(entry, 8), OFFSET.rangeDelta);
+}
+
+/** What Hart.boundary() does when there is nothing to look at: see there. */
+function definePoll(body: Body): void {
+  const base = body.parameter(0, 'i32');
+  const count = body.parameter(1, 'i32');
+  body.if(i32.atomicLoad(i32.add(base, i32.const(OFFSET.attention))), () => body.return(i32.const(0)));
+  const done = body.keep(i32.sub(i32.load(base, OFFSET.sliceLength), count));
+  const budget = body.keep(i32.sub(i32.load(base, OFFSET.budget), done));
+  body.if(i32.leS(budget, i32.const(0)), () => body.return(i32.const(0)));
+  settle(body, base, done);
+  body.store('i32', base, budget, OFFSET.budget);
+  const length = body.keep(select(i32.ltS(budget, i32.const(SLICE)), budget, i32.const(SLICE)));
+  body.store('i32', base, length, OFFSET.sliceLength);
+  body.return(length);
+  body.unreachable();
+}
+
+function settle(body: Body, base: Local<'i32'>, done: I32): void {
+  const total = f64.add(f64.load(base, OFFSET.instret), f64.convertI32S(done));
+  body.store('f64', base, total, OFFSET.instret);
+}

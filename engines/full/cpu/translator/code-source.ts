@@ -1,0 +1,87 @@
+import type { HartContext } from '../host/context.js';
+import { type Decoded, decode } from '../host/decoder.js';
+import { DECODE, OFFSET, TLB } from '../layout.js';
+
+/** One instruction of a region; `at`: bytes from the start of the page that the region is entered in. */
+export interface Instruction extends Decoded {
+  readonly at: number;
+}
+
+/** A page that a region's code lies in. */
+export interface CodePage {
+  /** Its virtual address. */
+  readonly address: bigint;
+  /** Its slot in the decode cache. */
+  readonly slot: number;
+}
+
+/**
+ * The code around one page as the hart would fetch it now: out of the copies in the decode cache, by the execute TLB,
+ * and, unless `everything`, only what has been executed since its page was loaded: translating what never runs costs
+ * time and makes what does run slower.
+ */
+export class CodeSource {
+  private readonly slots = new Map<number, number | undefined>();
+
+  constructor(
+    private readonly hart: HartContext,
+    private readonly base: bigint,
+    slot: number,
+    private readonly everything: boolean,
+  ) {
+    this.slots.set(0, slot);
+  }
+
+  /** The instruction at `at`; undefined when it cannot be had, is illegal or was never executed. */
+  instruction(at: number): Instruction | undefined {
+    const slot = this.slot(at);
+    if (slot === undefined || !this.wanted(slot, at & 0xfff)) return undefined;
+    const first = this.half(slot, at);
+    if ((first & 3) !== 3) return this.decoded(at, first);
+    const next = this.slot(at + 2);
+    return next === undefined ? undefined : this.decoded(at, first | (this.half(next, at + 2) << 16));
+  }
+
+  /** Virtual address of `at`. */
+  address(at: number): bigint {
+    return BigInt.asUintN(64, this.base + BigInt(at));
+  }
+
+  /** The pages besides the first that were found. */
+  otherPages(): CodePage[] {
+    return [...this.slots]
+      .filter((entry): entry is [number, number] => entry[0] !== 0 && entry[1] !== undefined)
+      .map(([page, slot]) => ({ address: this.address(page * 4096), slot }));
+  }
+
+  private decoded(at: number, insn: number): Instruction | undefined {
+    const decoded = decode(insn);
+    return decoded && { ...decoded, at };
+  }
+
+  /** An instruction in two pages never has an entry: it is taken as executed. */
+  private wanted(slot: number, offset: number): boolean {
+    if (this.everything) return true;
+    const low = this.hart.i32[(slot + offset * (DECODE.entryBytes / 2)) >> 2];
+    return low !== 0 || offset === 4094;
+  }
+
+  private half(slot: number, at: number): number {
+    return this.hart.view.getUint16(slot + DECODE.copy + (at & 0xfff), true);
+  }
+
+  private slot(at: number): number | undefined {
+    const page = Math.floor(at / 4096);
+    if (!this.slots.has(page)) this.slots.set(page, this.lookUp(this.address(page * 4096)));
+    return this.slots.get(page);
+  }
+
+  private lookUp(address: bigint): number | undefined {
+    const { hart } = this;
+    const low = Number(BigInt.asIntN(32, address));
+    const index = (low >>> 12) & (TLB.executeEntries - 1);
+    const entry = (hart.get(OFFSET.tlbExecute) + index * TLB.entryBytes) >> 2;
+    const hit = hart.i32[entry] === low && hart.i32[entry + 1] === Number(BigInt.asIntN(32, address >> 32n));
+    return hit ? hart.i32[entry + 2] : undefined;
+  }
+}

@@ -1,0 +1,155 @@
+import { REGION_IMPORTS, REGION_SIGNATURE, RegionExit } from '../interpreter/region-support.js';
+import { DECODE, OFFSET, TLB } from '../layout.js';
+import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
+import { ModuleBuilder } from '../wasm/module.js';
+import { type I32, type I64, i32, i64 } from '../wasm/value.js';
+import type { CodePage, CodeSource } from './code-source.js';
+import { type Assumptions, TranslatorEmitter, type Ways } from './emitter.js';
+import { analyze } from './graph.js';
+import { Ranges } from './ranges.js';
+import type { Block } from './region.js';
+import { Registers } from './registers.js';
+import { Structure } from './structure.js';
+
+/** The most pages that a WebAssembly memory can have: an import's maximum may be more than the memory's. */
+const ANY_MEMORY = 65_536;
+
+/** A page as it must still be for the code to be entered. */
+export interface PageVersion extends CodePage {
+  readonly generation: number;
+}
+
+/** One region as a module's bytes, which exports `region` (see REGION_SIGNATURE). */
+export function encodeRegion(
+  entry: Block,
+  source: CodeSource,
+  pages: () => readonly PageVersion[],
+): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder(ANY_MEMORY);
+  const { refill, poll } = REGION_IMPORTS;
+  const imports = {
+    refill: module.import('cpu', 'refill', refill.parameters, refill.results),
+    poll: module.import('cpu', 'poll', poll.parameters, poll.results),
+  };
+  const region = module.declare(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
+  module.define(region, (body) => new RegionCode(body, source, imports).emit(entry, pages));
+  module.export('region', region);
+  return module.encode();
+}
+
+/**
+ * The function of a region: a prologue that checks assumptions and loads registers, the blocks, and one epilogue that
+ * stores registers. Each way out says where execution goes on and how, and branches to the epilogue.
+ */
+class RegionCode {
+  private readonly base: Local<'i32'>;
+  /** Instructions left in the slice; a block subtracts all of its own at its start. */
+  private readonly count: Local<'i32'>;
+  private readonly exitPc: Local<'i64'>;
+  private readonly exit: Local<'i32'>;
+  private readonly registers: Registers;
+  private readonly structure: Structure;
+  private readonly emitter: TranslatorEmitter;
+  private readonly assumptions: Assumptions = { float: false, roundsToNearest: false };
+  private epilogue!: Label;
+
+  constructor(
+    private readonly body: Body,
+    private readonly source: CodeSource,
+    private readonly imports: Record<keyof typeof REGION_IMPORTS, FunctionRef>,
+  ) {
+    this.base = body.parameter(0, 'i32');
+    this.count = body.parameter(1, 'i32');
+    this.exitPc = body.permanent('i64');
+    this.exit = body.permanent('i32');
+    this.registers = new Registers(body, this.base);
+    this.structure = new Structure(
+      body,
+      (block) => this.emitBlock(block),
+      (block) => this.emitLoopHead(block),
+      (at) => this.leave(at),
+    );
+    const ranges = new Ranges(body, this.base, imports.refill);
+    const ways: Ways = {
+      go: (from, edge) => this.structure.go(from, edge),
+      leaveTo: (target) => this.leaveTo(target),
+      interpret: (at, undone) => this.interpret(at, undone),
+    };
+    this.emitter = new TranslatorEmitter(body, this.base, source, this.registers, ranges, ways, this.assumptions);
+  }
+
+  emit(entry: Block, pages: () => readonly PageVersion[]): void {
+    const { body, base, registers } = this;
+    analyze(entry);
+    const prologue = body.later();
+    body.block((epilogue) => {
+      this.epilogue = epilogue;
+      this.structure.emit(entry);
+    });
+    registers.store();
+    body.store('i64', base, this.exitPc, OFFSET.pc);
+    body.store('i32', base, this.count, OFFSET.count);
+    body.return(this.exit);
+    body.unreachable();
+    prologue(() => {
+      this.emitChecks(pages());
+      registers.load();
+    });
+  }
+
+  private emitBlock(block: Block): void {
+    const { body, count } = this;
+    body.set(count, i32.sub(count, i32.const(block.instructions.length)));
+    this.emitter.emitBlock(block);
+  }
+
+  /** The one place where a loop can be interrupted: nothing of the block has been executed. */
+  private emitLoopHead(block: Block): void {
+    const { body, base, count } = this;
+    body.if(i32.leS(count, i32.const(0)), () => {
+      body.scope(() => {
+        const next = body.local('i32', body.call('i32', this.imports.poll, base, count));
+        body.if(i32.eqz(next), () => this.leave(block.at));
+        body.set(count, next);
+      });
+    });
+  }
+
+  private leave(at: number): void {
+    this.leaveTo(i64.const(this.source.address(at)));
+  }
+
+  private leaveTo(target: I64): void {
+    this.body.set(this.exitPc, target);
+    this.body.br(this.epilogue);
+  }
+
+  private interpret(at: number, undone: number): void {
+    const { body, count } = this;
+    body.set(count, i32.add(count, i32.const(undone)));
+    body.set(this.exit, i32.const(RegionExit.Once));
+    this.leave(at);
+  }
+
+  private emitChecks(pages: readonly PageVersion[]): void {
+    const { base } = this;
+    if (this.assumptions.float) this.declineIf(i32.eqz(i32.load(base, OFFSET.fpEnabled)));
+    if (this.assumptions.roundsToNearest) this.declineIf(i32.load(base, OFFSET.frm));
+    for (const page of pages) this.checkPage(page);
+  }
+
+  /** The first page was fetched just now; the others must be where they were, with the code that they had. */
+  private checkPage({ address, slot, generation }: PageVersion): void {
+    const { base } = this;
+    const index = Number(BigInt.asUintN(32, address >> 12n)) & (TLB.executeEntries - 1);
+    const table = i32.load(base, OFFSET.tlbExecute);
+    const entry = index * TLB.entryBytes;
+    this.declineIf(i64.ne(i64.load(table, entry), i64.const(address)));
+    this.declineIf(i32.ne(i32.load(i32.load(base, OFFSET.tlbExecute), entry + 8), i32.const(slot)));
+    this.declineIf(i32.ne(i32.load(i32.const(slot), DECODE.generation), i32.const(generation)));
+  }
+
+  private declineIf(condition: I32): void {
+    this.body.if(condition, () => this.body.return(i32.const(RegionExit.Declined)));
+  }
+}

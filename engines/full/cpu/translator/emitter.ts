@@ -1,0 +1,223 @@
+import { emitAmo, emitLoadReserved, emitStoreConditional } from '../isa/atomic-code.js';
+import type { AmoChange, CsrOperation, Emitter, MemoryKind, SystemOperation } from '../isa/emitter.js';
+import type { Body, Local } from '../wasm/body.js';
+import { type F32, type F64, f32, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
+import type { CodeSource, Instruction } from './code-source.js';
+import type { Ranges } from './ranges.js';
+import type { Block, Edge } from './region.js';
+import type { Registers } from './registers.js';
+
+const BOX = 0xffffffff00000000n;
+const CANONICAL_NAN_32 = 0x7fc00000;
+
+/** The ways out of an instruction that only the region's code as a whole can emit. */
+export interface Ways {
+  go(from: Block, edge: Edge): void;
+  /** To an address that is known only when it is reached. */
+  leaveTo(target: I64): void;
+  /** Gives the instruction to the interpreter; registers are as before it. `undone`: from it to the block's end. */
+  interpret(at: number, undone: number): void;
+}
+
+/** What a region's code takes for granted, and its prologue must check. */
+export interface Assumptions {
+  /** mstatus.FS is not Off. */
+  float: boolean;
+  /** The dynamic rounding mode is "to nearest, ties to even". */
+  roundsToNearest: boolean;
+}
+
+/** Emits instructions of a region: registers are locals, operands are constants. */
+export class TranslatorEmitter implements Emitter {
+  private block!: Block;
+  private instruction!: Instruction;
+  private undone = 0;
+
+  constructor(
+    readonly body: Body,
+    private readonly base: I32,
+    private readonly source: CodeSource,
+    private readonly registers: Registers,
+    private readonly ranges: Ranges,
+    private readonly ways: Ways,
+    private readonly assumptions: Assumptions,
+  ) {}
+
+  emitBlock(block: Block): void {
+    const { instructions, end } = block;
+    instructions.forEach((instruction, index) => {
+      this.block = block;
+      this.instruction = instruction;
+      this.undone = instructions.length - index;
+      this.body.scope(() => instruction.definition.emit(this));
+    });
+    if (end.kind === 'next') this.ways.go(block, end.next);
+  }
+
+  get rs1(): I64 {
+    return this.registers.getX(this.operands.rs1);
+  }
+  get rs2(): I64 {
+    return this.registers.getX(this.operands.rs2);
+  }
+  get rs1Word(): I32 {
+    return i32.wrap(this.rs1);
+  }
+  get rs2Word(): I32 {
+    return i32.wrap(this.rs2);
+  }
+  get imm(): I64 {
+    return i64.const(this.operands.imm);
+  }
+  get immWord(): I32 {
+    return i32.const(this.operands.imm);
+  }
+  get pc(): I64 {
+    return i64.const(this.source.address(this.instruction.at));
+  }
+
+  setRd(value: I64): void {
+    this.registers.setX(this.operands.rd, value);
+  }
+
+  load({ bytes, signed }: MemoryKind, address: I64): I64 {
+    const read = signed
+      ? ({ 1: i64.load8S, 2: i64.load16S, 4: i64.load32S, 8: i64.load } as const)[bytes]
+      : ({ 1: i64.load8U, 2: i64.load16U, 4: i64.load32U, 8: i64.load } as const)[bytes];
+    return this.body.keep(read(this.hostAddress(address, bytes, false)));
+  }
+
+  store({ bytes }: MemoryKind, address: I64, value: I64): void {
+    const kind = ({ 1: 'i64_8', 2: 'i64_16', 4: 'i64_32', 8: 'i64' } as const)[bytes];
+    this.body.store(kind, this.hostAddress(address, bytes, true), value);
+  }
+
+  amo(width: 4 | 8, change: AmoChange): I64 {
+    return emitAmo(this.body, width, change, this.atomicAddress(width, true), this.rs2);
+  }
+
+  loadReserved(width: 4 | 8): void {
+    this.setRd(emitLoadReserved(this.body, this.base, width, this.atomicAddress(width, false)));
+  }
+
+  storeConditional(width: 4 | 8): void {
+    const address = this.atomicAddress(width, true);
+    this.setRd(emitStoreConditional(this.body, this.base, width, address, this.rs2));
+  }
+
+  branch(taken: I32): void {
+    const { block, ways } = this;
+    const { end } = block;
+    if (end.kind !== 'branch') throw new Error('a branch within a block');
+    this.body.if(
+      taken,
+      () => ways.go(block, end.taken),
+      () => ways.go(block, end.next),
+    );
+  }
+
+  jumpRelative(): void {
+    const { end } = this.block;
+    if (end.kind !== 'jump') throw new Error('a jump within a block');
+    this.setRd(this.nextPc);
+    this.ways.go(this.block, end.next);
+  }
+
+  jump(target: I64): void {
+    const { block, body, ways } = this;
+    const { end } = block;
+    if (end.kind !== 'indirect') throw new Error('an indirect jump within a block');
+    const to = body.keep(target);
+    this.setRd(this.nextPc);
+    for (const edge of end.likely) {
+      body.if(i64.eq(to, i64.const(this.source.address(edge.at))), () => ways.go(block, edge));
+    }
+    ways.leaveTo(to);
+  }
+
+  csr(_operation: CsrOperation, _uses: 'register' | 'immediate'): void {
+    throw new Error('CSR instructions are not translated');
+  }
+
+  readTime(): I64 {
+    throw new Error('rdtime is not translated');
+  }
+
+  system(operation: SystemOperation): void {
+    throw new Error(`${operation} is not translated`);
+  }
+
+  requireFloat(): void {
+    this.assumptions.float = true;
+  }
+
+  fs(operand: 1 | 2 | 3): I64 {
+    return i64.reinterpret(this.fs64(operand));
+  }
+
+  fs32(operand: 1 | 2 | 3): F32 {
+    const raw = this.body.keep(this.fs(operand));
+    const boxed = i64.geU(raw, i64.const(BOX));
+    return f32.reinterpret(select(boxed, i32.wrap(raw), i32.const(CANONICAL_NAN_32)));
+  }
+
+  fs64(operand: 1 | 2 | 3): F64 {
+    return this.registers.getF(this.operands[`rs${operand}`]);
+  }
+
+  setFd(bits: I64): void {
+    this.setFd64(f64.reinterpret(bits));
+  }
+
+  setFd32(value: F32): void {
+    this.setFd(i64.or(i64.extendU(i32.reinterpret(value)), i64.const(BOX)));
+  }
+
+  setFd64(value: F64): void {
+    this.registers.setF(this.operands.rd, value);
+  }
+
+  roundingMode(): I32 {
+    const mode = this.operands.imm;
+    if (mode !== 7) return i32.const(mode);
+    this.assumptions.roundsToNearest = true;
+    return i32.const(0);
+  }
+
+  get inexact(): I32 {
+    return i32.and(this.registers.fflags, i32.const(1));
+  }
+
+  raiseFlags(flags: I32): void {
+    this.registers.raise(flags);
+  }
+
+  /** Rare: the interpreter asks for it. */
+  softFloat(_name: string, _rounding: I32): void {
+    this.interpret();
+  }
+
+  private get operands(): Instruction['operands'] {
+    return this.instruction.operands;
+  }
+
+  private get nextPc(): I64 {
+    return i64.const(this.source.address(this.instruction.at + this.instruction.length));
+  }
+
+  private interpret(): void {
+    this.ways.interpret(this.instruction.at, this.undone);
+  }
+
+  /** All loads, stores and atomic instructions have their base in rs1. */
+  private hostAddress(address: I64, bytes: number, writing: boolean): I32 {
+    const at = this.body.keep(address);
+    return this.ranges.address(this.operands.rs1, at, bytes, writing, () => this.interpret());
+  }
+
+  private atomicAddress(width: 4 | 8, writing: boolean): Local<'i32'> {
+    const { body } = this;
+    body.if(i32.and(this.rs1Word, i32.const(width - 1)), () => this.interpret());
+    return body.keep(this.hostAddress(this.rs1, width, writing));
+  }
+}

@@ -1,0 +1,218 @@
+import type { CodeSource, Instruction } from './code-source.js';
+
+/** Where a block goes on: in another block, or out of the region at `at`. */
+export interface Edge {
+  to: Block | undefined;
+  readonly at: number;
+}
+
+/** How a block ends. */
+export type End =
+  /** With no instruction of its own: on with what follows. */
+  | { kind: 'next'; next: Edge }
+  | { kind: 'branch'; taken: Edge; next: Edge }
+  | { kind: 'jump'; next: Edge }
+  /** To a computed address, which may be one of those that were foreseen. */
+  | { kind: 'indirect'; likely: Edge[] };
+
+/** A straight line of code. The same code appears once for each call that it is inlined for. */
+export class Block {
+  /** Place in reverse postorder, dominator, blocks it dominates: see graph.ts. */
+  order = -1;
+  dominator: Block | undefined;
+  readonly dominated: Block[] = [];
+  /** Edges that come from earlier blocks. */
+  forwardEdges = 0;
+  loopHead = false;
+
+  constructor(
+    readonly at: number,
+    readonly instructions: readonly Instruction[],
+    public end: End,
+  ) {}
+
+  edges(): Edge[] {
+    switch (this.end.kind) {
+      case 'branch':
+        return [this.end.taken, this.end.next];
+      case 'indirect':
+        return this.end.likely;
+      default:
+        return [this.end.next];
+    }
+  }
+}
+
+/** One activation: the function that the region begins in, or one that is inlined where it is called. */
+interface Frame {
+  readonly entry: number;
+  readonly caller: Frame | undefined;
+  readonly depth: number;
+  /** Where it returns to, in the caller; the outermost one returns to its own calls of itself. */
+  readonly returns: { frame: Frame; at: number }[];
+  readonly known: Map<number, Instruction>;
+  readonly leaders: Set<number>;
+  readonly calls: Map<number, Frame>;
+  readonly blocks: Map<number, Block>;
+}
+
+const LIMITS = { instructions: 700, callDepth: 4 } as const;
+const RA = 1;
+
+/** Instructions that only the interpreter executes: they change how code is executed, or ask the host. */
+const INTERPRETED = new Set(['pause', 'rdtime', 'ecall', 'ebreak', 'mret', 'sret', 'wfi', 'sfence.vma', 'fence.i']);
+
+const translatable = ({ definition }: Instruction): boolean => !definition.csr && !INTERPRETED.has(definition.name);
+
+/**
+ * Finds the code of a region: what is reached from its entry by branches, jumps and calls, nearest first, until it is
+ * large enough. A call of the function that the region begins in (recursion) is a jump to its start.
+ */
+export class RegionFinder {
+  private readonly queue: { frame: Frame; at: number }[] = [];
+  private readonly root: Frame;
+  private found = 0;
+
+  constructor(
+    private readonly source: CodeSource,
+    entry: number,
+  ) {
+    this.root = this.frame(entry, undefined);
+    this.queue.push({ frame: this.root, at: entry });
+  }
+
+  /** The first block; undefined when the first instruction must be interpreted. */
+  find(): Block | undefined {
+    for (let index = 0; index < this.queue.length && this.found < LIMITS.instructions; index++) {
+      this.scan(this.queue[index].frame, this.queue[index].at);
+    }
+    return this.block(this.root, this.root.entry);
+  }
+
+  private frame(entry: number, caller: Frame | undefined, returnAt?: number): Frame {
+    const returns = caller !== undefined && returnAt !== undefined ? [{ frame: caller, at: returnAt }] : [];
+    return {
+      entry,
+      caller,
+      depth: caller === undefined ? 0 : caller.depth + 1,
+      returns,
+      known: new Map(),
+      leaders: new Set([entry]),
+      calls: new Map(),
+      blocks: new Map(),
+    };
+  }
+
+  /** Follows a straight line. */
+  private scan(frame: Frame, start: number): void {
+    let previous: Instruction | undefined;
+    for (let at = start; !frame.known.has(at) && this.found < LIMITS.instructions; ) {
+      const instruction = this.source.instruction(at);
+      if (instruction === undefined || !translatable(instruction)) return;
+      frame.known.set(at, instruction);
+      this.found++;
+      const { flow } = instruction.definition;
+      if (flow !== 'next') {
+        this.follow(frame, instruction, previous);
+        return;
+      }
+      previous = instruction;
+      at += instruction.length;
+    }
+  }
+
+  private follow(frame: Frame, instruction: Instruction, previous: Instruction | undefined): void {
+    const { definition, operands, at, length } = instruction;
+    const target = targetOf(instruction, previous);
+    if (target === undefined) return;
+    targets.set(instruction, target);
+    if (definition.flow === 'branch') {
+      this.leader(frame, at + length);
+      this.leader(frame, target);
+    } else if (operands.rd === RA) this.call(frame, instruction, target);
+    else this.leader(frame, target);
+  }
+
+  private leader(frame: Frame, at: number): void {
+    frame.leaders.add(at);
+    this.queue.push({ frame, at });
+  }
+
+  private call(frame: Frame, { at, length }: Instruction, target: number): void {
+    if (target === this.root.entry && frame === this.root) {
+      this.root.returns.push({ frame, at: at + length });
+      this.leader(frame, at + length);
+      return;
+    }
+    if (frame.depth >= LIMITS.callDepth || active(frame, target)) return;
+    const callee = this.frame(target, frame, at + length);
+    frame.calls.set(at, callee);
+    this.leader(callee, target);
+    this.leader(frame, at + length);
+  }
+
+  private block(frame: Frame, start: number): Block | undefined {
+    const done = frame.blocks.get(start);
+    if (done !== undefined || !frame.known.has(start)) return done;
+    const instructions: Instruction[] = [];
+    let at = start;
+    for (;;) {
+      const instruction = frame.known.get(at);
+      if (instruction === undefined || (at !== start && frame.leaders.has(at))) break;
+      instructions.push(instruction);
+      at += instruction.length;
+      if (instruction.definition.flow !== 'next') break;
+    }
+    const placeholder: End = { kind: 'next', next: { to: undefined, at } };
+    const block = new Block(start, instructions, placeholder);
+    frame.blocks.set(start, block); // before its successors: there are loops
+    block.end = this.end(frame, instructions[instructions.length - 1], at);
+    return block;
+  }
+
+  private end(frame: Frame, last: Instruction, next: number): End {
+    const target = targets.get(last);
+    const edge = (at: number, inside = frame): Edge => ({ to: this.block(inside, at), at });
+    switch (last.definition.flow) {
+      case 'next':
+        return { kind: 'next', next: edge(next) };
+      case 'branch':
+        return { kind: 'branch', taken: edge(target as number), next: edge(next) };
+      case 'jump':
+        return { kind: 'jump', next: this.jumpEdge(frame, last, target as number) };
+      case 'jumpIndirect':
+        return { kind: 'indirect', likely: this.likely(frame, last, target) };
+    }
+  }
+
+  private jumpEdge(frame: Frame, last: Instruction, target: number): Edge {
+    if (last.operands.rd === 0) return { to: this.block(frame, target), at: target };
+    const callee = frame.calls.get(last.at);
+    if (callee !== undefined) return { to: this.block(callee, target), at: target };
+    const recursion = last.operands.rd === RA && frame === this.root && target === this.root.entry;
+    return { to: recursion ? this.block(this.root, target) : undefined, at: target };
+  }
+
+  private likely(frame: Frame, last: Instruction, target: number | undefined): Edge[] {
+    if (target !== undefined) return [this.jumpEdge(frame, last, target)].filter(({ to }) => to !== undefined);
+    if (last.operands.rd !== 0 || last.operands.rs1 !== RA) return [];
+    return frame.returns
+      .map(({ frame: caller, at }): Edge => ({ to: this.block(caller, at), at }))
+      .filter(({ to }) => to !== undefined);
+  }
+}
+
+/** Targets of direct jumps and branches, where they are known. */
+const targets = new WeakMap<Instruction, number>();
+
+/** Where a jump or branch goes; an auipc before a jalr makes it direct (the far call of the toolchains). */
+function targetOf({ definition, operands, at }: Instruction, previous: Instruction | undefined): number | undefined {
+  if (definition.flow !== 'jumpIndirect') return at + operands.imm;
+  const pair = previous?.definition.name === 'auipc' && previous.operands.rd === operands.rs1 && operands.rs1 !== 0;
+  return pair ? (previous.at + previous.operands.imm + operands.imm) & ~1 : undefined;
+}
+
+/** Whether a function is being executed already: recursion is not inlined. */
+function active(frame: Frame | undefined, entry: number): boolean {
+  return frame !== undefined && (frame.entry === entry || active(frame.caller, entry));
+}

@@ -1,0 +1,94 @@
+import { OFFSET } from '../layout.js';
+import type { Body, Local } from '../wasm/body.js';
+import { type F64, f64, type I32, type I64, i32, i64, Value, type ValueType } from '../wasm/value.js';
+
+/** A copy of a local's value: not a Local, so that Body.keep() really keeps what it is now. */
+const read = <T extends ValueType>(local: Local<T>): Value<T> => new Value(local.type, local.code);
+
+/**
+ * The guest's registers in wasm locals. Those that a region uses anywhere are loaded when it is entered, those that it
+ * writes anywhere are stored when it is left: both happen in one place, so that code on the way needs to know nothing.
+ */
+export class Registers {
+  private readonly x = new Map<number, Local<'i64'>>();
+  private readonly f = new Map<number, Local<'f64'>>();
+  private readonly writtenX = new Set<number>();
+  private readonly writtenF = new Set<number>();
+  private flags: Local<'i32'> | undefined;
+  private dirty: Local<'i32'> | undefined;
+
+  constructor(
+    private readonly body: Body,
+    private readonly base: I32,
+  ) {}
+
+  getX(index: number): I64 {
+    return index === 0 ? i64.const(0) : read(this.localX(index));
+  }
+
+  setX(index: number, value: I64): void {
+    if (index === 0) return;
+    this.writtenX.add(index);
+    this.body.set(this.localX(index), value);
+  }
+
+  getF(index: number): F64 {
+    return read(this.localF(index));
+  }
+
+  setF(index: number, value: F64): void {
+    this.writtenF.add(index);
+    this.body.set(this.localF(index), value);
+    this.setDirty();
+  }
+
+  /** fflags. */
+  get fflags(): I32 {
+    return read(this.localFlags());
+  }
+
+  raise(flags: I32): void {
+    this.body.set(this.localFlags(), i32.or(this.fflags, flags));
+    this.setDirty();
+  }
+
+  load(): void {
+    const { body, base } = this;
+    for (const [index, local] of this.x) body.set(local, i64.load(base, OFFSET.x + index * 8));
+    for (const [index, local] of this.f) body.set(local, f64.load(base, OFFSET.f + index * 8));
+    if (this.flags !== undefined) body.set(this.flags, i32.load(base, OFFSET.fflags));
+    if (this.dirty !== undefined) body.set(this.dirty, i32.load(base, OFFSET.fpDirty));
+  }
+
+  store(): void {
+    const { body, base } = this;
+    for (const index of this.writtenX) body.store('i64', base, this.localX(index), OFFSET.x + index * 8);
+    for (const index of this.writtenF) body.store('f64', base, this.localF(index), OFFSET.f + index * 8);
+    if (this.flags !== undefined) body.store('i32', base, this.flags, OFFSET.fflags);
+    if (this.dirty !== undefined) body.store('i32', base, this.dirty, OFFSET.fpDirty);
+  }
+
+  private setDirty(): void {
+    this.dirty ??= this.body.permanent('i32');
+    this.body.set(this.dirty, i32.const(1));
+  }
+
+  private localX(index: number): Local<'i64'> {
+    return this.known(this.x, index, 'i64');
+  }
+
+  private localF(index: number): Local<'f64'> {
+    return this.known(this.f, index, 'f64');
+  }
+
+  private localFlags(): Local<'i32'> {
+    this.flags ??= this.body.permanent('i32');
+    return this.flags;
+  }
+
+  private known<T extends ValueType>(map: Map<number, Local<T>>, index: number, type: T): Local<T> {
+    const local = map.get(index) ?? this.body.permanent(type);
+    map.set(index, local);
+    return local;
+  }
+}
