@@ -45,6 +45,8 @@ export interface MachineConfig {
   disk?: DiskConfig;
   peer?: PeerConfig;
   waiting: WaitingPolicy;
+  /** CPUs of the host that the machine's vCPUs may run on; every one that the process may use when absent. */
+  hostCpus?: readonly number[];
   /** Milliseconds until the guest must have printed its banner. */
   bootDeadlineMs: number;
 }

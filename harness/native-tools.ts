@@ -1,4 +1,5 @@
 /** The tool modes of the native image: `mkdisk` makes a pristine disk file, `peer` answers the network workloads. */
+import { withHostCpus } from '../engines/process/affinity.js';
 import { type Child, startNative } from '../engines/process/child.js';
 import { nativeImage } from '../workloads/images.js';
 
@@ -19,11 +20,15 @@ export class Peer {
   private child: Child | undefined;
   private portNumber = 0;
 
+  /** @param cpu the host's CPU that it runs on; undefined: any */
+  constructor(private readonly cpu?: number) {}
+
   /** Its port on 127.0.0.1. Starts it at the first call, and again, on the same port, should it have died. */
   async port(): Promise<number> {
     if (this.child !== undefined && this.child.ended === undefined) return this.portNumber;
     const known = this.portNumber === 0 ? [] : [String(this.portNumber)];
-    this.child = startNative(nativeImage().path, ['peer', ...known]);
+    const cpus = this.cpu === undefined ? undefined : [this.cpu];
+    this.child = withHostCpus(cpus, () => startNative(nativeImage().path, ['peer', ...known]));
     this.portNumber = await announcedPort(this.child);
     return this.portNumber;
   }

@@ -6,6 +6,7 @@ import { DoorbellMeter } from './doorbells.js';
 import { unlessInterrupted, within } from './guard.js';
 import { type Deadlines, MachineSet, STOP_MS, scaledDeadlines } from './machines.js';
 import { measureWorkload } from './measure.js';
+import { type Placement, placedParts } from './placement.js';
 import { type CellGroup, countCells, type Plan, type PlannedWorkload } from './plan.js';
 import type { Progress } from './progress.js';
 import { estimate } from './statistics.js';
@@ -22,6 +23,8 @@ export interface BenchEnvironment {
   waiting: WaitingPolicy;
   /** Cores: VMs that boot at once, and what deadlines are scaled by when there are more vCPUs. */
   cores: number;
+  /** Where machines and the peer run. */
+  placement: Placement;
   /** Disks for so many VMs. Rejects when they cannot be made: their cells fail with the message. */
   disks(count: number): Promise<DiskConfig[]>;
   /** Port of the network peer, started at the first call. Rejects likewise. */
@@ -58,16 +61,18 @@ class PlanRun {
     const cells = countCells(open);
     this.environment.progress.begin(cells, countCells(this.plan.groups) - cells, this.estimateMs(open));
     try {
-      for (const group of open) await this.group(group);
+      for (const group of open) {
+        for (const part of placedParts(group, this.environment.placement)) await this.group(part.group, part.hostCpus);
+      }
     } finally {
       await Promise.all([...this.environment.engines.values()].map((engine) => within(engine.close(), STOP_MS)));
     }
   }
 
-  private async group(group: CellGroup): Promise<void> {
+  private async group(group: CellGroup, hostCpus?: readonly number[]): Promise<void> {
     if (group.workloads.length === 0) return;
     const resources = await this.acquire(group);
-    const sets = this.machineSets(group, resources);
+    const sets = this.machineSets(group, resources, hostCpus);
     try {
       for (const workload of group.workloads) await this.workload(group, workload, sets, resources);
     } finally {
@@ -142,7 +147,7 @@ class PlanRun {
     return resources;
   }
 
-  private machineSets(group: CellGroup, resources: Resources): Map<string, MachineSet> {
+  private machineSets(group: CellGroup, resources: Resources, hostCpus?: readonly number[]): Map<string, MachineSet> {
     const { engines, signal, cores, waiting, clock } = this.environment;
     const deadlines = scaledDeadlines(this.environment.deadlines, group.vms * group.vcpus, cores);
     const configs = Array.from({ length: group.vms }, (_, id): MachineConfig => {
@@ -153,6 +158,7 @@ class PlanRun {
         memoryBytes: group.memoryBytes,
         waiting,
         bootDeadlineMs: deadlines.bootMs,
+        ...(hostCpus === undefined ? {} : { hostCpus }),
         ...(disk === undefined ? {} : { disk }),
         ...(resources.peer === undefined ? {} : { peer: { port: resources.peer } }),
       };

@@ -9,6 +9,7 @@
 import { type GuestImage, nativeImage } from '../../workloads/images.js';
 import { ConsoleLog } from '../backends/console.js';
 import type { Engine, Machine, MachineConfig, PrepareArgs, Probe, SampleResult, StartArgs } from '../engine.js';
+import { withHostCpus } from '../process/affinity.js';
 import { type Child, startNative } from '../process/child.js';
 import { GuestControl } from '../process/guest-control.js';
 import { DoorbellStream } from './doorbell-stream.js';
@@ -73,7 +74,7 @@ class BareMachine implements Machine {
 
   constructor(name: string, image: GuestImage, config: MachineConfig) {
     this.facts = { image: `sha256:${image.sha256}`, vCPU: 'a thread of a native process' };
-    this.child = startNative(image.path, imageArguments(config));
+    this.child = withHostCpus(config.hostCpus, () => startNative(image.path, imageArguments(config)));
     this.control = new GuestControl({
       name: `${name} VM ${config.id}`,
       send: (text) => this.child.process.stdin?.write(text),

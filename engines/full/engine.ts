@@ -51,6 +51,7 @@ function boot(config: MachineConfig): Promise<Machine> {
   return VmProcess.boot({
     config: vm,
     bootDeadlineMs: config.bootDeadlineMs,
+    ...(config.hostCpus === undefined ? {} : { hostCpus: config.hostCpus }),
     ...(config.peer === undefined ? {} : { peerPort: config.peer.port }),
     facts: { image: `sha256:${guest.sha256}`, cpu: 'interpreter' },
   });

@@ -1,5 +1,6 @@
 /** The engine's end of one VM's process: a Machine, as the harness drives it. */
 import { type Machine, MachineFailure, type PrepareArgs, type SampleResult, type StartArgs } from '../engine.js';
+import { withHostCpus } from '../process/affinity.js';
 import { type Child, startNode } from '../process/child.js';
 import { GuestControl } from '../process/guest-control.js';
 import type { VmConfig, VmEnd } from './config.js';
@@ -11,6 +12,8 @@ const HOST_ADDRESS = '10.0.2.2';
 export interface VmProcessOptions {
   config: VmConfig;
   bootDeadlineMs: number;
+  /** CPUs of the host for the whole process; absent: all. */
+  hostCpus?: readonly number[];
   peerPort?: number;
   facts: Record<string, string>;
 }
@@ -25,7 +28,7 @@ export class VmProcess implements Machine {
 
   private constructor(options: VmProcessOptions) {
     this.facts = { ...options.facts };
-    this.#child = startNode(new URL('./vm-main.js', import.meta.url));
+    this.#child = withHostCpus(options.hostCpus, () => startNode(new URL('./vm-main.js', import.meta.url)));
     this.#control = new GuestControl({
       name: `full VM ${options.config.id}`,
       send: (text) => this.#tell({ type: 'input', text }),

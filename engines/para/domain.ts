@@ -5,6 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import type { KickArea } from '../backends/kick.js';
 import { createFlowMemory } from '../backends/user-network.js';
+import { withHostCpus } from '../process/affinity.js';
 import { PARA_FRAME_BYTES, PARA_HANG_CPU_MS, SHUTDOWN_crash, SHUTDOWN_poweroff } from './abi.js';
 import { consoleDrain, consoleFeed, RECORD_DOORBELL } from './console.js';
 import { COUNTER_COUNT, HYPERCALL_COUNTERS, namedCounters, sumCounters } from './counters.js';
@@ -104,7 +105,8 @@ export class Domain {
       ...(this.config.disk === undefined ? {} : { disk: this.config.disk }),
       ...(this.flows === undefined ? {} : { flows: this.flows }),
     };
-    const thread = new Worker(new URL('./vcpu-thread.js', import.meta.url), { workerData });
+    const module = new URL('./vcpu-thread.js', import.meta.url);
+    const thread = withHostCpus(this.config.hostCpus, () => new Worker(module, { workerData }));
     this.threads.set(vcpu, thread);
     thread.on('message', (message: FromVcpu) => this.hear(vcpu, message));
     thread.on('error', (error: Error) => this.crash(`the thread of vCPU ${vcpu} failed: ${error.message}`));

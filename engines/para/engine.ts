@@ -128,6 +128,7 @@ function domainConfig(config: MachineConfig, image: string): DomainConfig {
     pollUs: config.waiting.pollUs,
     ...(config.disk === undefined ? {} : { disk: config.disk }),
     ...(config.peer === undefined ? {} : { mac: macOf(config.id) }),
+    ...(config.hostCpus === undefined ? {} : { hostCpus: config.hostCpus }),
   };
 }
 

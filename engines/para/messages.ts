@@ -12,6 +12,8 @@ export interface DomainConfig {
   pollUs: number;
   disk?: DiskConfig;
   mac?: string;
+  /** CPUs of the host for the vCPUs' threads; absent: all. */
+  hostCpus?: readonly number[];
 }
 
 export interface DoorbellMessage {

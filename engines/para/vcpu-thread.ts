@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { libc } from '../backends/libc.js';
+import { minimizeTimerSlack } from '../process/libc.js';
 import { SHUTDOWN_crash } from './abi.js';
 import { CoreOsThread } from './core-os/thread.js';
 import { shutDown } from './domain-state.js';
@@ -20,6 +21,9 @@ import { GuestCrash, Vcpu, VcpuStop } from './vcpu.js';
 import type { FromVcpu, VcpuThreadConfig } from './vcpu-config.js';
 
 const QUIESCE_ROUNDS = 50;
+
+// As the other engines' threads: sleeps end when they should.
+minimizeTimerSlack();
 
 const config = workerData as VcpuThreadConfig;
 const tell = (message: FromVcpu): void => parentPort?.postMessage(message);

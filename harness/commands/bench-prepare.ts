@@ -1,11 +1,14 @@
 /** Before a run: plan, folder and the results file that it will fill, or the one that is resumed. */
+
 import { join, resolve } from 'node:path';
+import { allowedCpus } from '../../engines/process/affinity.js';
 import { packageRoot } from '../../workloads/package-root.js';
 import { type Context, type ProbedEngine, probeEngines } from '../context.js';
 import { load } from '../doctor.js';
 import { availableMemory, gitCommit, hostFacts } from '../host.js';
 import { imageHashes } from '../image-hashes.js';
 import { newRunFolder, RESULTS_FILE } from '../out-folder.js';
+import { placementNote, placementOn } from '../placement.js';
 import { expandPlan, makePlan, type Plan, type PlanContext, planDifferences } from '../plan.js';
 import { type EngineInfo, type Host, type Results, readResults, SCHEMA_VERSION } from '../results.js';
 import { ResultsStore } from '../store.js';
@@ -46,6 +49,7 @@ export async function prepare(flags: BenchFlags, argv: readonly string[], contex
     return resume(flags.resume, wanted, planContext, engines);
   }
   const plan = makePlan(profile, options, planContext);
+  if (plan.key.workloads.some((name) => name.startsWith('net/'))) notes.push(placementNote(placementOn(allowedCpus())));
   const folder = await newRunFolder(flags.out, profile.name, context.clock.date());
   const results: Results = {
     schema: SCHEMA_VERSION,

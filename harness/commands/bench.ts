@@ -3,12 +3,14 @@ import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { DiskConfig } from '../../engines/engine.js';
+import { allowedCpus } from '../../engines/process/affinity.js';
 import type { Clock } from '../clock.js';
 import type { Context } from '../context.js';
 import { Disks } from '../disks.js';
 import { formatDuration } from '../format.js';
 import { Interrupted } from '../guard.js';
 import { makeDisk, Peer } from '../native-tools.js';
+import { placementOn } from '../placement.js';
 import type { Progress } from '../progress.js';
 import { PlainProgress } from '../progress-plain.js';
 import { TerminalProgress } from '../progress-terminal.js';
@@ -40,7 +42,8 @@ async function measure(prepared: Prepared, flags: BenchFlags, context: Context, 
   const inFolder = flags.diskFile === undefined;
   const prefix = inFolder ? join(folder, 'disks', 'vm') : resolve(flags.diskFile ?? '');
   const disks = new Disks({ prefix, bytes: plan.key.diskBytes, replace: inFolder, make: makeDisk });
-  const peer = new Peer();
+  const placement = placementOn(allowedCpus());
+  const peer = new Peer(placement.peer);
   const stop = onStopSignals();
   const keepTime = stopwatch(store, context.clock);
   const environment: BenchEnvironment = {
@@ -51,6 +54,7 @@ async function measure(prepared: Prepared, flags: BenchFlags, context: Context, 
     deadlines: context.deadlines,
     waiting: { pollUs: prepared.pollUs },
     cores: availableParallelism(),
+    placement,
     disks: (count) => notedDisks(disks, count, store, progress),
     peer: () => peer.port(),
     beforeSave: keepTime,

@@ -90,6 +90,7 @@ export function mockEnvironment(run: MockRun): BenchEnvironment {
     disks: async (count) =>
       Array.from({ length: count }, (_, i) => ({ path: `/disk${i}`, bytes: 1 << 20, direct: true })),
     peer: async () => 9000,
+    placement: { peer: undefined, netMachines: undefined },
     ...run.environment,
   };
 }

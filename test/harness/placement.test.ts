@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { placedParts, placementNote, placementOn } from '#harness/placement.js';
+import type { CellGroup } from '#harness/plan.js';
+import { mockSpec } from '../support/mock-run.js';
+
+const planned = (name: `${'cpu' | 'net' | 'mixed'}/x`) => ({
+  spec: mockSpec({ name, group: name.split('/')[0] as 'cpu' | 'net' | 'mixed' }),
+  engines: ['bare'],
+  skipped: [],
+});
+const group: CellGroup = {
+  vms: 1,
+  vcpus: 1,
+  memoryBytes: 1 << 26,
+  workloads: [planned('cpu/x'), planned('net/x'), planned('mixed/x')],
+};
+const names = (part: { group: CellGroup }) => part.group.workloads.map(({ spec }) => spec.name);
+
+describe('placement', () => {
+  it('gives the peer the last CPU and net machines the others', () => {
+    expect(placementOn([0, 1])).toEqual({ peer: 1, netMachines: [0] });
+    expect(placementOn([2, 5, 7])).toEqual({ peer: 7, netMachines: [2, 5] });
+  });
+
+  it('confines nobody on a host with one CPU, or one that does not say', () => {
+    for (const cpus of [[], [3]]) {
+      expect(placementOn(cpus)).toEqual({ peer: undefined, netMachines: undefined });
+      expect(placedParts(group, placementOn(cpus))).toEqual([{ group }]);
+      expect(placementNote(placementOn(cpus))).toMatch(/shares the only CPU/);
+    }
+  });
+
+  it('boots machines of their own, confined, for net workloads alone', () => {
+    const [all, net] = placedParts(group, placementOn([0, 1]));
+    expect(names(all)).toEqual(['cpu/x', 'mixed/x']);
+    expect(all.hostCpus).toBeUndefined();
+    expect(names(net)).toEqual(['net/x']);
+    expect(net.hostCpus).toEqual([0]);
+  });
+
+  it('leaves out a part that is empty', () => {
+    const cpuOnly = { ...group, workloads: [planned('cpu/x')] };
+    expect(placedParts(cpuOnly, placementOn([0, 1])).map(names)).toEqual([['cpu/x']]);
+  });
+});
