@@ -87,6 +87,7 @@ export class Hart {
   private readonly pmp: Pmp;
   private readonly tlb: TlbControl;
   private readonly fetch: Fetch;
+  private readonly slow: SlowAccess;
   private readonly traps: Traps;
   private readonly exports: Exports;
   private readonly translator: Translator | undefined;
@@ -103,13 +104,15 @@ export class Hart {
     this.tlb = new TlbControl(hart);
     this.traps = new Traps(hart, this.tlb);
     const mmu = new Mmu(hart, this.pmp);
+    this.slow = new SlowAccess(hart, mmu, this.pmp, this.tlb, this.traps);
     this.fetch = new Fetch(hart, mmu, this.pmp, this.tlb, this.traps);
-    const instance = new WebAssembly.Instance(module, { env: { memory }, host: this.hostFunctions(mmu) });
+    const instance = new WebAssembly.Instance(module, { env: { memory }, host: this.hostFunctions() });
     this.exports = instance.exports as unknown as Exports;
     hart.bulk = this.exports;
     const mode = config.translate ?? defaultMode();
     this.forced = mode === 'forced';
-    if (mode !== 'off') this.translator = new Translator(hart, this.fetch, memory, this.exports, this.forced);
+    if (mode !== 'off')
+      this.translator = new Translator(hart, this.fetch, this.slow, memory, this.exports, this.forced);
     this.derive();
   }
 
@@ -148,9 +151,8 @@ export class Hart {
     this.tlb.select();
   }
 
-  private hostFunctions(mmu: Mmu): WebAssembly.ModuleImports {
-    const { hart, tlb, traps, fetch } = this;
-    const slow = new SlowAccess(hart, mmu, this.pmp, tlb, traps);
+  private hostFunctions(): WebAssembly.ModuleImports {
+    const { hart, tlb, traps, fetch, slow } = this;
     const csrs = new CsrAccess(hart, buildCsrs(hart, traps, tlb, this.pmp));
     const system = new SystemInstructions(hart, traps, tlb, fetch, csrs);
     const float = new SoftFloat(hart);

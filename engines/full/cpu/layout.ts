@@ -94,6 +94,10 @@ export const OFFSET = {
   rangeDelta: 0x3f0,
   /** Not 0: the instruction must be interpreted, though it may be the first of a translated region. */
   once: 0x3f4,
+  /** Changes whenever translations may have. */
+  epoch: 0x3f8,
+  /** Address of the record of a region whose windows are missed often (see REGION), or 0. */
+  misfit: 0x3fc,
   /** Event counters, doubles: see EVENT. */
   events: 0x400,
 
@@ -118,6 +122,8 @@ export const EVENT = {
   wfi: 11,
   translations: 12,
   rangeMisses: 13,
+  regionEntries: 14,
+  regionInterprets: 15,
 } as const;
 
 /** Bits of irqLines, as in mip (privileged specification, 3.1.9). */
@@ -176,6 +182,11 @@ export const REGION = {
   index: 16,
   /** Address of the entry in the decode cache. */
   entry: 20,
+  /** Accesses outside of the ranges that the code has as constants; at `misfit` of them the code is made anew, without. */
+  misses: 24,
+  misfit: 4096,
+  /** The value of OFFSET.epoch for which these ranges are known to be right. */
+  epoch: 28,
 } as const;
 
 /** Bytes of shared memory that one hart needs; a multiple of 64 KiB. */

@@ -8,6 +8,7 @@ import type { Traps } from './traps.js';
 
 /** What fits into the fields of a TLB entry. */
 const MOST_AROUND = 0xffff;
+const NONE_AROUND = { before: 0, after: 0 } as const;
 
 /** Loads and stores that miss the TLB: misaligned ones, devices, pages that PMP divides, faults. */
 export class SlowAccess {
@@ -79,23 +80,40 @@ export class SlowAccess {
     return -1;
   }
 
-  private fill(low: number, high: number, page: number, access: Access, mode: number): void {
-    const table = access === ACCESS.write ? OFFSET.tlbWrite : OFFSET.tlbRead;
-    const addend = (this.hart.ramAddress(page) - (low & ~0xfff)) | 0;
-    this.tlb.fill(table, TLB.entries, low, high, addend, this.around(page, access, mode));
-    if (mode !== MODE.M && this.mmu.leafPages > 1) this.tlb.noteLarge(low, high, this.mmu.leafPages);
+  /** Whether `pages` from a virtual address on still are where `addend` says (see TLB), and may be accessed. */
+  confirms(low: number, high: number, pages: number, addend: number, access: Access): boolean {
+    const { hart, mmu, tlb } = this;
+    const mode = tlb.dataMode();
+    const paddr = mmu.peek(low, high, access, mode);
+    if (paddr < 0 || !hart.inRam(paddr, 4096) || this.addend(paddr, low) !== addend) return false;
+    const { before, after } = this.around(paddr, access, mode);
+    if (mode !== MODE.M) tlb.noteRange(low, high, before, after);
+    return after >= pages - 1;
   }
 
-  /** How many pages around a page are translated and protected as it is: within one large page, or all of RAM. */
-  private around(page: number, access: Access, mode: number): number {
+  private addend(page: number, low: number): number {
+    return (this.hart.ramAddress(page) - (low & ~0xfff)) | 0;
+  }
+
+  private fill(low: number, high: number, page: number, access: Access, mode: number): void {
+    const table = access === ACCESS.write ? OFFSET.tlbWrite : OFFSET.tlbRead;
+    const addend = this.addend(page, low);
+    const { before, after } = this.around(page, access, mode);
+    this.tlb.fill(table, TLB.entries, low, high, addend, before | (after << 16));
+    if (mode !== MODE.M && before + after > 0) this.tlb.noteRange(low, high, before, after);
+  }
+
+  /** How many pages around a page are translated and protected as it is, and lie in RAM next to it. */
+  private around(page: number, access: Access, mode: number): { before: number; after: number } {
     const { hart, mmu } = this;
     const { leafPages } = mmu;
-    const first = mmu.isBare ? RAM_BASE : page - ((page / 4096) % leafPages) * 4096;
-    const end = mmu.isBare ? hart.ramEnd : first + leafPages * 4096;
-    const before = Math.min((page - Math.max(first, RAM_BASE)) / 4096, MOST_AROUND);
-    const after = Math.min((Math.min(end, hart.ramEnd) - page) / 4096 - 1, MOST_AROUND);
+    const inLeaf = (page / 4096) % leafPages;
+    const down = mmu.isBare ? MOST_AROUND : inLeaf + mmu.neighbours(-1) * leafPages;
+    const up = mmu.isBare ? MOST_AROUND : leafPages - 1 - inLeaf + mmu.neighbours(1) * leafPages;
+    const before = Math.min(down, (page - RAM_BASE) / 4096, MOST_AROUND);
+    const after = Math.min(up, (hart.ramEnd - page) / 4096 - 1, MOST_AROUND);
     const verdict = this.pmp.check(page - before * 4096, (before + after + 1) * 4096, access, mode);
-    return verdict === PmpVerdict.Allowed ? before | (after << 16) : 0;
+    return verdict === PmpVerdict.Allowed ? { before, after } : NONE_AROUND;
   }
 
   /** Both pages are checked before anything is done; then byte by byte. */

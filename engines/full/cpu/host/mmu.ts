@@ -25,6 +25,8 @@ export class Mmu {
   cause = 0;
   /** Pages of 4 KiB that the leaf of the last successful walk maps. */
   leafPages = 1;
+  /** Where that leaf lies in RAM: word index of its entry in the page table. */
+  private leafIndex = 0;
   /** The last successful translation was none: addresses are physical. */
   isBare = false;
   // The request that is being walked.
@@ -32,6 +34,7 @@ export class Mmu {
   private high = 0;
   private access: Access = ACCESS.read;
   private mode = 0;
+  private marking = true;
 
   constructor(
     private readonly hart: HartContext,
@@ -65,6 +68,14 @@ export class Mmu {
     return this.high * 2 ** 32 + (this.low >>> 0);
   }
 
+  /** As translate(), but nothing is marked: an access that would have to mark a page as accessed or dirty gives -1. */
+  peek(low: number, high: number, access: Access, mode: number): number {
+    this.marking = false;
+    const paddr = this.translate(low, high, access, mode);
+    this.marking = true;
+    return paddr;
+  }
+
   private walk(levels: number): number {
     const { hart } = this;
     let table = pageOf(hart.get(OFFSET.satp), hart.get(OFFSET.satp + 4) & 0xfff);
@@ -90,9 +101,32 @@ export class Mmu {
     const pages = 512 ** level;
     if (!this.permitted(pteLow) || page % pages !== 0) return this.pageFault();
     const marks = PTE.A | (this.access === ACCESS.write ? PTE.D : 0);
+    if ((pteLow & marks) !== marks && !this.marking) return this.pageFault();
     if ((pteLow & marks) !== marks && !this.mark(index, pteLow, pteHigh, marks)) return RETRY;
     this.leafPages = pages;
+    this.leafIndex = index;
     return page * 4096 + this.offset(level);
+  }
+
+  /**
+   * How many leaves next to that of the last successful walk, in its table, up (`step` 1) or down (-1), go on where it
+   * maps, with the same permissions, and marked as accessed (dirty) as it is: so nothing needs to be marked for them.
+   */
+  neighbours(step: 1 | -1): number {
+    const { i32 } = this.hart;
+    const own = this.leafIndex;
+    const place = (own >> 1) & 511;
+    const most = step === 1 ? 511 - place : place;
+    // A page number is at bit 10; a leaf is leafPages of them. Carries into the upper word end the run.
+    const stride = step * this.leafPages * 1024;
+    let count = 0;
+    for (let low = i32[own] & ~0x300; count < most; count++) {
+      const next = own + 2 * step * (count + 1);
+      const expected = low + stride;
+      if (expected !== (expected | 0) || (i32[next] & ~0x300) !== expected || i32[next + 1] !== i32[own + 1]) break;
+      low = expected;
+    }
+    return count;
   }
 
   /** Offset in a page of a level; on the halves, since 64 bits do not fit a double. */

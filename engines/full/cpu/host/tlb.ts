@@ -6,7 +6,7 @@ const { user, supervisor, machine, supervisorUserMemory } = TLB.contexts;
 
 /** Fills and flushes the software TLBs, and chooses which of them count. */
 export class TlbControl {
-  /** Virtual pages (address / 4096, modulo 2^52) that large pages have mapped since the last flush. */
+  /** Virtual pages (address / 4096, modulo 2^52) that entries for other pages speak for, since the last flush. */
   private largeFrom = Number.POSITIVE_INFINITY;
   private largeTo = -1;
 
@@ -42,15 +42,21 @@ export class TlbControl {
 
   /** A page of more than 4 KiB has been used: `pages` of them from the one at (low, high). */
   noteLarge(low: number, high: number, pages: number): void {
+    const before = pageNumber(low, high) % pages;
+    this.noteRange(low, high, before, pages - 1 - before);
+  }
+
+  /** An entry for the page at (low, high) speaks for pages around it as well. */
+  noteRange(low: number, high: number, before: number, after: number): void {
     const page = pageNumber(low, high);
-    const from = page - (page % pages);
-    this.largeFrom = Math.min(this.largeFrom, from);
-    this.largeTo = Math.max(this.largeTo, from + pages - 1);
+    this.largeFrom = Math.min(this.largeFrom, page - before);
+    this.largeTo = Math.max(this.largeTo, page + after);
   }
 
   /** Forgets everything: PMP has changed, or the hart starts. */
   flushAll(): void {
     const { hart } = this;
+    this.changed();
     hart.bulk.fill(hart.base + OFFSET.tlb, 0xff, OFFSET.decode - OFFSET.tlb);
     this.forgetLarge();
   }
@@ -58,6 +64,7 @@ export class TlbControl {
   /** Forgets what page tables said: S and U mode. */
   flushTranslations(): void {
     const { hart } = this;
+    this.changed();
     hart.count(EVENT.tlbFlushes);
     for (const context of [user, supervisor, supervisorUserMemory]) {
       hart.bulk.fill(hart.base + TLB.readTable(context), 0xff, 2 * TLB.tableBytes);
@@ -73,6 +80,7 @@ export class TlbControl {
       this.flushTranslations();
       return;
     }
+    this.changed();
     const { hart } = this;
     const data = ((low >>> 12) & (TLB.entries - 1)) * TLB.entryBytes;
     for (const context of [user, supervisor, supervisorUserMemory]) {
@@ -88,6 +96,10 @@ export class TlbControl {
   flushExecute(): void {
     const { hart } = this;
     hart.bulk.fill(hart.base + TLB.executeTable(0), 0xff, 3 * TLB.executeEntries * TLB.entryBytes);
+  }
+
+  private changed(): void {
+    this.hart.set(OFFSET.epoch, this.hart.get(OFFSET.epoch) + 1);
   }
 
   private dataContext(): number {

@@ -1,10 +1,10 @@
-import { OFFSET, REGION, TLB } from '../layout.js';
+import { EVENT, OFFSET, REGION, TLB } from '../layout.js';
 import type { Body, Label, Local } from '../wasm/body.js';
 import { type I32, type I64, i32, i64 } from '../wasm/value.js';
 import { SPECIAL } from './handlers.js';
 import type { HostRefs } from './host.js';
 import { ENTRY_SCALE, HANDLER_MASK } from './operation.js';
-import { RegionExit } from './region-support.js';
+import { countEvent, RegionExit } from './region-support.js';
 
 /** What every handler has: the hart's state, where it is in the decode cache, instructions left, its own operation. */
 export interface Registers {
@@ -130,6 +130,7 @@ export class Flow {
     body.if(i32.eq(exit, i32.const(RegionExit.Declined)), () => this.dispatch(original));
     body.set(count, i32.load(base, OFFSET.count));
     body.set(this.pc, i64.load(base, OFFSET.pc));
+    countEvent(body, base, EVENT.regionEntries);
     body.if(i32.and(exit, i32.gtS(count, i32.const(0))), () => this.interpretOnce());
     body.br(this.fetchLabel as Label);
   }
@@ -138,6 +139,7 @@ export class Flow {
   private interpretOnce(): void {
     const { body } = this;
     const { base, op } = this.registers;
+    countEvent(body, base, EVENT.regionInterprets);
     const entry = this.executeEntry();
     body.if(i64.eq(i64.load(entry), this.pageOf()), () => {
       this.arrive(entry);

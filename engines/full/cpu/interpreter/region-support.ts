@@ -1,4 +1,4 @@
-import { OFFSET, TLB } from '../layout.js';
+import { EVENT, OFFSET, REGION, TLB } from '../layout.js';
 import type { Body, Local } from '../wasm/body.js';
 import type { Declared, ModuleBuilder } from '../wasm/module.js';
 import { f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
@@ -24,6 +24,8 @@ export const RegionExit = {
 export const REGION_IMPORTS = {
   /** refill(stateBase, address, bytes, writing): finds the range of an access, see OFFSET.rangeLow; 0: it must be interpreted. */
   refill: { parameters: ['i32', 'i64', 'i32', 'i32'], results: ['i32'] },
+  /** locate(stateBase, address, bytes, writing, record): an access outside of its window; where in wasm memory, or 0 as refill. */
+  locate: { parameters: ['i32', 'i64', 'i32', 'i32', 'i32'], results: ['i32'] },
   /** poll(stateBase, count): the slice is used up; instructions of the next one, or 0 when the region must be left. */
   poll: { parameters: ['i32', 'i32'], results: ['i32'] },
 } as const;
@@ -33,13 +35,23 @@ export function exportRegionSupport(module: ModuleBuilder, host: HostRefs): void
   const refill = module.declare(REGION_IMPORTS.refill.parameters, REGION_IMPORTS.refill.results);
   module.define(refill, (body) => defineRefill(body, host));
   module.export('refill', refill);
+  const locate = module.declare(REGION_IMPORTS.locate.parameters, REGION_IMPORTS.locate.results);
+  module.define(locate, (body) => defineLocate(body, refill));
+  module.export('locate', locate);
   const poll: Declared = module.declare(REGION_IMPORTS.poll.parameters, REGION_IMPORTS.poll.results);
   module.define(poll, definePoll);
   module.export('poll', poll);
 }
 
+/** One more event of EVENT. */
+export function countEvent(body: Body, base: I32, event: number): void {
+  const at = OFFSET.events + event * 8;
+  body.store('f64', base, f64.add(f64.load(base, at), f64.const(1)), at);
+}
+
 function defineRefill(body: Body, host: HostRefs): void {
   const base = body.parameter(0, 'i32');
+  countEvent(body, base, EVENT.rangeMisses);
   const address = body.parameter(1, 'i64');
   const bytes = body.parameter(2, 'i32');
   const writing = body.parameter(3, 'i32');
@@ -65,6 +77,19 @@ function defineRefill(body: Body, host: HostRefs): void {
   storeRange(body, base, page, entry, writable);
   const end = i64.add(i64.load(base, OFFSET.rangeRead), i64.sub(i64.const(7), i64.extendU(bytes)));
   body.return(i64.leU(i64.sub(address, i64.load(base, OFFSET.rangeLow)), end));
+  body.unreachable();
+}
+
+function defineLocate(body: Body, refill: Declared): void {
+  const base = body.parameter(0, 'i32');
+  const address = body.parameter(1, 'i64');
+  const record = body.parameter(4, 'i32');
+  const misses = body.keep(i32.add(i32.load(record, REGION.misses), i32.const(1)));
+  body.store('i32', record, misses, REGION.misses);
+  body.if(i32.eq(misses, i32.const(REGION.misfit)), () => body.store('i32', base, record, OFFSET.misfit));
+  const found = body.call('i32', refill, base, address, body.parameter(2, 'i32'), body.parameter(3, 'i32'));
+  body.if(i32.eqz(found), () => body.return(i32.const(0)));
+  body.return(i32.add(i32.wrap(address), i32.load(base, OFFSET.rangeDelta)));
   body.unreachable();
 }
 

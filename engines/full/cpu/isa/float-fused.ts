@@ -29,7 +29,7 @@ function fusedSingle(fused: Fused): Definition {
     e.requireFloat();
     const rounding = e.body.keep(e.roundingMode());
     withSlowPath(e, name, rounding, (slow) => {
-      e.body.brIf(rounding, slow);
+      e.body.brIfUnlikely(rounding, slow);
       const a = f64.promote(e.fs32(1));
       const product = e.body.keep(f64.mul(fused.negateProduct ? f64.neg(a) : a, f64.promote(e.fs32(2))));
       const third = f64.promote(e.fs32(3));
@@ -61,7 +61,7 @@ const SAFE = { lowest: 0x180, count: 0x500 } as const;
 
 function leaveUnlessSafe(e: Emitter, value: F64, slow: Label): void {
   const above = i32.sub(DOUBLE.exponent(value), i32.const(SAFE.lowest));
-  e.body.brIf(i32.geU(above, i32.const(SAFE.count)), slow);
+  e.body.brIfUnlikely(i32.geU(above, i32.const(SAFE.count)), slow);
 }
 
 /** The upper 26 bits of a double's significand, and the rest (Veltkamp). */
@@ -91,7 +91,7 @@ function fusedDouble(fused: Fused): Definition {
     e.requireFloat();
     const rounding = body.keep(e.roundingMode());
     withSlowPath(e, name, rounding, (slow) => {
-      body.brIf(rounding, slow);
+      body.brIfUnlikely(rounding, slow);
       const a = body.keep(fused.negateProduct ? f64.neg(e.fs64(1)) : e.fs64(1));
       const b = body.keep(e.fs64(2));
       const c = body.keep(fused.negateAddend ? f64.neg(e.fs64(3)) : e.fs64(3));

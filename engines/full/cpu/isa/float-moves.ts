@@ -146,7 +146,7 @@ function ordered<T extends Float>(kind: FloatKind<T>): Definition[] {
         withSlowPath(e, `${name}.${kind.suffix}`, i32.const(0), (slow) => {
           const a = e.body.keep(kind.fs(e, 1));
           const b = e.body.keep(kind.fs(e, 2));
-          e.body.brIf(i32.or(kind.ne(a, a), kind.ne(b, b)), slow);
+          e.body.brIfUnlikely(i32.or(kind.ne(a, a), kind.ne(b, b)), slow);
           fast(e, a, b);
         });
       },
@@ -192,18 +192,18 @@ const conversion = (
 
 const between: Definition[] = [
   conversion('fcvt.s.d', 0x401, floatOptions, (e, rounding, slow) => {
-    e.body.brIf(rounding, slow);
+    e.body.brIfUnlikely(rounding, slow);
     const a = e.body.keep(e.fs64(1));
     const r = e.body.keep(f32.demote(a));
     // Normal and away from both ends, or zero from zero.
     const room = i32.ltU(i32.sub(SINGLE.exponent(r), i32.const(2)), i32.const(0xfc));
-    e.body.brIf(i32.eqz(i32.or(room, f64.eq(a, f64.const(0)))), slow);
+    e.body.brIfUnlikely(i32.eqz(i32.or(room, f64.eq(a, f64.const(0)))), slow);
     raiseInexact(e, () => f64.ne(f64.promote(r), a));
     e.setFd32(r);
   }),
   conversion('fcvt.d.s', 0x420, floatOptions, (e, _rounding, slow) => {
     const a = e.body.keep(e.fs32(1));
-    e.body.brIf(f32.ne(a, a), slow);
+    e.body.brIfUnlikely(f32.ne(a, a), slow);
     e.setFd64(f64.promote(a));
   }),
 ];
@@ -218,7 +218,7 @@ function fromInteger<T extends Float>(kind: FloatKind<T>, convert: (value: I64) 
       floatOptions,
       (e, _rounding, slow) => {
         const x = e.body.keep(value(e));
-        e.body.brIf(large(x), slow);
+        e.body.brIfUnlikely(large(x), slow);
         kind.setFd(e, convert(x));
       },
     );
@@ -241,9 +241,9 @@ function toInteger<T extends Float>(kind: FloatKind<T>, widen: (value: Value<T>)
       toIntegerOptions,
       (e, rounding, slow) => {
         const a = e.body.keep(widen(kind.fs(e, 1)));
-        e.body.brIf(i32.ne(rounding, i32.const(1)), slow);
+        e.body.brIfUnlikely(i32.ne(rounding, i32.const(1)), slow);
         const fits = i32.and(f64.gt(a, f64.const(low)), f64.lt(a, f64.const(high)));
-        e.body.brIf(i32.eqz(fits), slow);
+        e.body.brIfUnlikely(i32.eqz(fits), slow);
         const integer = e.body.keep(signed ? i64.truncF64S(a) : i64.truncF64U(a));
         raiseInexact(e, () => f64.ne(f64.trunc(a), a));
         e.setRd(suffix === 'wu' ? i64.extend32S(integer) : integer);

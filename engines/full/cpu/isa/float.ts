@@ -46,12 +46,12 @@ export function mustBeNormal<T extends Float>(
   slow: Label,
 ): void {
   const below = i32.sub(kind.exponent(r), i32.const(2));
-  e.body.if(i32.geU(below, i32.const(kind.infinity - 5)), () => e.body.brIf(not(zero), slow));
+  e.body.unlikely(i32.geU(below, i32.const(kind.infinity - 5)), () => e.body.brIfUnlikely(not(zero), slow));
 }
 
 /** Raises NX when `inexact` says so; does not look when it is raised already. */
 export function raiseInexact(e: Emitter, inexact: () => I32): void {
-  e.body.if(i32.eqz(e.inexact), () => {
+  e.body.unlikely(i32.eqz(e.inexact), () => {
     const raised = inexact();
     e.body.if(raised, () => e.raiseFlags(i32.const(FLAG.NX)));
   });
@@ -75,7 +75,7 @@ function arithmetic<T extends Float>(
     e.requireFloat();
     const rounding = e.body.keep(e.roundingMode());
     withSlowPath(e, name, rounding, (slow) => {
-      e.body.brIf(rounding, slow);
+      e.body.brIfUnlikely(rounding, slow);
       const { result, inexact, zero } = operation(e, slow);
       const a = e.body.keep(kind.fs(e, 1));
       const b = e.body.keep(kind.fs(e, 2));
@@ -94,11 +94,11 @@ function squareRoot<T extends Float>(kind: FloatKind<T>): Definition {
     e.requireFloat();
     const rounding = e.body.keep(e.roundingMode());
     withSlowPath(e, name, rounding, (slow) => {
-      e.body.brIf(rounding, slow);
+      e.body.brIfUnlikely(rounding, slow);
       const a = e.body.keep(kind.fs(e, 1));
       const r = e.body.keep(kind.sqrt(a));
       // The root of a subnormal is normal, but the test of exactness wants a normal operand as well.
-      e.body.brIf(i32.eqz(kind.exponent(a)), slow);
+      e.body.brIfUnlikely(i32.eqz(kind.exponent(a)), slow);
       mustBeNormal(e, kind, r, i32.const(0), slow);
       raiseInexact(e, () => kind.sqrtInexact(e.body, a, r));
       kind.setFd(e, r);
@@ -109,7 +109,7 @@ function squareRoot<T extends Float>(kind: FloatKind<T>): Definition {
 
 /** The tests of exactness count on normal (or zero) operands: subnormal ones go the slow way. */
 function leaveIfSubnormal<T extends Float>(e: Emitter, kind: FloatKind<T>, value: Local<T>, slow: Label): void {
-  e.body.if(i32.eqz(kind.exponent(value)), () => e.body.brIf(kind.ne(value, kind.zero()), slow));
+  e.body.if(i32.eqz(kind.exponent(value)), () => e.body.brIfUnlikely(kind.ne(value, kind.zero()), slow));
 }
 
 function arithmeticOf<T extends Float>(kind: FloatKind<T>): Definition[] {

@@ -1,12 +1,12 @@
 import { REGION_IMPORTS, REGION_SIGNATURE, RegionExit } from '../interpreter/region-support.js';
-import { DECODE, OFFSET, TLB } from '../layout.js';
+import { DECODE, OFFSET, REGION, TLB } from '../layout.js';
 import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import { ModuleBuilder } from '../wasm/module.js';
 import { type I32, type I64, i32, i64 } from '../wasm/value.js';
 import type { CodePage, CodeSource } from './code-source.js';
 import { type Assumptions, TranslatorEmitter, type Ways } from './emitter.js';
 import { analyze } from './graph.js';
-import { Ranges } from './ranges.js';
+import { Ranges, type Window } from './ranges.js';
 import type { Block } from './region.js';
 import { Registers } from './registers.js';
 import { Structure } from './structure.js';
@@ -19,20 +19,30 @@ export interface PageVersion extends CodePage {
   readonly generation: number;
 }
 
+/** What is known when a region is made, and checked when it is entered. */
+export interface RegionFacts {
+  /** Pages besides the first. */
+  readonly pages: () => readonly PageVersion[];
+  /** See Assumptions. */
+  readonly inexact: boolean;
+  readonly windows: ReadonlyMap<number, Window>;
+  /** Value of OFFSET.tlbRead that the windows count for. */
+  readonly context: number;
+  readonly record: number;
+}
+
 /** One region as a module's bytes, which exports `region` (see REGION_SIGNATURE). */
-export function encodeRegion(
-  entry: Block,
-  source: CodeSource,
-  pages: () => readonly PageVersion[],
-): Uint8Array<ArrayBuffer> {
+export function encodeRegion(entry: Block, source: CodeSource, facts: RegionFacts): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder(ANY_MEMORY);
-  const { refill, poll } = REGION_IMPORTS;
+  const { refill, locate, poll } = REGION_IMPORTS;
   const imports = {
     refill: module.import('cpu', 'refill', refill.parameters, refill.results),
+    locate: module.import('cpu', 'locate', locate.parameters, locate.results),
     poll: module.import('cpu', 'poll', poll.parameters, poll.results),
   };
+  const validate = module.import('cpu', 'validate', ['i32'], ['i32']);
   const region = module.declare(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
-  module.define(region, (body) => new RegionCode(body, source, imports).emit(entry, pages));
+  module.define(region, (body) => new RegionCode(body, source, { ...imports, validate }, facts).emit(entry));
   module.export('region', region);
   return module.encode();
 }
@@ -50,14 +60,16 @@ class RegionCode {
   private readonly registers: Registers;
   private readonly structure: Structure;
   private readonly emitter: TranslatorEmitter;
-  private readonly assumptions: Assumptions = { float: false, roundsToNearest: false };
+  private readonly assumptions: Assumptions;
   private epilogue!: Label;
 
   constructor(
     private readonly body: Body,
     private readonly source: CodeSource,
-    private readonly imports: Record<keyof typeof REGION_IMPORTS, FunctionRef>,
+    private readonly imports: Record<keyof typeof REGION_IMPORTS | 'validate', FunctionRef>,
+    private readonly facts: RegionFacts,
   ) {
+    this.assumptions = { float: false, roundsToNearest: false, inexact: facts.inexact };
     this.base = body.parameter(0, 'i32');
     this.count = body.parameter(1, 'i32');
     this.exitPc = body.permanent('i64');
@@ -69,7 +81,7 @@ class RegionCode {
       (block) => this.emitLoopHead(block),
       (at) => this.leave(at),
     );
-    const ranges = new Ranges(body, this.base, imports.refill);
+    const ranges = new Ranges(body, this.base, { ...imports, ...facts });
     const ways: Ways = {
       go: (from, edge) => this.structure.go(from, edge),
       leaveTo: (target) => this.leaveTo(target),
@@ -78,7 +90,7 @@ class RegionCode {
     this.emitter = new TranslatorEmitter(body, this.base, source, this.registers, ranges, ways, this.assumptions);
   }
 
-  emit(entry: Block, pages: () => readonly PageVersion[]): void {
+  emit(entry: Block): void {
     const { body, base, registers } = this;
     analyze(entry);
     const prologue = body.later();
@@ -92,7 +104,7 @@ class RegionCode {
     body.return(this.exit);
     body.unreachable();
     prologue(() => {
-      this.emitChecks(pages());
+      this.emitChecks();
       registers.load();
     });
   }
@@ -106,7 +118,7 @@ class RegionCode {
   /** The one place where a loop can be interrupted: nothing of the block has been executed. */
   private emitLoopHead(block: Block): void {
     const { body, base, count } = this;
-    body.if(i32.leS(count, i32.const(0)), () => {
+    body.unlikely(i32.leS(count, i32.const(0)), () => {
       body.scope(() => {
         const next = body.local('i32', body.call('i32', this.imports.poll, base, count));
         body.if(i32.eqz(next), () => this.leave(block.at));
@@ -131,11 +143,24 @@ class RegionCode {
     this.leave(at);
   }
 
-  private emitChecks(pages: readonly PageVersion[]): void {
-    const { base } = this;
+  private emitChecks(): void {
+    const { base, facts } = this;
     if (this.assumptions.float) this.declineIf(i32.eqz(i32.load(base, OFFSET.fpEnabled)));
     if (this.assumptions.roundsToNearest) this.declineIf(i32.load(base, OFFSET.frm));
-    for (const page of pages) this.checkPage(page);
+    if (this.assumptions.float && this.assumptions.inexact) {
+      this.declineIf(i32.eqz(i32.and(i32.load(base, OFFSET.fflags), i32.const(1))));
+    }
+    for (const page of facts.pages()) this.checkPage(page);
+    if (facts.windows.size > 0) this.checkWindows();
+  }
+
+  private checkWindows(): void {
+    const { body, base, facts } = this;
+    this.declineIf(i32.ne(i32.load(base, OFFSET.tlbRead), i32.const(facts.context)));
+    const known = i32.load(i32.const(facts.record), REGION.epoch);
+    body.unlikely(i32.ne(i32.load(base, OFFSET.epoch), known), () =>
+      this.declineIf(i32.eqz(body.call('i32', this.imports.validate, i32.const(facts.record)))),
+    );
   }
 
   /** The first page was fetched just now; the others must be where they were, with the code that they had. */

@@ -25,6 +25,8 @@ export interface Assumptions {
   float: boolean;
   /** The dynamic rounding mode is "to nearest, ties to even". */
   roundsToNearest: boolean;
+  /** NX is raised already: nobody can tell which results are inexact. Given, not found out. */
+  readonly inexact: boolean;
 }
 
 /** Emits instructions of a region: registers are locals, operands are constants. */
@@ -185,6 +187,7 @@ export class TranslatorEmitter implements Emitter {
   }
 
   get inexact(): I32 {
+    if (this.assumptions.inexact) return i32.const(1);
     return i32.and(this.registers.fflags, i32.const(1));
   }
 
@@ -217,7 +220,7 @@ export class TranslatorEmitter implements Emitter {
 
   private atomicAddress(width: 4 | 8, writing: boolean): Local<'i32'> {
     const { body } = this;
-    body.if(i32.and(this.rs1Word, i32.const(width - 1)), () => this.interpret());
+    body.unlikely(i32.and(this.rs1Word, i32.const(width - 1)), () => this.interpret());
     return body.keep(this.hostAddress(this.rs1, width, writing));
   }
 }

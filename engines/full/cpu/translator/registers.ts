@@ -15,7 +15,7 @@ export class Registers {
   private readonly writtenX = new Set<number>();
   private readonly writtenF = new Set<number>();
   private flags: Local<'i32'> | undefined;
-  private dirty: Local<'i32'> | undefined;
+  private raises = false;
 
   constructor(
     private readonly body: Body,
@@ -39,7 +39,6 @@ export class Registers {
   setF(index: number, value: F64): void {
     this.writtenF.add(index);
     this.body.set(this.localF(index), value);
-    this.setDirty();
   }
 
   /** fflags. */
@@ -48,8 +47,8 @@ export class Registers {
   }
 
   raise(flags: I32): void {
+    this.raises = true;
     this.body.set(this.localFlags(), i32.or(this.fflags, flags));
-    this.setDirty();
   }
 
   load(): void {
@@ -57,20 +56,15 @@ export class Registers {
     for (const [index, local] of this.x) body.set(local, i64.load(base, OFFSET.x + index * 8));
     for (const [index, local] of this.f) body.set(local, f64.load(base, OFFSET.f + index * 8));
     if (this.flags !== undefined) body.set(this.flags, i32.load(base, OFFSET.fflags));
-    if (this.dirty !== undefined) body.set(this.dirty, i32.load(base, OFFSET.fpDirty));
   }
 
+  /** FS becomes Dirty even if no instruction on the way wrote anything, as the privileged specification (3.1.6.6) allows. */
   store(): void {
     const { body, base } = this;
     for (const index of this.writtenX) body.store('i64', base, this.localX(index), OFFSET.x + index * 8);
     for (const index of this.writtenF) body.store('f64', base, this.localF(index), OFFSET.f + index * 8);
-    if (this.flags !== undefined) body.store('i32', base, this.flags, OFFSET.fflags);
-    if (this.dirty !== undefined) body.store('i32', base, this.dirty, OFFSET.fpDirty);
-  }
-
-  private setDirty(): void {
-    this.dirty ??= this.body.permanent('i32');
-    this.body.set(this.dirty, i32.const(1));
+    if (this.flags !== undefined && this.raises) body.store('i32', base, this.flags, OFFSET.fflags);
+    if (this.raises || this.writtenF.size > 0) body.store('i32', base, i32.const(1), OFFSET.fpDirty);
   }
 
   private localX(index: number): Local<'i64'> {

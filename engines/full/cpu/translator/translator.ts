@@ -1,11 +1,15 @@
+import { setFlagsFromString } from 'node:v8';
+import type { SlowAccess } from '../host/access.js';
 import type { HartContext } from '../host/context.js';
 import type { Fetch } from '../host/fetch.js';
 import { SPECIAL } from '../interpreter/handlers.js';
 import { ENTRY_SCALE, HANDLER_MASK } from '../interpreter/operation.js';
 import { DECODE, EVENT, OFFSET, REGION, TLB } from '../layout.js';
 import { CodeSource } from './code-source.js';
-import { encodeRegion, type PageVersion } from './compile.js';
+import { encodeRegion } from './compile.js';
+import type { Window } from './ranges.js';
 import { RegionFinder } from './region.js';
+import { Windows } from './windows.js';
 
 /** When code is translated: never, when it is hot, or (for tests) the first time that it is executed. */
 export type TranslateMode = 'off' | 'on' | 'forced';
@@ -14,13 +18,12 @@ export type TranslateMode = 'off' | 'on' | 'forced';
 export interface RegionHost {
   table: WebAssembly.Table;
   refill: WebAssembly.ExportValue;
+  locate: WebAssembly.ExportValue;
   poll: WebAssembly.ExportValue;
 }
 
 /** A place is hot when so many slices ended there. */
 const HOT_SAMPLES = 8;
-/** Never again: nothing can be translated there. */
-const COLD = 255;
 const COUNTERS = 8192;
 
 /**
@@ -33,19 +36,31 @@ export class Translator {
   private readonly samples = new Uint8Array(COUNTERS);
   private readonly imports: WebAssembly.Imports;
   private regions = 0;
+  private readonly windows: Windows;
+  private readonly windowsOf: Window[][] = [];
+  /** Entries in the decode cache of regions that are better off without windows. */
+  private readonly misfits = new Set<number>();
 
   constructor(
     private readonly hart: HartContext,
     private readonly fetch: Fetch,
+    slow: SlowAccess,
     memory: WebAssembly.Memory,
     private readonly host: RegionHost,
     private readonly everything: boolean,
   ) {
-    this.imports = { env: { memory }, cpu: { refill: host.refill, poll: host.poll } };
+    setFlagsFromString('--experimental-wasm-branch-hinting');
+    const { refill, locate, poll } = host;
+    this.windows = new Windows(hart, slow);
+    this.imports = {
+      env: { memory },
+      cpu: { refill, locate, poll, validate: (record: number) => this.validate(record) },
+    };
   }
 
   /** A slice ended at OFFSET.pc, the target of a jump: statistically, where time is spent. */
   sample(): void {
+    this.dropMisfit();
     const { hart, samples } = this;
     const low = hart.get(OFFSET.pc);
     const high = hart.get(OFFSET.pc + 4);
@@ -55,8 +70,9 @@ export class Translator {
     const slot = hart.i32[entry + 2];
     const ip = slot + (low & 0xffe) * ENTRY_SCALE;
     const counter = (ip >>> 3) % COUNTERS;
-    if (samples[counter] === COLD || ++samples[counter] < HOT_SAMPLES) return;
-    samples[counter] = this.translate(ip, slot, low & ~0xfff, high) ? 0 : COLD;
+    if (++samples[counter] < HOT_SAMPLES) return;
+    samples[counter] = 0;
+    this.translate(ip, slot, low & ~0xfff, high);
   }
 
   /** The instruction at OFFSET.ip has just been decoded. */
@@ -79,41 +95,75 @@ export class Translator {
     const source = new CodeSource(hart, base, slot, this.everything);
     const entry = new RegionFinder(source, (ip - slot) / ENTRY_SCALE).find();
     if (entry === undefined) return false;
-    const pages = (): PageVersion[] =>
-      source.otherPages().map((page) => ({ ...page, generation: hart.i32[(page.slot + DECODE.generation) >> 2] }));
-    const bytes = encodeRegion(entry, source, pages);
+    if (this.regions === REGION.count) this.flush();
+    const index = this.regions++;
+    const windows = this.misfits.has(ip) ? new Map<number, Window>() : this.windows.of(entry);
+    const bytes = encodeRegion(entry, source, {
+      pages: () =>
+        source.otherPages().map((page) => ({ ...page, generation: hart.i32[(page.slot + DECODE.generation) >> 2] })),
+      inexact: (hart.get(OFFSET.fflags) & 1) !== 0,
+      windows,
+      context: hart.get(OFFSET.tlbRead),
+      record: this.record(index),
+    });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.imports);
-    this.install(ip, base, instance.exports.region);
+    this.host.table.set(index, instance.exports.region);
+    this.windowsOf[index] = [...windows.values()];
+    this.install(ip, base, index);
     hart.count(EVENT.translations);
     return true;
   }
 
-  private install(ip: number, page: bigint, region: WebAssembly.ExportValue): void {
-    if (this.regions === REGION.count) this.flush();
+  private install(ip: number, page: bigint, index: number): void {
     const { hart } = this;
-    const index = this.regions++;
     const record = this.record(index);
     hart.i32.copyWithin((record + REGION.operation) >> 2, ip >> 2, (ip >> 2) + 2);
     hart.view.setBigInt64(record + REGION.page, page, true);
     hart.i32[(record + REGION.index) >> 2] = index;
     hart.i32[(record + REGION.entry) >> 2] = ip;
-    this.host.table.set(index, region);
+    hart.i32[(record + REGION.misses) >> 2] = 0;
+    hart.i32[(record + REGION.epoch) >> 2] = hart.get(OFFSET.epoch);
     hart.i32[(ip >> 2) + 1] = record;
     hart.i32[ip >> 2] = SPECIAL.region;
   }
 
   /** Drops all translations. */
   private flush(): void {
-    const { hart } = this;
-    for (let index = 0; index < this.regions; index++) {
-      const record = this.record(index);
-      const ip = hart.i32[(record + REGION.entry) >> 2] >> 2;
-      this.host.table.set(index, null);
-      const installed = (hart.i32[ip] & HANDLER_MASK) === SPECIAL.region && hart.i32[ip + 1] === record;
-      if (installed) hart.i32.copyWithin(ip, (record + REGION.operation) >> 2, ((record + REGION.operation) >> 2) + 2);
-    }
+    for (let index = 0; index < this.regions; index++) this.uninstall(index);
     this.regions = 0;
     this.samples.fill(0);
+    this.misfits.clear();
+  }
+
+  private uninstall(index: number): void {
+    const { hart } = this;
+    const record = this.record(index);
+    const ip = hart.i32[(record + REGION.entry) >> 2] >> 2;
+    this.host.table.set(index, null);
+    this.windowsOf[index] = [];
+    const installed = (hart.i32[ip] & HANDLER_MASK) === SPECIAL.region && hart.i32[ip + 1] === record;
+    if (installed) hart.i32.copyWithin(ip, (record + REGION.operation) >> 2, ((record + REGION.operation) >> 2) + 2);
+  }
+
+  /** Translations have changed: 1 when the region's windows are right all the same. Else it is made anew, without. */
+  private validate(record: number): number {
+    const { hart } = this;
+    if (!this.windows.confirmed(this.windowsOf[hart.i32[(record + REGION.index) >> 2]])) {
+      hart.set(OFFSET.misfit, record);
+      return 0;
+    }
+    hart.i32[(record + REGION.epoch) >> 2] = hart.get(OFFSET.epoch);
+    return 1;
+  }
+
+  /** A region's windows do not fit: it goes, and is translated without them when it is hot again. */
+  private dropMisfit(): void {
+    const { hart } = this;
+    const record = hart.get(OFFSET.misfit);
+    if (record === 0) return;
+    hart.set(OFFSET.misfit, 0);
+    this.misfits.add(hart.i32[(record + REGION.entry) >> 2]);
+    this.uninstall(hart.i32[(record + REGION.index) >> 2]);
   }
 
   private record(index: number): number {

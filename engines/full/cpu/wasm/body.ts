@@ -1,4 +1,4 @@
-import { type Chunk, type I32, type I64, i32, TYPE_CODE, uleb, Value, type ValueType } from './value.js';
+import { type Chunk, type I32, type I64, i32, TYPE_CODE, UNLIKELY, uleb, Value, type ValueType } from './value.js';
 
 /** A local variable; as a Value it reads itself. */
 export class Local<T extends ValueType> extends Value<T> {
@@ -114,6 +114,13 @@ export class Body {
     this.code.push(0x0b);
   }
 
+  /** An if that is rarely taken: V8 puts it out of the way, and spills registers only there. */
+  unlikely(condition: I32, then: () => void): void {
+    this.code.push(condition.code, UNLIKELY, 0x04, 0x40);
+    this.nested(then);
+    this.code.push(0x0b);
+  }
+
   /** br to the label leaves the block. */
   block(build: (label: Label) => void): void {
     this.code.push(0x02, 0x40);
@@ -134,6 +141,11 @@ export class Body {
 
   brIf(condition: I32, label: Label): void {
     this.code.push(condition.code, 0x0d, uleb(this.depth - label.depth));
+  }
+
+  /** br_if that is rarely taken: see unlikely(). */
+  brIfUnlikely(condition: I32, label: Label): void {
+    this.code.push(condition.code, UNLIKELY, 0x0d, uleb(this.depth - label.depth));
   }
 
   brTable(index: I32, labels: readonly Label[], otherwise: Label): void {

@@ -1,5 +1,5 @@
 import { Body, type FunctionRef } from './body.js';
-import { type Chunk, TYPE_CODE, uleb, type ValueType } from './value.js';
+import { type Chunk, TYPE_CODE, UNLIKELY, uleb, type ValueType } from './value.js';
 
 interface Signature {
   parameters: readonly ValueType[];
@@ -17,9 +17,11 @@ export interface Declared extends FunctionRef {
   readonly signature: Signature;
 }
 
-function flatten(chunk: Chunk, out: number[]): number[] {
-  if (typeof chunk === 'number') out.push(chunk);
-  else for (const part of chunk) flatten(part, out);
+/** `hints` gets the places of UNLIKELY marks. */
+function flatten(chunk: Chunk, out: number[], hints: number[] = []): number[] {
+  if (chunk === UNLIKELY) hints.push(out.length);
+  else if (typeof chunk === 'number') out.push(chunk);
+  else for (const part of chunk) flatten(part, out, hints);
   return out;
 }
 
@@ -29,6 +31,12 @@ const sized = (chunk: Chunk): Chunk => {
   const bytes = flatten(chunk, []);
   return [uleb(bytes.length), bytes];
 };
+
+/** A function's branches that are rarely taken (branch hinting proposal: offset, length of the hint, 0). */
+const branchHints = (index: number, offsets: readonly number[]): Chunk => [
+  uleb(index),
+  vector(offsets.map((offset): Chunk => [uleb(offset), 1, 0])),
+];
 
 /** Encodes one WebAssembly module: an imported shared memory, imported functions, own functions. */
 export class ModuleBuilder {
@@ -81,9 +89,13 @@ export class ModuleBuilder {
     });
     const memory: Chunk = [utf8('env'), utf8('memory'), 0x02, 0x03, uleb(1), uleb(this.maximumPages)];
     const imports = this.imports.map((each): Chunk => [utf8(each.module), utf8(each.name), 0x00, uleb(each.type)]);
-    const bodies = this.functions.map(({ body }) => {
+    const hints: Chunk[] = [];
+    const bodies = this.functions.map(({ body }, index) => {
       if (body === undefined) throw new Error('a function was declared but not defined');
-      return sized(body.encode());
+      const unlikely: number[] = [];
+      const bytes = flatten(body.encode(), [], unlikely);
+      if (unlikely.length > 0) hints.push(branchHints(this.imports.length + index, unlikely));
+      return [uleb(bytes.length), bytes];
     });
     const section = (id: number, items: readonly Chunk[]): Chunk => [id, sized(vector(items))];
     const chunks: Chunk = [
@@ -99,6 +111,7 @@ export class ModuleBuilder {
         ...this.exports.map(({ name, index }): Chunk => [utf8(name), 0x00, uleb(index)]),
         ...(this.tableEntries > 0 ? [[utf8('table'), 0x01, 0x00]] : []),
       ]),
+      hints.length > 0 ? [0, sized([utf8('metadata.code.branch_hint'), vector(hints)])] : [],
       section(10, bodies),
     ];
     return new Uint8Array(flatten(chunks, []));

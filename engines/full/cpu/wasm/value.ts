@@ -8,6 +8,9 @@ export type ValueType = 'i32' | 'i64' | 'f32' | 'f64';
 /** Nested byte lists, flattened when the module is encoded. */
 export type Chunk = number | readonly Chunk[];
 
+/** In place of a byte: the branch that follows is rarely taken (a mark for the branch hints' section; emits nothing). */
+export const UNLIKELY = -1;
+
 export const TYPE_CODE: Record<ValueType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
 
 export class Value<T extends ValueType> {
