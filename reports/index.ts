@@ -1,6 +1,7 @@
 /** Report files from a results file alone: one function a format, all written to one folder. */
-import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeFileAtomically } from '../harness/atomic-file.js';
+import { makeFolder } from '../harness/make-folder.js';
 import type { Results } from '../harness/results.js';
 import { cellsCsv, samplesCsv } from './csv.js';
 import { renderPage } from './html/page.js';
@@ -36,9 +37,9 @@ export const REPORT_FORMATS = Object.keys(FORMATS) as ReportFormat[];
  * @throws Error of the file system (no space, no permission)
  */
 export async function writeReports(results: Results, formats: ReportFormat[], folder: string): Promise<string[]> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const files = formats.flatMap((format) => FORMATS[format](results));
   const paths = files.map((file) => join(folder, file.name));
-  await Promise.all(files.map((file, i) => writeFile(paths[i] as string, file.content)));
+  await Promise.all(files.map((file, i) => writeFileAtomically(paths[i] as string, file.content)));
   return paths;
 }

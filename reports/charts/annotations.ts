@@ -22,6 +22,7 @@ export interface DrawnChart {
     lineTo(x: number, y: number): void;
     stroke(): void;
     fillText(text: string, x: number, y: number): void;
+    measureText(text: string): { width: number };
     setLineDash(dash: number[]): void;
     strokeStyle: unknown;
     fillStyle: unknown;
@@ -105,7 +106,9 @@ export function drawTexts(chart: DrawnChart): void {
       const end = missing ? 0 : Math.max(Number(value), dataset.intervals?.[i]?.high ?? 0);
       ctx.fillStyle = missing ? '#c03030' : chart.options.color;
       ctx.textAlign = horizontal ? 'left' : 'center';
-      if (horizontal) ctx.fillText(text, scale.getPixelForValue(end) + 7, point.y);
+      // Within the plot, even where an interval leaves it.
+      const rightmost = chart.chartArea.right - ctx.measureText(text).width;
+      if (horizontal) ctx.fillText(text, Math.min(scale.getPixelForValue(end) + 7, rightmost), point.y);
       else ctx.fillText(text, point.x, scale.getPixelForValue(end) - 10);
     });
   });
@@ -127,9 +130,10 @@ export function drawReferenceLines(chart: DrawnChart): void {
     if (line.axis === 'x') {
       ctx.moveTo(at, chartArea.top);
       ctx.lineTo(at, chartArea.bottom);
-      ctx.textAlign = 'left';
+      const fits = at + 4 + ctx.measureText(line.label).width <= chartArea.right;
+      ctx.textAlign = fits ? 'left' : 'right';
       ctx.textBaseline = 'top';
-      ctx.fillText(line.label, at + 4, chartArea.top + 2);
+      ctx.fillText(line.label, fits ? at + 4 : at - 4, chartArea.top + 2);
     } else {
       ctx.moveTo(chartArea.left, at);
       ctx.lineTo(chartArea.right, at);

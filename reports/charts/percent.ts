@@ -32,7 +32,7 @@ export function percentChart(results: Results): Chart | null {
           x: {
             title: { display: true, text: 'percent of bare metal (median of paired samples, 95 % interval)' },
             min: 0,
-            suggestedMax: Math.min(most, 200) * 1.12,
+            suggestedMax: Math.min(most, 300) * 1.12,
           },
           y: { title: { display: false, text: '' }, grid: { display: false }, ticks: { autoSkip: false } },
         },
