@@ -60,6 +60,8 @@ export function drawIntervals(chart: DrawnChart): void {
   ctx.strokeStyle = chart.options.color;
   chart.data.datasets.forEach((dataset, d) => {
     if (!chart.isDatasetVisible(d)) return;
+    // On a bar the ink shows; lines meet in one place, where only their colours tell whose whisker it is.
+    if (!horizontal) ctx.strokeStyle = dataset.borderColor;
     chart.getDatasetMeta(d).data.forEach((point, i) => {
       const interval = dataset.intervals?.[i];
       if (!interval) return;

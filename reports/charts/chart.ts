@@ -48,7 +48,7 @@ export interface Chart {
       animation: false;
       responsive: boolean;
       maintainAspectRatio: boolean;
-      layout: { padding: { right: number; top: number } };
+      layout: { padding: { left: number; right: number; top: number } };
       scales: { x: AxisOptions; y: AxisOptions };
       plugins: {
         title: { display: boolean; text: string };

@@ -27,7 +27,7 @@ export function percentChart(results: Results): Chart | null {
         animation: false,
         responsive: false,
         maintainAspectRatio: false,
-        layout: { padding: { right: 24, top: 4 } },
+        layout: { padding: { left: 8, right: 24, top: 4 } },
         scales: {
           x: {
             title: { display: true, text: 'percent of bare metal (median of paired samples, 95 % interval)' },

@@ -29,7 +29,7 @@ function scalingChart(each: Scaling, cores: number): Chart {
         animation: false,
         responsive: false,
         maintainAspectRatio: false,
-        layout: { padding: { right: 24, top: 4 } },
+        layout: { padding: { left: 8, right: 24, top: 4 } },
         scales: {
           x: { title: { display: true, text: `number of ${noun}` } },
           y: {
