@@ -5,12 +5,12 @@ import { basename, dirname, join } from 'node:path';
  * Writes a file so that it is there as a whole or not at all: a temporary file beside it, fsync, rename (atomic on one
  * file system), fsync of the folder so that the rename survives a power cut.
  */
-export async function writeFileAtomically(path: string, text: string): Promise<void> {
+export async function writeFileAtomically(path: string, content: string | Buffer): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
   try {
     const file = await open(temporary, 'w');
     try {
-      await file.writeFile(text);
+      await file.writeFile(content);
       await file.sync();
     } finally {
       await file.close();

@@ -3,10 +3,11 @@
  * contents that the guests know. They are made by the native image's tool mode and removed when the run ends.
  */
 import { constants } from 'node:fs';
-import { access, mkdir, open, rm, stat, statfs } from 'node:fs/promises';
+import { access, open, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { DiskConfig } from '../engines/engine.js';
 import { fileSystemName } from './file-system.js';
+import { makeFolder } from './make-folder.js';
 import { formatSize, UsageError } from './usage.js';
 
 /** Makes the pristine file of a disk. Rejects with what the maker said. */
@@ -59,7 +60,9 @@ export class Disks {
   private async makeOne(index: number, missing: number): Promise<DiskConfig> {
     const { prefix, bytes, replace, make } = this.options;
     const path = `${prefix}${index}.img`;
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path)).catch((error: Error) => {
+      throw new DiskFailed(`no folder for the disks: ${error.message}; give another --disk-file or --out`);
+    });
     if (!replace && (await exists(path))) {
       throw new UsageError(`--disk-file: ${path} is already there; remove it or give another path`);
     }
@@ -68,7 +71,7 @@ export class Disks {
       await make(path, bytes);
       await refuseWrongSize(path, bytes);
     } catch (error) {
-      await rm(path, { force: true });
+      await rm(path, { force: true }).catch(() => {}); // where nothing may be written, nothing may be removed
       const reason = error instanceof Error ? error.message : String(error);
       throw new DiskFailed(`the disk file ${basename(path)} could not be made: ${reason}`);
     }

@@ -1,6 +1,7 @@
 /** The folder of a run: results.json, the reports and, while it goes on, the disks. */
-import { access, mkdir } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { makeFolder } from './make-folder.js';
 import { UsageError } from './usage.js';
 
 export const RESULTS_FILE = 'results.json';
@@ -11,7 +12,7 @@ export async function newRunFolder(given: string | undefined, profile: string, n
   const stamp = now.toISOString().slice(0, 19).replaceAll(':', '-');
   const folder = resolve(given ?? join(HOME, `${stamp}-${profile}`));
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await access(folder, 2 /* W_OK */);
   } catch (error) {
     throw new UsageError(`--out: ${folder} cannot be written to: ${(error as Error).message}`);

@@ -1,4 +1,5 @@
 /** The results of a run while it goes on: every cell is on disk before the next one is measured. */
+import { existsSync } from 'node:fs';
 import type { CellGroup, PlannedWorkload } from './plan.js';
 import { type Cell, cellKey, type EngineInfo, type Results, writeResults } from './results.js';
 
@@ -51,10 +52,10 @@ export class ResultsStore {
 function saveMessage(path: string, error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return (
-      `cannot save ${path}: no space is left on its file system. The cells saved before are intact; ` +
-      'free some space and go on with --resume'
-    );
+    const next = existsSync(path)
+      ? 'The cells saved before are intact; free some space and go on with --resume'
+      : 'Free some space, or give another folder with --out';
+    return `cannot save ${path}: no space is left on its file system. ${next}`;
   }
   if (code === 'EROFS' || code === 'EACCES') return `cannot save ${path}: the folder cannot be written to (${code})`;
   return `cannot save ${path}: ${error instanceof Error ? error.message : String(error)}`;

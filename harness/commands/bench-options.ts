@@ -36,7 +36,7 @@ Examples:
   virtax bench --workloads cpu/sha256 --vms 1,2,4,8     scaling with the number of VMs
   virtax bench --resume bench-results/2026-01-31…       go on with a run that was stopped
 
-Exit status: 0 all cells measured, 1 a cell or the run failed, 2 bad usage, 130/143 stopped by Ctrl-C/kill.`;
+Exit status: 0 fine, 1 a cell or the run failed or nothing was measured, 2 bad usage, 130/143 stopped by Ctrl-C/kill.`;
 
 export function benchCommand(): Command {
   return new Command('bench')

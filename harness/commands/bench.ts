@@ -14,6 +14,7 @@ import { placementOn } from '../placement.js';
 import type { Progress } from '../progress.js';
 import { PlainProgress } from '../progress-plain.js';
 import { TerminalProgress } from '../progress-terminal.js';
+import type { Cell } from '../results.js';
 import { type BenchEnvironment, runPlan } from '../run.js';
 import { onStopSignals } from '../signals.js';
 import { type ResultsStore, SaveFailed } from '../store.js';
@@ -65,7 +66,7 @@ async function measure(prepared: Prepared, flags: BenchFlags, context: Context, 
     store.results.run.finished = true;
     keepTime();
     await store.save();
-    return store.results.cells.some((cell) => cell.status === 'failed') ? 1 : 0;
+    return exitStatus(store.results.cells);
   } catch (error) {
     return failure(error, store, stop.exitStatus(), context, progress);
   } finally {
@@ -74,6 +75,11 @@ async function measure(prepared: Prepared, flags: BenchFlags, context: Context, 
     await Promise.all([peer.stop(), disks.remove()]);
     if (inFolder) await rm(dirname(prefix), { recursive: true, force: true });
   }
+}
+
+/** A run that skipped all of its cells has measured nothing, which a script must not take for success. */
+function exitStatus(cells: readonly Cell[]): number {
+  return cells.some(({ status }) => status === 'failed') || !cells.some(({ status }) => status === 'ok') ? 1 : 0;
 }
 
 /** Brings the run's duration up to date, whatever it was when the run was resumed. */

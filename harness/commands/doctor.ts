@@ -8,11 +8,7 @@ export function doctorCommand(): Command {
   return new Command('doctor')
     .summary('what of this host would spoil a measurement')
     .description('Looks for what would spoil a measurement on this host, and says how to mend it. Changes nothing.')
-    .option(
-      '--disk-file <path>',
-      'also judge the file system that this path lies on (default: the current folder)',
-      '.',
-    )
+    .option('--disk-file <path>', 'also judge the file system that this path lies on (default: the current folder)')
     .addHelpText(
       'after',
       '\nExamples:\n  virtax doctor\n  virtax doctor --disk-file /mnt/fast\n\nExit status: 0, whatever is found.',
@@ -20,8 +16,8 @@ export function doctorCommand(): Command {
 }
 
 /** @returns the exit status */
-export async function doctor(flags: { diskFile: string }, context: Context): Promise<number> {
-  const findings = await examine(flags.diskFile);
+export async function doctor(flags: { diskFile?: string }, context: Context): Promise<number> {
+  const findings = await examine(flags.diskFile ?? '.');
   const grid = new Table({
     head: ['what', '', 'found', 'how to mend it'],
     style: { head: [], border: [], compact: true },

@@ -161,6 +161,13 @@ describe('bench', () => {
     expect((await resultsIn('failed')).cells.filter((cell) => cell.status === 'ok')).toHaveLength(11);
   });
 
+  it('ends with 1 when every cell was skipped: nothing was measured', async () => {
+    const { status, out } = await run(bench('nowhere', '--memory', '1000T'));
+    expect(status).toBe(1);
+    expect(out).toMatch(/skipped: 1 VMs of .* need more memory than is free/);
+    expect(out).toMatch(/0 cells measured, 0 failed, 12 skipped/);
+  });
+
   it('writes all reports beside the results', async () => {
     const { status } = await run(['bench', '--profile-file', profile, '--out', 'reports']);
     expect(status).toBe(0);
