@@ -9,5 +9,13 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\//] } },
     testTimeout: 60_000,
     pool: 'forks',
+    // The CPU's tests once more with everything translated that is executed.
+    projects: [
+      { extends: true, test: { name: 'all' } },
+      {
+        extends: true,
+        test: { name: 'translator', include: ['test/full/cpu/**/*.test.ts'], env: { VIRTAX_CPU: 'forced' } },
+      },
+    ],
   },
 });

@@ -184,8 +184,8 @@ export class Hart {
   /** The slice is over: looks at lines and budget, at an instruction's start, and begins the next slice. */
   private boundary(): void {
     const { hart } = this;
+    if (hart.get(OFFSET.sliceLength) > 0) this.translator?.sample();
     this.settle();
-    this.translator?.sample();
     const attention = hart.at + (OFFSET.attention >> 2);
     if (this.look || Atomics.load(hart.i32, attention) !== 0) {
       this.look = false;

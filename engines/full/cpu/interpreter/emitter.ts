@@ -87,6 +87,14 @@ export class InterpreterEmitter implements Emitter {
     );
   }
 
+  loadDouble(address: I64): F64 {
+    return f64.reinterpret(this.load({ bytes: 8, signed: false }, address));
+  }
+
+  storeDouble(address: I64, value: F64): void {
+    this.store({ bytes: 8, signed: false }, address, i64.reinterpret(value));
+  }
+
   amo(width: 4 | 8, change: AmoChange): I64 {
     return emitAmo(this.body, width, change, this.atomicAddress(width, false), this.rs2);
   }

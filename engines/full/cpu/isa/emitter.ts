@@ -43,6 +43,9 @@ export interface Emitter {
 
   load(kind: MemoryKind, address: I64): I64;
   store(kind: MemoryKind, address: I64, value: I64): void;
+  /** The same of doubles, bits as they are. */
+  loadDouble(address: I64): F64;
+  storeDouble(address: I64, value: F64): void;
   /** `change` makes the new value from the old one (4-byte values sign-extended); gives the old one. */
   amo(width: 4 | 8, change: AmoChange): I64;
   loadReserved(width: 4 | 8): void;

@@ -19,6 +19,7 @@ export interface FloatKind<T extends 'f32' | 'f64'> {
   div(a: Value<T>, b: Value<T>): Value<T>;
   sqrt(a: Value<T>): Value<T>;
   neg(a: Value<T>): Value<T>;
+  abs(a: Value<T>): Value<T>;
   min(a: Value<T>, b: Value<T>): Value<T>;
   max(a: Value<T>, b: Value<T>): Value<T>;
   eq(a: Value<T>, b: Value<T>): I32;
@@ -26,6 +27,10 @@ export interface FloatKind<T extends 'f32' | 'f64'> {
   lt(a: Value<T>, b: Value<T>): I32;
   le(a: Value<T>, b: Value<T>): I32;
   zero(): Value<T>;
+  constant(value: number): Value<T>;
+  /** Powers of two some way from the ends of the normal range: between them nothing over- or underflows. */
+  readonly smallest: number;
+  readonly largest: number;
   /** Biased exponent field. */
   exponent(value: Value<T>): I32;
   /** The exponent field of infinities. */
@@ -63,6 +68,9 @@ export const DOUBLE: FloatKind<'f64'> = {
   fs: (e, operand) => e.fs64(operand),
   setFd: (e, value) => e.setFd64(value),
   zero: () => f64.const(0),
+  constant: f64.const,
+  smallest: 2 ** -1020,
+  largest: 2 ** 1020,
   exponent: exponent64,
   infinity: 0x7ff,
   mulInexact: (_body, a, b, r) => product64Inexact(a, b, r),
@@ -79,6 +87,9 @@ export const DOUBLE: FloatKind<'f64'> = {
 /** Products of two singles are exact as doubles, so each test is one comparison. */
 export const SINGLE: FloatKind<'f32'> = {
   ...f32,
+  constant: f32.const,
+  smallest: 2 ** -124,
+  largest: 2 ** 124,
   type: 'f32',
   suffix: 's',
   format: 0,

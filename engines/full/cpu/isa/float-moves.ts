@@ -34,7 +34,7 @@ const memory: Definition[] = [
     I,
     (e) => {
       e.requireFloat();
-      e.setFd(e.load({ bytes: 8, signed: false }, i64.add(e.rs1, e.imm)));
+      e.setFd64(e.loadDouble(i64.add(e.rs1, e.imm)));
     },
     quietOptions,
   ),
@@ -54,7 +54,7 @@ const memory: Definition[] = [
     S,
     (e) => {
       e.requireFloat();
-      e.store({ bytes: 8, signed: false }, i64.add(e.rs1, e.imm), e.fs(2));
+      e.storeDouble(i64.add(e.rs1, e.imm), e.fs64(2));
     },
     quietOptions,
   ),

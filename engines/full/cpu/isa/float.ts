@@ -45,8 +45,14 @@ export function mustBeNormal<T extends Float>(
   zero: I32,
   slow: Label,
 ): void {
-  const below = i32.sub(kind.exponent(r), i32.const(2));
-  e.body.unlikely(i32.geU(below, i32.const(kind.infinity - 5)), () => e.body.brIfUnlikely(not(zero), slow));
+  const size = e.body.keep(kind.abs(r));
+  e.body.unlikely(not(kind.le(kind.constant(kind.smallest), size)), () => e.body.brIf(not(zero), slow));
+  mustBeFinite(e, kind, size, slow);
+}
+
+/** Leaves for `slow` when the result's absolute value is not finite with room above. */
+function mustBeFinite<T extends Float>(e: Emitter, kind: FloatKind<T>, size: Value<T>, slow: Label): void {
+  e.body.brIfUnlikely(not(kind.lt(size, kind.constant(kind.largest))), slow);
 }
 
 /** Raises NX when `inexact` says so; does not look when it is raised already. */
@@ -60,8 +66,8 @@ export function raiseInexact(e: Emitter, inexact: () => I32): void {
 interface Binary<T extends Float> {
   result: (a: Local<T>, b: Local<T>) => Value<T>;
   inexact: (a: Local<T>, b: Local<T>, r: Local<T>) => I32;
-  /** Whether a zero result is exact; asked only when it is zero. */
-  zero: (a: Local<T>, b: Local<T>) => I32;
+  /** Whether a zero result is exact; asked only when it is zero. Absent where all tiny results are: sums. */
+  zero?: (a: Local<T>, b: Local<T>) => I32;
 }
 
 function arithmetic<T extends Float>(
@@ -80,7 +86,8 @@ function arithmetic<T extends Float>(
       const a = e.body.keep(kind.fs(e, 1));
       const b = e.body.keep(kind.fs(e, 2));
       const r = e.body.keep(result(a, b));
-      mustBeNormal(e, kind, r, i32.and(kind.eq(r, kind.zero()), zero(a, b)), slow);
+      if (zero === undefined) mustBeFinite(e, kind, kind.abs(r), slow);
+      else mustBeNormal(e, kind, r, i32.and(kind.eq(r, kind.zero()), zero(a, b)), slow);
       raiseInexact(e, () => inexact(a, b, r));
       kind.setFd(e, r);
     });
@@ -113,18 +120,15 @@ function leaveIfSubnormal<T extends Float>(e: Emitter, kind: FloatKind<T>, value
 }
 
 function arithmeticOf<T extends Float>(kind: FloatKind<T>): Definition[] {
-  const always = () => i32.const(1);
   const eitherZero = (a: Value<T>, b: Value<T>): I32 => i32.or(kind.eq(a, kind.zero()), kind.eq(b, kind.zero()));
   return [
     arithmetic(kind, 'fadd', 0x00, (e) => ({
       result: kind.add,
       inexact: (a, b, r) => kind.ne(sumError(kind, e.body, a, b, r), kind.zero()),
-      zero: always,
     })),
     arithmetic(kind, 'fsub', 0x01, (e) => ({
       result: kind.sub,
       inexact: (a, b, r) => kind.ne(sumError(kind, e.body, a, kind.neg(b), r), kind.zero()),
-      zero: always,
     })),
     arithmetic(kind, 'fmul', 0x02, (e, slow) => ({
       result: kind.mul,

@@ -1,7 +1,19 @@
 import { emitAmo, emitLoadReserved, emitStoreConditional } from '../isa/atomic-code.js';
 import type { AmoChange, CsrOperation, Emitter, MemoryKind, SystemOperation } from '../isa/emitter.js';
 import type { Body, Local } from '../wasm/body.js';
-import { type F32, type F64, f32, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
+import {
+  type F32,
+  type F64,
+  f32,
+  f64,
+  type I32,
+  type I64,
+  i32,
+  i64,
+  select,
+  Value,
+  type ValueType,
+} from '../wasm/value.js';
 import type { CodeSource, Instruction } from './code-source.js';
 import type { Ranges } from './ranges.js';
 import type { Block, Edge } from './region.js';
@@ -86,12 +98,20 @@ export class TranslatorEmitter implements Emitter {
     const read = signed
       ? ({ 1: i64.load8S, 2: i64.load16S, 4: i64.load32S, 8: i64.load } as const)[bytes]
       : ({ 1: i64.load8U, 2: i64.load16U, 4: i64.load32U, 8: i64.load } as const)[bytes];
-    return this.body.keep(read(this.hostAddress(address, bytes, false)));
+    return this.loaded('i64', address, bytes, read);
   }
 
   store({ bytes }: MemoryKind, address: I64, value: I64): void {
     const kind = ({ 1: 'i64_8', 2: 'i64_16', 4: 'i64_32', 8: 'i64' } as const)[bytes];
-    this.body.store(kind, this.hostAddress(address, bytes, true), value);
+    this.stored(kind, address, bytes, value);
+  }
+
+  loadDouble(address: I64): F64 {
+    return this.loaded('f64', address, 8, f64.load);
+  }
+
+  storeDouble(address: I64, value: F64): void {
+    this.stored('f64', address, 8, value);
   }
 
   amo(width: 4 | 8, change: AmoChange): I64 {
@@ -212,7 +232,29 @@ export class TranslatorEmitter implements Emitter {
     this.ways.interpret(this.instruction.at, this.undone);
   }
 
-  /** All loads, stores and atomic instructions have their base in rs1. */
+  private loaded<T extends ValueType>(
+    type: T,
+    address: I64,
+    bytes: number,
+    read: (address: I32, offset?: number) => Value<T>,
+  ): Value<T> {
+    const { body } = this;
+    const value = body.local(type);
+    this.accessed(address, bytes, false, (at, offset) => body.set(value, read(at, offset)));
+    return new Value(type, value.code);
+  }
+
+  private stored(kind: Parameters<Body['store']>[0], address: I64, bytes: number, value: Value<ValueType>): void {
+    this.accessed(address, bytes, true, (at, offset) => this.body.store(kind, at, value, offset));
+  }
+
+  /** All loads and stores have their base in rs1, and an immediate offset. */
+  private accessed(address: I64, bytes: number, writing: boolean, access: (at: I32, offset: number) => void): void {
+    const { rs1, imm } = this.operands;
+    const operand = { register: rs1, value: this.rs1, displacement: imm, address, bytes, writing };
+    this.ranges.access(operand, access, () => this.interpret());
+  }
+
   private hostAddress(address: I64, bytes: number, writing: boolean): I32 {
     const at = this.body.keep(address);
     return this.ranges.address(this.operands.rs1, at, bytes, writing, () => this.interpret());

@@ -21,6 +21,19 @@ export interface Window {
   readonly delta: number;
 }
 
+/** Where a window begins in wasm memory. */
+const hostLow = ({ low, delta }: Window): number => (Number(BigInt.asIntN(32, low)) + delta) >>> 0;
+
+/** A load or store: its base register and that register's value, what is added to it, and both together. */
+export interface Operand {
+  readonly register: number;
+  readonly value: I64;
+  readonly displacement: number;
+  readonly address: I64;
+  readonly bytes: number;
+  readonly writing: boolean;
+}
+
 /** What a region needs to reach memory. */
 export interface MemoryAccess {
   readonly refill: FunctionRef;
@@ -45,18 +58,49 @@ export class Ranges {
   constructor(
     private readonly body: Body,
     private readonly base: I32,
-    private readonly access: MemoryAccess,
+    private readonly memory: MemoryAccess,
   ) {}
+
+  /**
+   * Emits an access; `emit` gets an address and an offset in wasm memory, and may be asked twice. Within a window, where
+   * the access lies in it is what is compared and, with the window's place as offset, what is accessed.
+   */
+  access(operand: Operand, emit: (at: I32, offset: number) => void, fail: () => void): void {
+    const { body, base } = this;
+    const { register, displacement, address, bytes, writing } = operand;
+    const window = this.windowOf(register, writing);
+    if (window === undefined) {
+      emit(this.address(register, body.keep(address), bytes, writing, fail), 0);
+      return;
+    }
+    const from = i64.sub(operand.value, i64.const(window.low));
+    const within = body.keep(displacement === 0 ? from : i64.add(from, i64.const(displacement)));
+    const inside = i64.leU(within, i64.const(window.pages * 4096 - bytes));
+    const { locate, record } = this.memory;
+    body.likely(
+      inside,
+      () => emit(i32.wrap(within as I64), hostLow(window)),
+      () => {
+        const size = i32.const(bytes);
+        const found = body.local(
+          'i32',
+          body.call('i32', locate, base, address, size, i32.const(+writing), i32.const(record)),
+        );
+        body.if(i32.eqz(found), fail);
+        emit(found, 0);
+      },
+    );
+  }
 
   /** Address in wasm memory of an access; `fail` must leave when only the interpreter can do it. */
   address(register: number, at: Local<'i64'>, bytes: number, writing: boolean, fail: () => void): I32 {
-    const window = this.access.windows.get(register);
-    if (window !== undefined && (window.writable || !writing)) return this.inWindow(window, at, bytes, writing, fail);
+    const window = this.windowOf(register, writing);
+    if (window !== undefined) return this.inWindow(window, at, bytes, writing, fail);
     const { body, base } = this;
     const range = this.of(register);
     const outside = i64.geU(i64.sub(at, range.low), writing ? range.write : range.read);
     body.unlikely(outside, () => {
-      const found = body.call('i32', this.access.refill, base, at, i32.const(bytes), i32.const(+writing));
+      const found = body.call('i32', this.memory.refill, base, at, i32.const(bytes), i32.const(+writing));
       body.if(i32.eqz(found), fail);
       body.set(range.low, i64.load(base, OFFSET.rangeLow));
       body.set(range.read, i64.load(base, OFFSET.rangeRead));
@@ -66,9 +110,14 @@ export class Ranges {
     return i32.add(i32.wrap(at as I64), range.delta);
   }
 
+  private windowOf(register: number, writing: boolean): Window | undefined {
+    const window = this.memory.windows.get(register);
+    return window !== undefined && (window.writable || !writing) ? window : undefined;
+  }
+
   private inWindow(window: Window, at: Local<'i64'>, bytes: number, writing: boolean, fail: () => void): I32 {
     const { body, base } = this;
-    const { locate, record } = this.access;
+    const { locate, record } = this.memory;
     const address = body.local('i32', i32.add(i32.wrap(at as I64), i32.const(window.delta)));
     const inside = window.pages * 4096 - bytes + 1;
     body.unlikely(i64.geU(i64.sub(at, i64.const(window.low)), i64.const(inside)), () => {

@@ -23,8 +23,11 @@ export interface RegionHost {
 }
 
 /** A place is hot when so many slices ended there. */
-const HOT_SAMPLES = 8;
+const HOT_SAMPLES = 32;
 const COUNTERS = 8192;
+
+/** Branch hints keep registers out of slow paths' reach; what is translated is hot, so V8 should optimize it early. */
+const V8_FLAGS = ['--experimental-wasm-branch-hinting', `--wasm-tiering-budget=${process.env.TB ?? 100000}`];
 
 /**
  * Decides what is translated, and puts translations where the interpreter meets them: in place of the operation of
@@ -49,7 +52,7 @@ export class Translator {
     private readonly host: RegionHost,
     private readonly everything: boolean,
   ) {
-    setFlagsFromString('--experimental-wasm-branch-hinting');
+    for (const flag of V8_FLAGS) setFlagsFromString(flag);
     const { refill, locate, poll } = host;
     this.windows = new Windows(hart, slow);
     this.imports = {

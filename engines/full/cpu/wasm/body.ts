@@ -1,4 +1,15 @@
-import { type Chunk, type I32, type I64, i32, TYPE_CODE, UNLIKELY, uleb, Value, type ValueType } from './value.js';
+import {
+  type Chunk,
+  type I32,
+  type I64,
+  i32,
+  LIKELY,
+  TYPE_CODE,
+  UNLIKELY,
+  uleb,
+  Value,
+  type ValueType,
+} from './value.js';
 
 /** A local variable; as a Value it reads itself. */
 export class Local<T extends ValueType> extends Value<T> {
@@ -118,6 +129,15 @@ export class Body {
   unlikely(condition: I32, then: () => void): void {
     this.code.push(condition.code, UNLIKELY, 0x04, 0x40);
     this.nested(then);
+    this.code.push(0x0b);
+  }
+
+  /** An if that is usually taken. */
+  likely(condition: I32, then: () => void, otherwise: () => void): void {
+    this.code.push(condition.code, LIKELY, 0x04, 0x40);
+    this.nested(then);
+    this.code.push(0x05);
+    this.nested(otherwise);
     this.code.push(0x0b);
   }
 

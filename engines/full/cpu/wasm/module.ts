@@ -1,5 +1,5 @@
 import { Body, type FunctionRef } from './body.js';
-import { type Chunk, TYPE_CODE, UNLIKELY, uleb, type ValueType } from './value.js';
+import { type Chunk, LIKELY, TYPE_CODE, UNLIKELY, uleb, type ValueType } from './value.js';
 
 interface Signature {
   parameters: readonly ValueType[];
@@ -17,9 +17,14 @@ export interface Declared extends FunctionRef {
   readonly signature: Signature;
 }
 
-/** `hints` gets the places of UNLIKELY marks. */
-function flatten(chunk: Chunk, out: number[], hints: number[] = []): number[] {
-  if (chunk === UNLIKELY) hints.push(out.length);
+interface Hint {
+  offset: number;
+  likely: boolean;
+}
+
+/** `hints` gets the places of LIKELY and UNLIKELY marks. */
+function flatten(chunk: Chunk, out: number[], hints: Hint[] = []): number[] {
+  if (chunk === UNLIKELY || chunk === LIKELY) hints.push({ offset: out.length, likely: chunk === LIKELY });
   else if (typeof chunk === 'number') out.push(chunk);
   else for (const part of chunk) flatten(part, out, hints);
   return out;
@@ -32,10 +37,10 @@ const sized = (chunk: Chunk): Chunk => {
   return [uleb(bytes.length), bytes];
 };
 
-/** A function's branches that are rarely taken (branch hinting proposal: offset, length of the hint, 0). */
-const branchHints = (index: number, offsets: readonly number[]): Chunk => [
+/** Hints for a function's branches (branch hinting proposal: offset, length of the hint, 0 unlikely, 1 likely). */
+const branchHints = (index: number, hints: readonly Hint[]): Chunk => [
   uleb(index),
-  vector(offsets.map((offset): Chunk => [uleb(offset), 1, 0])),
+  vector(hints.map(({ offset, likely }): Chunk => [uleb(offset), 1, likely ? 1 : 0])),
 ];
 
 /** Encodes one WebAssembly module: an imported shared memory, imported functions, own functions. */
@@ -92,9 +97,9 @@ export class ModuleBuilder {
     const hints: Chunk[] = [];
     const bodies = this.functions.map(({ body }, index) => {
       if (body === undefined) throw new Error('a function was declared but not defined');
-      const unlikely: number[] = [];
-      const bytes = flatten(body.encode(), [], unlikely);
-      if (unlikely.length > 0) hints.push(branchHints(this.imports.length + index, unlikely));
+      const marks: Hint[] = [];
+      const bytes = flatten(body.encode(), [], marks);
+      if (marks.length > 0) hints.push(branchHints(this.imports.length + index, marks));
       return [uleb(bytes.length), bytes];
     });
     const section = (id: number, items: readonly Chunk[]): Chunk => [id, sized(vector(items))];

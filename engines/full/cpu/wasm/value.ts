@@ -10,6 +10,8 @@ export type Chunk = number | readonly Chunk[];
 
 /** In place of a byte: the branch that follows is rarely taken (a mark for the branch hints' section; emits nothing). */
 export const UNLIKELY = -1;
+/** The same: usually taken. */
+export const LIKELY = -2;
 
 export const TYPE_CODE: Record<ValueType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
 
