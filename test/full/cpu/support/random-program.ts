@@ -3,6 +3,7 @@ import type { Definition } from '#engines/full/cpu/isa/definition.js';
 import { COMPRESSED, DEFINITIONS } from '#engines/full/cpu/isa/table.js';
 import { FINISHER, UART } from './bare-hart.js';
 import { addi, beq, bne, CSR, csrrs, csrrw, fld, fsd, iType, jal, lbu, ld, li, mret, sb, sd, sw } from './encode.js';
+import { FLOW, randomFlow } from './random-flow.js';
 
 /**
  * A random program for any RISC-V machine of QEMU's `virt` kind: it fills all registers, executes random instructions
@@ -20,7 +21,7 @@ const IMAGE_BYTES = 0x1_1000;
 
 /** Registers that random instructions do not write: pointers into scratch memory, and to the log. */
 const POINTERS = { stack: 2, popular: 8, memory: 30, log: 31 } as const;
-const RESERVED: readonly number[] = Object.values(POINTERS);
+const RESERVED: readonly number[] = [...Object.values(POINTERS), ...Object.values(FLOW)];
 
 /** A small generator of random numbers (mulberry32), the same for the same seed. */
 export function randomNumbers(seed: number): (below: number) => number {
@@ -200,7 +201,7 @@ export function randomProgram(seed: number, instructions: number): Uint8Array {
   put(RAM_BASE, [...start, jal(0, CODE - enter)]);
   put(HANDLER, handler());
   let at = CODE - RAM_BASE;
-  const halves = Array.from({ length: instructions }, () => instruction(random)).flat();
+  const halves = randomFlow(random, instructions, () => instruction(random));
   for (const half of halves) {
     image.setUint16(at, half, true);
     at += 2;
