@@ -11,6 +11,8 @@ import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
+import { allowedCpus, withHostCpus } from '../../engines/process/affinity.js';
+import { placementOn } from '../../harness/placement.js';
 import { nativeImage } from '../images.js';
 import { matchWorkloads } from '../index.js';
 import { packageRoot } from '../package-root.js';
@@ -131,10 +133,14 @@ async function compareWithFio(guest: NativeGuest, workload: string, file: string
 
 async function compareNet(folder: string, specs: WorkloadSpec[]): Promise<Comparison[]> {
   if (specs.length === 0) return [];
-  const peer = new LineProcess('the peer', image, ['peer']);
+  // As `virtax bench` places them: the scheduler alone puts both ends on one core or on two, which differ 18-fold.
+  const { peer: peerCpu, netMachines } = placementOn(allowedCpus());
+  const onPeerCpu = peerCpu === undefined ? undefined : [peerCpu];
+  const peer = withHostCpus(onPeerCpu, () => new LineProcess('the peer', image, ['peer']));
   const port = numberIn(await peer.line('port='), 'port');
-  const other = new LineProcess('the UDP client', await build(folder, 'udp', ['baseline/udp.c']), [String(port)]);
-  const guest = new NativeGuest(image, { peer: port });
+  const client = await build(folder, 'udp', ['baseline/udp.c']);
+  const other = withHostCpus(netMachines, () => new LineProcess('the UDP client', client, [String(port)]));
+  const guest = withHostCpus(netMachines, () => new NativeGuest(image, { peer: port }));
   const comparisons: Comparison[] = [];
   try {
     await guest.booted();
@@ -144,14 +150,14 @@ async function compareNet(folder: string, specs: WorkloadSpec[]): Promise<Compar
         const { ops, seconds } = await guest.sample(SAMPLE_MS, round + 1);
         return ops / seconds;
       };
-      const client = async () => {
+      const sockets = async () => {
         other.send(`${workload.slice('net/udp-'.length)} ${SAMPLE_MS}`);
         const line = await other.line('ops=');
         return numberIn(line, 'ops') / (numberIn(line, 'ns') / 1e9);
       };
       const unit = workload === 'net/udp-rr' ? 'round trips/s' : 'B/s';
       const about = { workload, against: 'C sockets', unit, limit: IO_LIMIT };
-      comparisons.push(await compare(about, rounds(15), bare, client));
+      comparisons.push(await compare(about, rounds(15), bare, sockets));
     }
   } finally {
     for (const process of [guest, other, peer]) process.stop();
