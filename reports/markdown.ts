@@ -1,7 +1,8 @@
 /** A report for a pull request, an issue or a job summary: GitHub's flavour of Markdown. */
 import type { Results } from '../harness/results.js';
-import { bytesText, durationText, figure, medianText, percentCell, percentWithInterval, sizeText } from './format.js';
-import { BARE, engineNames, groupOf, type Row, rows, type Scaling, scaling, troubles } from './model.js';
+import { bytesText, durationText, figure, sizeText } from './format.js';
+import { type Scaling, scaling, troubles } from './model.js';
+import { osTable, percentTable } from './tables.js';
 import { verdict } from './verdict.js';
 
 export function renderMarkdown(results: Results): string {
@@ -21,40 +22,17 @@ export function renderMarkdown(results: Results): string {
 }
 
 function percentSection(results: Results): string {
-  const engines = engineNames(results).filter((name) => name !== BARE);
-  const compared = engines.filter((name) =>
-    results.cells.some((c) => c.engine === name && groupOf(c.workload) !== 'os'),
-  );
-  const head = ['workload', 'size', 'bare metal', ...compared.map((name) => `${name}, % of bare metal`)];
-  const scalar = engines.filter((name) => results.cells.some((c) => c.engine === name && c.percentOfBareMetalScalar));
-  head.push(...scalar.map((name) => `${name}, % without vectorization`));
-  const body = rows(results)
-    .filter((row) => row.group !== 'os')
-    .map((row) => [
-      row.workload,
-      sizeText(row.vms, row.vcpus),
-      medianOf(row, BARE),
-      ...compared.map((name) => percentCell(row.cells.get(name))),
-      ...scalar.map((name) => {
-        const percent = row.cells.get(name)?.percentOfBareMetalScalar;
-        return percent ? percentWithInterval(percent) : '—';
-      }),
-    ]);
+  const { head, body } = percentTable(results);
   return body.length === 0
     ? ''
     : `## Percent of bare metal\n\nMedian and 95 % interval of paired samples.\n\n${table(head, body)}`;
 }
 
 function osSection(results: Results): string {
-  const list = rows(results).filter((row) => row.group === 'os');
-  if (list.length === 0) return '';
-  const engines = engineNames(results).filter((name) => list.some((row) => row.cells.has(name)));
-  const body = list.map((row) => [
-    row.workload,
-    sizeText(row.vms, row.vcpus),
-    ...engines.map((name) => medianOf(row, name)),
-  ]);
-  return `## Operating system\n\nEach engine its own figure: the layers below differ, so a percent would compare unlike things.\n\n${table(['workload', 'size', ...engines], body)}`;
+  const { head, body } = osTable(results);
+  return body.length === 0
+    ? ''
+    : `## Operating system\n\nEach engine its own figure: the layers below differ, so a percent would compare unlike things.\n\n${table(head, body)}`;
 }
 
 function scalingSection(results: Results, axis: Scaling['axis']): string {
@@ -102,11 +80,6 @@ function runSection(results: Results): string {
     ...run.notes,
   ];
   return `## Host and run\n\n${lines.map((line) => `- ${escapeText(line)}`).join('\n')}`;
-}
-
-function medianOf(row: Row, engine: string): string {
-  const cell = row.cells.get(engine);
-  return cell ? medianText(cell) : 'not measured';
 }
 
 function table(head: string[], body: string[][]): string {

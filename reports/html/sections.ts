@@ -3,17 +3,9 @@ import type { Cell, Results } from '../../harness/results.js';
 import type { Chart } from '../charts/chart.js';
 import { percentChart } from '../charts/percent.js';
 import { scalingCharts } from '../charts/scaling.js';
-import {
-  bytesText,
-  durationText,
-  figure,
-  medianText,
-  percentCell,
-  percentText,
-  percentWithInterval,
-  sizeText,
-} from '../format.js';
-import { type Axis, BARE, engineNames, groupOf, type Row, rows, scaling, troubles } from '../model.js';
+import { bytesText, durationText, figure, medianText, percentCell, percentText, sizeText } from '../format.js';
+import { type Axis, BARE, groupOf, scaling, troubles } from '../model.js';
+import { osTable, percentTable } from '../tables.js';
 import { details, element, type Html, join, list, raw, section, table, text } from './elements.js';
 
 export function percentSection(results: Results): Html {
@@ -34,34 +26,13 @@ export function percentSection(results: Results): Html {
 }
 
 function comparisonTable(results: Results): Html {
-  const engines = engineNames(results).filter((name) => name !== BARE && results.cells.some((c) => c.engine === name));
-  const scalar = engines.filter((name) => results.cells.some((c) => c.engine === name && c.percentOfBareMetalScalar));
-  const head = ['workload', 'size', 'bare metal', ...engines.map((name) => `${name}, % of bare metal`)];
-  head.push(...scalar.map((name) => `${name}, % of bare metal without vectorization`));
-  const body = rows(results)
-    .filter((row) => row.group !== 'os')
-    .map((row) => [
-      row.workload,
-      sizeText(row.vms, row.vcpus),
-      medianOf(row, BARE),
-      ...engines.map((name) => percentCell(row.cells.get(name))),
-      ...scalar.map((name) => {
-        const percent = row.cells.get(name)?.percentOfBareMetalScalar;
-        return percent ? percentWithInterval(percent) : '—';
-      }),
-    ]);
+  const { head, body } = percentTable(results);
   return details('The figures behind the chart, and all sizes', table('Percent of bare metal, all sizes', head, body));
 }
 
 export function osSection(results: Results): Html | null {
-  const mine = rows(results).filter((row) => row.group === 'os');
-  if (mine.length === 0) return null;
-  const engines = engineNames(results).filter((name) => mine.some((row) => row.cells.has(name)));
-  const body = mine.map((row) => [
-    row.workload,
-    sizeText(row.vms, row.vcpus),
-    ...engines.map((name) => medianOf(row, name)),
-  ]);
+  const { head, body } = osTable(results);
+  if (body.length === 0) return null;
   return section(
     'os',
     'Operating system',
@@ -72,7 +43,7 @@ export function osSection(results: Results): Html | null {
         'Time of one operation; less is better. Each engine has its own figure and no percent: a system call, a trap into an emulated machine’s kernel and a hypercall are different things.',
       ),
     ),
-    table('Operating system operations', ['workload', 'size', ...engines], body),
+    table('Operating system operations', head, body),
   );
 }
 
@@ -254,11 +225,6 @@ function figureOf(chart: Chart): Html {
     ),
     raw(`<script type="application/json" data-chart="${chart.id}">${json}</script>`),
   ]);
-}
-
-function medianOf(row: Row, engine: string): string {
-  const cell = row.cells.get(engine);
-  return cell ? medianText(cell) : 'not measured';
 }
 
 /** For the page's head: what a search engine or a chat shows. */
