@@ -26,8 +26,12 @@ export interface RegionHost {
 const HOT_SAMPLES = 32;
 const COUNTERS = 8192;
 
+/** A check of windows is worth its microseconds once in so many instructions; less for so many times in a row is not. */
+const SOON = 100_000;
+const SOON_LIMIT = 16;
+
 /** Branch hints keep registers out of slow paths' reach; what is translated is hot, so V8 should optimize it early. */
-const V8_FLAGS = ['--experimental-wasm-branch-hinting', `--wasm-tiering-budget=${process.env.TB ?? 100000}`];
+const V8_FLAGS = ['--experimental-wasm-branch-hinting', '--wasm-tiering-budget=100000'];
 
 /**
  * Decides what is translated, and puts translations where the interpreter meets them: in place of the operation of
@@ -41,6 +45,8 @@ export class Translator {
   private regions = 0;
   private readonly windows: Windows;
   private readonly windowsOf: Window[][] = [];
+  /** When each region's windows were checked last (instret), and how often it was soon after the time before. */
+  private readonly checks: { last: number; score: number }[] = [];
   /** Entries in the decode cache of regions that are better off without windows. */
   private readonly misfits = new Set<number>();
 
@@ -112,6 +118,7 @@ export class Translator {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.imports);
     this.host.table.set(index, instance.exports.region);
     this.windowsOf[index] = [...windows.values()];
+    this.checks[index] = { last: 0, score: 0 };
     this.install(ip, base, index);
     hart.count(EVENT.translations);
     return true;
@@ -151,12 +158,22 @@ export class Translator {
   /** Translations have changed: 1 when the region's windows are right all the same. Else it is made anew, without. */
   private validate(record: number): number {
     const { hart } = this;
-    if (!this.windows.confirmed(this.windowsOf[hart.i32[(record + REGION.index) >> 2]])) {
+    const index = hart.i32[(record + REGION.index) >> 2];
+    if (this.tooOften(index) || !this.windows.confirmed(this.windowsOf[index])) {
       hart.set(OFFSET.misfit, record);
       return 0;
     }
     hart.i32[(record + REGION.epoch) >> 2] = hart.get(OFFSET.epoch);
     return 1;
+  }
+
+  /** Whether translations change so often that looking at them costs more than windows gain. */
+  private tooOften(index: number): boolean {
+    const { hart, checks } = this;
+    const now = hart.f64[(hart.base + OFFSET.instret) >> 3];
+    const { last, score } = checks[index];
+    checks[index] = { last: now, score: now - last < SOON ? score + 1 : 0 };
+    return score >= SOON_LIMIT;
   }
 
   /** A region's windows do not fit: it goes, and is translated without them when it is hot again. */
