@@ -97,12 +97,17 @@ int env_spawn(unsigned cpu, void (*fn)(void *), void *arg) {
   return 0;
 }
 
+/*
+ * The bit is set anew before each sleep: a CPU that is held up between clearing its task and taking the joiners may take the bit
+ * that was meant for the next task, which has been spawned in the meantime.
+ */
 void env_join(unsigned cpu) {
   if (cpu >= cpu_total || cpu == this_cpu || cpu == 0) return;
   struct cpu *c = &cpus[cpu];
-  if (load(&c->task) == TASK_NONE) return;
-  __atomic_fetch_or(&c->joiners, 1u << this_cpu, __ATOMIC_SEQ_CST);
-  while (load(&c->task) != TASK_NONE) cpu_sleep(CPU_FOREVER);
+  while (load(&c->task) != TASK_NONE) {
+    __atomic_fetch_or(&c->joiners, 1u << this_cpu, __ATOMIC_SEQ_CST);
+    if (load(&c->task) != TASK_NONE) cpu_sleep(CPU_FOREVER);
+  }
 }
 
 void env_ipi(unsigned cpu) {

@@ -53,12 +53,17 @@ void task_exit(void) {
   hart_idle_again();
 }
 
+/*
+ * The bit is set anew before each sleep: a hart that is held up between clearing its task and taking the joiners may take the bit
+ * that was meant for the next task, which has been spawned in the meantime.
+ */
 int task_join(unsigned cpu) {
   if (cpu >= cpu_count() || cpu == cpu_id()) return -ENV_EINVAL;
   struct hart *h = &harts[cpu];
-  if (__atomic_load_n(&h->task, __ATOMIC_SEQ_CST) == TASK_NONE) return 0;
-  __atomic_fetch_or(&h->joiners, 1u << cpu_id(), __ATOMIC_SEQ_CST);
-  while (__atomic_load_n(&h->task, __ATOMIC_SEQ_CST) != TASK_NONE) cpu_sleep(CPU_FOREVER);
+  while (__atomic_load_n(&h->task, __ATOMIC_SEQ_CST) != TASK_NONE) {
+    __atomic_fetch_or(&h->joiners, 1u << cpu_id(), __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&h->task, __ATOMIC_SEQ_CST) != TASK_NONE) cpu_sleep(CPU_FOREVER);
+  }
   return 0;
 }
 
