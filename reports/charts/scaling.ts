@@ -35,7 +35,7 @@ function scalingChart(each: Scaling, cores: number): Chart {
           y: {
             title: { display: true, text: `relative to ${each.counts[0]}, same engine` },
             min: 0,
-            suggestedMax: 1.2,
+            suggestedMax: highest(each), // whiskers are drawn by us: the axis does not see them
           },
         },
         plugins: {
@@ -46,6 +46,11 @@ function scalingChart(each: Scaling, cores: number): Chart {
       },
     },
   };
+}
+
+/** What the axis must reach at least: the upper end of every interval. */
+function highest(each: Scaling): number {
+  return Math.max(1.2, ...each.series.flatMap(({ points }) => points.map(({ high }) => high ?? 0)));
 }
 
 /** Linear growth up to the host's cores, none beyond: what no engine can exceed by its own merit. */
