@@ -175,7 +175,7 @@ export const DECODE = {
  */
 export const REGION = {
   records: OFFSET.decode + DECODE.sets * DECODE.ways * DECODE.slotBytes,
-  count: 4096,
+  count: 1024,
   bytes: 32,
   operation: 0,
   page: 8,
