@@ -5,6 +5,7 @@
 #include "lib/mem.h"
 #include "lib/mix.h"
 
+enum { APART = 16 }; /* depths: no request is overtaken by that many others */
 enum { SECOND_MARK = 259 }; /* words 0 and 259 of a block are looked at in the timed part */
 
 /* ---- order ---- */
@@ -64,12 +65,21 @@ static void fill(struct stream *s) {
   }
 }
 
+/*
+ * Generation of a write's marks: the next one each time that the stream begins its part again, so that a lost write shows. Not
+ * where the part is so small that two writes to one place could be in flight together: either may then be the last.
+ */
+static uint64_t marks_of(const struct stream *s, uint64_t number) {
+  uint64_t pass = s->count >= (uint64_t)APART * s->spec.depth ? number / s->count : 0;
+  return 1 + (s->generation - 1 + pass) % 65535;
+}
+
 /* Words of a request that was written that are not what they should be. */
-static uint64_t wrong_words(const struct stream *s, const uint64_t *words, uint64_t offset) {
+static uint64_t wrong_words(const struct stream *s, const uint64_t *words, uint64_t offset, uint64_t marks) {
   uint64_t wrong = 0;
   for (uint64_t i = 0; i < s->spec.bytes / 8; i++) {
-    uint64_t k = i % STREAM_WORDS, index = k == 0 || k == SECOND_MARK ? offset / 8 + i : k;
-    wrong += words[i] != disk_word(index, s->generation);
+    uint64_t k = i % STREAM_WORDS;
+    wrong += words[i] != (k == 0 || k == SECOND_MARK ? disk_word(offset / 8 + i, marks) : disk_word(k, s->generation));
   }
   return wrong;
 }
@@ -105,7 +115,7 @@ int stream_setup(struct stream *s, struct ctx *c, const struct stream_spec *spec
 
 void stream_begin(struct stream *s, uint64_t seed) {
   s->seed = seed;
-  s->generation = 1 + seed % 65535; /* 0 is mkdisk's */
+  s->generation = 1 + mix64(seed ^ env_now_ns()) % 65535; /* 0 is mkdisk's */
   s->submitted = s->completed = s->early = s->early_sum = s->writes = 0;
   s->free = ~(uint64_t)0 >> (64 - s->spec.depth);
   if (s->spec.op == ENV_BLOCK_WRITE) fill(s);
@@ -117,7 +127,7 @@ static void prepare_request(struct stream *s, struct env_block_req *r) {
   s->free &= s->free - 1;
   s->offset[slot] = offset;
   s->number[slot] = s->submitted++;
-  if (s->spec.op == ENV_BLOCK_WRITE) mark(buffer(s, slot), offset, s->spec.bytes, s->generation);
+  if (s->spec.op == ENV_BLOCK_WRITE) mark(buffer(s, slot), offset, s->spec.bytes, marks_of(s, s->number[slot]));
   *r = (struct env_block_req){.op = s->spec.op, .tag = s->spec.tag_base + slot, .buf = buffer(s, slot), .offset = offset, .bytes = s->spec.bytes};
 }
 
@@ -149,12 +159,18 @@ void stream_complete(struct stream *s, struct ctx *c, const struct env_block_don
     complain(s, c, writes ? "a write failed" : "a read failed", offset, done->status);
     return;
   }
-  if (writes) s->written[s->writes++ % s->spec.depth] = offset;
-  else if (!marks_are_right(words, offset, s->spec.bytes)) complain(s, c, "wrong data was read", offset, -ENV_EIO);
+  if (writes) {
+    unsigned at = (unsigned)(s->writes++ % s->spec.depth);
+    s->written[at] = offset;
+    s->written_marks[at] = marks_of(s, s->number[slot]);
+  } else if (!marks_are_right(words, offset, s->spec.bytes)) complain(s, c, "wrong data was read", offset, -ENV_EIO);
   if (s->number[slot] < s->spec.per_unit) {
-    /* A sum, since the order of completions is the disk's. */
+    /* A sum, since the order of completions is the disk's. What is written differs from engine to engine, its place does not. */
+    uint64_t expected = 1 + s->seed % 65535;
+    uint64_t first = writes ? disk_word(offset / 8, expected) : words[0];
+    uint64_t second = writes ? disk_word(offset / 8 + SECOND_MARK, expected) : words[SECOND_MARK];
     s->early++;
-    s->early_sum += mix64(words[0] ^ mix64(words[SECOND_MARK] + offset));
+    s->early_sum += mix64(first ^ mix64(second + offset));
   }
 }
 
@@ -212,7 +228,7 @@ int stream_verify(struct stream *s, struct ctx *c) {
   for (unsigned i = 0; status == 0 && i < n; i++) {
     unsigned slot = done[i].tag;
     if (done[i].status) complain(s, c, "written data could not be read back", s->written[slot], done[i].status);
-    else if (wrong_words(s, buffer(s, slot), s->written[slot])) complain(s, c, "what was written is not what was read back", s->written[slot], -ENV_EIO);
+    else if (wrong_words(s, buffer(s, slot), s->written[slot], s->written_marks[slot])) complain(s, c, "what was written is not what was read back", s->written[slot], -ENV_EIO);
   }
   return status;
 }

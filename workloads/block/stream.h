@@ -3,7 +3,8 @@
  *
  * The first half of the disk is only ever read: its word i is disk_word(i, 0), as mkdisk made it. The second half is for
  * writing; there, each CPU has a part of its own. A block of 4 KiB that was written holds disk_word(k, generation) at its
- * k-th word, except two words that tell where it belongs: its marks, disk_word(absolute index, generation).
+ * k-th word, except two words that tell where it belongs: its marks, disk_word(absolute index, generation + pass), where pass is
+ * how often the stream has been through its part before.
  * So filling the buffers costs nothing in the timed part, and a block at the wrong place, or an old one, still shows.
  */
 #ifndef VIRTAX_BLOCK_STREAM_H
@@ -30,13 +31,15 @@ struct stream {
   struct stream_spec spec;
   unsigned char *buffers;    /* depth of them */
   uint64_t first, count;     /* the stream's part of the disk, in requests */
-  uint64_t seed, generation; /* of the sample */
+  uint64_t seed;
+  uint64_t generation; /* of what this sample writes: its own, so that what an earlier one left does not pass for it */
   uint64_t submitted, completed;
   uint64_t free;                   /* a bit for each slot (tag - tag_base) */
   uint64_t offset[ENV_MAX_DEPTH];  /* of the request in flight, by slot */
   uint64_t number[ENV_MAX_DEPTH];  /* which request of the sample it is, by slot */
   uint64_t early, early_sum;       /* of the first per_unit requests: how many are done, and their checksum */
   uint64_t written[ENV_MAX_DEPTH]; /* offsets of the last `depth` writes that were completed */
+  uint64_t written_marks[ENV_MAX_DEPTH]; /* generations of their marks */
   uint64_t writes;
   char reason[96];
 };
