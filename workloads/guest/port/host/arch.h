@@ -13,7 +13,7 @@ enum {
   SYS_ftruncate = 46, SYS_fallocate = 47, SYS_openat = 56, SYS_close = 57, SYS_lseek = 62, SYS_read = 63, SYS_write = 64, SYS_pread64 = 67,
   SYS_pwrite64 = 68, SYS_ppoll = 73, SYS_fdatasync = 83, SYS_exit_group = 94, SYS_futex = 98, SYS_clock_gettime = 113,
   SYS_clock_nanosleep = 115, SYS_sched_yield = 124, SYS_prctl = 167, SYS_getppid = 173, SYS_socket = 198, SYS_bind = 200,
-  SYS_connect = 203, SYS_getsockname = 204, SYS_sendto = 206, SYS_recvfrom = 207, SYS_setsockopt = 208, SYS_munmap = 215, SYS_clone = 220,
+  SYS_connect = 203, SYS_getsockname = 204, SYS_sendto = 206, SYS_recvfrom = 207, SYS_setsockopt = 208, SYS_munmap = 215, SYS_madvise = 233, SYS_clone = 220,
   SYS_mmap = 222, SYS_mprotect = 226, SYS_recvmmsg = 243, SYS_sendmmsg = 269, SYS_io_uring_setup = 425, SYS_io_uring_enter = 426,
 };
 #endif
@@ -24,7 +24,7 @@ enum {
 #define VDSO_CLOCK_GETTIME "__vdso_clock_gettime"
 
 enum {
-  SYS_read = 0, SYS_write = 1, SYS_mmap = 9, SYS_mprotect = 10, SYS_munmap = 11, SYS_pread64 = 17, SYS_pwrite64 = 18, SYS_sched_yield = 24,
+  SYS_read = 0, SYS_write = 1, SYS_mmap = 9, SYS_mprotect = 10, SYS_munmap = 11, SYS_madvise = 28, SYS_pread64 = 17, SYS_pwrite64 = 18, SYS_sched_yield = 24,
   SYS_socket = 41, SYS_connect = 42, SYS_sendto = 44, SYS_recvfrom = 45, SYS_bind = 49, SYS_getsockname = 51, SYS_setsockopt = 54,
   SYS_clone = 56, SYS_fdatasync = 75, SYS_ftruncate = 77, SYS_lseek = 8, SYS_close = 3, SYS_getppid = 110, SYS_prctl = 157,
   SYS_arch_prctl = 158, SYS_futex = 202, SYS_clock_gettime = 228, SYS_clock_nanosleep = 230, SYS_exit_group = 231, SYS_openat = 257,
