@@ -34,8 +34,9 @@ export function parseCpuList(list: string): number[] {
  * the mask cannot be set, or `cpus` is absent, it is called all the same.
  */
 export function withHostCpus<T>(cpus: readonly number[] | undefined, start: () => T): T {
+  if (cpus === undefined) return start();
   const before = allowedCpus();
-  if (cpus === undefined || before.length === 0 || !confine(cpus)) return start();
+  if (before.length === 0 || !confine(cpus)) return start();
   try {
     return start();
   } finally {

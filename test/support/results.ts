@@ -1,5 +1,6 @@
 /** A results file made by hand, with every kind of cell that a report must be able to show. */
 import type { Cell, Results } from '#harness/results.js';
+import { sampleResults } from './sample-results.js';
 
 const ENGINES = ['bare', 'bare-novec', 'full', 'para'] as const;
 /** What each made-up engine keeps of bare metal. */
@@ -65,50 +66,17 @@ export function trouble(status: 'failed' | 'skipped', engine: string, workload: 
 }
 
 export function results(cells: Cell[] = defaultCells()): Results {
+  const base = sampleResults();
   return {
-    schema: 1,
-    tool: { name: 'virtax', version: '0.1.0' },
-    host: {
-      cpu: 'A Processor <2 GHz> & more',
-      cores: 2,
-      memoryBytes: 24 * 2 ** 30,
-      os: 'Debian GNU/Linux 12',
-      kernel: '6.18.0',
-      node: 'v20.20.2',
-      arch: 'x64',
-      virtualized: true,
-      hypervisor: 'KVM',
-      cpuQuota: null,
-      smt: false,
-      governor: null,
-      loadAverage: 0.1,
-      clockSource: 'tsc',
-    },
+    ...base,
+    host: { ...base.host, cpu: 'A Processor <2 GHz> & more', virtualized: true, hypervisor: 'KVM' },
     run: {
+      ...base.run,
       profile: 'standard',
       seed: 42,
-      startedAt: '2026-01-02T03:00:00.000Z',
       durationMs: 245_000,
-      finished: true,
-      sampleMs: 250,
-      waiting: { pollUs: 0 },
-      commandLine: ['virtax', 'bench'],
-      gitCommit: null,
-      resumed: 0,
       disk: { path: 'disks', bytes: 128 * 2 ** 20, fileSystem: 'ext4', direct: true },
       images: { 'riscv64/virtax-kernel.elf': 'ab'.repeat(32) },
-      notes: [],
-      plan: {
-        engines: [...ENGINES],
-        workloads: [...new Set(cells.map((each) => each.workload))],
-        groups: [],
-        samples: 5,
-        sampleMs: 250,
-        seed: 42,
-        memoryBytes: null,
-        diskBytes: 128 * 2 ** 20,
-        images: {},
-      },
     },
     engines: ENGINES.map((name) => ({
       name,
