@@ -1,4 +1,5 @@
 /** The terminal's report: one table of percent of bare metal, one of the os figures, then what failed. */
+import { styleText } from 'node:util';
 import Table from 'cli-table3';
 import type { Results } from '../harness/results.js';
 import { durationText, medianText, percentCell, sizeText } from './format.js';
@@ -53,9 +54,11 @@ function osTable(engines: string[], list: Row[], colour: boolean): string {
   return table.toString();
 }
 
+/** Colours are ours to decide: the table's own would follow the environment (CI, TERM) whatever the caller asked for. */
 function newTable(head: string[], colour: boolean): Table.Table {
-  const style = { compact: true, ...(colour ? { head: ['bold'], border: ['grey'] } : { head: [], border: [] }) };
-  return new Table({ head, style, colAligns: head.map((_, i) => (i < 2 ? 'left' : 'right')) });
+  const shown = colour ? head.map((text) => styleText('bold', text, { validateStream: false })) : head;
+  const style = { compact: true, head: [], border: [] };
+  return new Table({ head: shown, style, colAligns: head.map((_, i) => (i < 2 ? 'left' : 'right')) });
 }
 
 function troubleLines(results: Results): string[] {
