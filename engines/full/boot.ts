@@ -7,7 +7,7 @@
  */
 import { statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import type { VmConfig, VmEnd } from './config.js';
+import type { VmConfig, VmDisk, VmEnd } from './config.js';
 import { Vm } from './vm.js';
 
 const USAGE =
@@ -27,20 +27,27 @@ function readCommandLine() {
     },
   });
   if (positionals.length !== 1) throw new Error(USAGE);
-  const disk =
-    values.disk === undefined ? {} : { disk: { path: values.disk, bytes: statSync(values.disk).size, direct: false } };
   const config: VmConfig = {
     id: 0,
     harts: count('--smp', values.smp),
     memoryBytes: count('--memory', values.memory) * 2 ** 20,
-    image: positionals[0],
-    bootargs: values.append,
-    ...disk,
-    network: values.net,
+    kernel: positionals[0],
+    append: values.append,
+    disks: values.disk === undefined ? [] : [scsiDisk(values.disk)],
+    ...(values.net ? { nic: { mode: 'switch', model: 'rtl8139' } } : {}),
     pollUs: 0,
   };
   return { config, showCounters: values.counters };
 }
+
+const scsiDisk = (path: string): VmDisk => ({
+  path,
+  bytes: statSync(path).size,
+  direct: false,
+  interface: 'scsi',
+  readonly: false,
+  media: 'disk',
+});
 
 function count(option: string, text: string): number {
   if (!/^[1-9][0-9]*$/.test(text)) throw new Error(`${option} wants a number from 1, not "${text}"`);

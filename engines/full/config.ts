@@ -1,5 +1,32 @@
 /** What one machine is made of: passed from the engine to the VM's process and on to its threads. Plain data. */
 
+export type DiskInterface = 'scsi' | 'virtio';
+export type DiskMedia = 'disk' | 'cdrom';
+/** user: NAT to the host's network, as QEMU's `-netdev user`. switch: the host's loopback alone, at 10.0.2.2. */
+export type NicMode = 'user' | 'switch';
+export type NicModel = 'rtl8139' | 'rtl8169' | 'e1000' | 'virtio';
+/** virtio's two transports: functions on the PCI bus, or the eight windows of `virt`. */
+export type VirtioTransport = 'pci' | 'mmio';
+/** Devices that only a guest with virtio drivers can use, beside disks and the network card. */
+export type VirtioExtra = 'rng' | 'balloon' | 'console';
+
+export interface VmDisk {
+  path: string;
+  /** As the guest sees it; the file may be larger. */
+  bytes: number;
+  /** O_DIRECT is wanted. */
+  direct: boolean;
+  interface: DiskInterface;
+  readonly: boolean;
+  /** `cdrom` is for `scsi` alone. */
+  media: DiskMedia;
+}
+
+export interface VmNic {
+  mode: NicMode;
+  model: NicModel;
+}
+
 export interface VmConfig {
   /** Distinguishes the VMs of a host: gives the network card its address. */
   id: number;
@@ -7,12 +34,22 @@ export interface VmConfig {
   harts: number;
   /** RAM, bytes; a multiple of 4096. */
   memoryBytes: number;
+  /** Path of the M-mode firmware, an ELF or raw image. Absent: the kernel is entered in M-mode (QEMU's `-bios none`). */
+  bios?: string;
   /** Path of an ELF or raw image. */
-  image: string;
-  bootargs: string;
-  disk?: { path: string; bytes: number; direct: boolean };
-  /** A network card, behind a switch whose host port reaches the host's loopback. */
-  network: boolean;
+  kernel?: string;
+  /** Path of the initial RAM disk that /chosen names. */
+  initrd?: string;
+  /** Kernel command line. */
+  append: string;
+  /** SCSI disks are targets 0, 1, … of one controller, in this order; each virtio disk is a device of its own. */
+  disks: VmDisk[];
+  nic?: VmNic;
+  /** Absent: `pci`. */
+  virtioTransport?: VirtioTransport;
+  virtioExtras?: VirtioExtra[];
+  /** The guest's reset ends the machine instead of starting it anew. */
+  noReboot?: boolean;
   /** A thread that has nothing to do polls for so long before it sleeps, microseconds. */
   pollUs: number;
 }

@@ -1,8 +1,10 @@
 /**
  * The device tree of the machine: node for node what QEMU 7.2's `virt` shows, without what this machine does not have
- * (flash, fw_cfg, virtio-mmio, platform bus, performance counters, the 64-bit PCI window).
+ * (flash, fw_cfg, platform bus, performance counters, the 64-bit PCI window).
  * test/debian compares the two.
  */
+import { randomBytes } from 'node:crypto';
+import { VIRTIO_MMIO_BYTES, VIRTIO_MMIO_WINDOWS } from './devices/virtio-mmio-bank.js';
 import { cells64, type TreeNode } from './fdt.js';
 import { PLIC_SOURCES, RAM_BASE, REGION, type Region, SOURCE, TIMEBASE_HZ } from './memory-map.js';
 
@@ -10,9 +12,13 @@ export interface TreeOptions {
   harts: number;
   memoryBytes: number;
   /** Kernel command line. */
-  bootargs: string;
+  append: string;
+  /** First byte of the initial RAM disk, and the one behind its last. */
+  initrd?: { start: number; end: number };
 }
 
+/** Entropy for a kernel that has no other yet; as much as QEMU gives. */
+const SEED_BYTES = 32;
 const PLIC_PHANDLE = 0x101;
 const FINISHER_PHANDLE = 0x102;
 const cpuPhandle = (hart: number): number => 1 + 2 * hart;
@@ -50,8 +56,16 @@ const eachHart = <T>(harts: number, make: (hart: number) => T): T[] =>
   Array.from({ length: harts }, (_, hart) => make(hart));
 
 function chosen(options: TreeOptions): TreeNode {
-  const bootargs = options.bootargs === '' ? {} : { bootargs: options.bootargs };
-  return { name: 'chosen', properties: { ...bootargs, 'stdout-path': `/soc/serial@${hex(REGION.uart.base)}` } };
+  const { append, initrd } = options;
+  return {
+    name: 'chosen',
+    properties: {
+      ...(append === '' ? {} : { bootargs: append }),
+      ...(initrd === undefined ? {} : { 'linux,initrd-start': [initrd.start], 'linux,initrd-end': [initrd.end] }),
+      'stdout-path': `/soc/serial@${hex(REGION.uart.base)}`,
+      'rng-seed': randomBytes(SEED_BYTES),
+    },
+  };
 }
 
 function syscon(name: string, value: number): TreeNode {
@@ -102,7 +116,7 @@ function soc(harts: number): TreeNode {
   return {
     name: 'soc',
     properties: { '#address-cells': [2], '#size-cells': [2], compatible: 'simple-bus', ranges: true },
-    children: [rtc(), serial(), finisher(), pci(), plic(harts), clint(harts)],
+    children: [rtc(), serial(), ...virtioMmio(), finisher(), pci(), plic(harts), clint(harts)],
   };
 }
 
@@ -129,6 +143,21 @@ function serial(): TreeNode {
       compatible: 'ns16550a',
     },
   };
+}
+
+function virtioMmio(): TreeNode[] {
+  return Array.from({ length: VIRTIO_MMIO_WINDOWS }, (_, n) => {
+    const base = REGION.virtioMmio.base + n * VIRTIO_MMIO_BYTES;
+    return {
+      name: `virtio_mmio@${hex(base)}`,
+      properties: {
+        interrupts: [SOURCE.virtioMmio + n],
+        'interrupt-parent': [PLIC_PHANDLE],
+        reg: reg({ base, bytes: VIRTIO_MMIO_BYTES }),
+        compatible: 'virtio,mmio',
+      },
+    };
+  });
 }
 
 function finisher(): TreeNode {

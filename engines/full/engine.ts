@@ -42,10 +42,10 @@ function boot(config: MachineConfig): Promise<Machine> {
     id: config.id,
     harts: config.vcpus,
     memoryBytes: Math.ceil(config.memoryBytes / PAGE) * PAGE,
-    image: guest.path,
-    bootargs: '',
-    ...(config.disk === undefined ? {} : { disk: config.disk }),
-    network: config.peer !== undefined,
+    kernel: guest.path,
+    append: '',
+    disks: config.disk === undefined ? [] : [{ ...config.disk, interface: 'scsi', readonly: false, media: 'disk' }],
+    ...(config.peer === undefined ? {} : { nic: { mode: 'switch', model: 'rtl8139' } }),
     pollUs: config.waiting.pollUs,
   };
   return VmProcess.boot({

@@ -4,11 +4,12 @@ import type { IoContext } from '../backends/io.js';
 import { createIoContext } from '../backends/io-context.js';
 import { KickArea } from '../backends/kick.js';
 import { minimizeTimerSlack, yieldProcessor } from '../process/libc.js';
+import { DYNAMIC_INFO_ADDRESS } from './boot-rom.js';
 import type { VmConfig } from './config.js';
 import { Hart, HartExit } from './cpu/hart.js';
 import { type OpenPorts, openHostPorts } from './host-ports.js';
 import { Htif } from './htif.js';
-import { ENTRY } from './loader.js';
+import { ENTRY, type Loaded } from './loader.js';
 import { Machine } from './machine.js';
 import { RAM_BASE } from './memory-map.js';
 import { StateLayout } from './shared-state.js';
@@ -24,13 +25,14 @@ export interface HartThreadData {
   /** createFlowMemory(). */
   flows: SharedArrayBuffer;
   zero: [number, number];
-  fdtAddress: number;
-  tohost?: number;
+  loaded: Loaded;
 }
 
 /** `look`: the machine's shared state holds something for the main thread. */
 export type FromHart = 'look' | { facts: Record<string, string> };
 
+/** Firmware's third argument. */
+const A2 = 12;
 /** Slices between two times that the thread's own counters are copied to shared memory. */
 const PUBLISH_SLICES = 64;
 
@@ -45,7 +47,7 @@ class HartThread {
 
   constructor(private readonly data: HartThreadData) {
     const { config, memory, hart } = data;
-    const layout = new StateLayout(config.harts, config.memoryBytes);
+    const layout = new StateLayout(config);
     this.#io = createIoContext(data.kicks, hart, { waiting: { pollUs: config.pollUs } });
     const memoryId = this.#io.addMemory(memory);
     this.#ports = openHostPorts(this.#io, config, data.flows);
@@ -72,8 +74,8 @@ class HartThread {
         time: () => clock.now(),
       },
     );
-    if (data.tohost !== undefined) {
-      this.#htif = new Htif(memory, layout.ramOffset + data.tohost - RAM_BASE, (how) => this.#machine.end(how));
+    if (data.loaded.tohost !== undefined) {
+      this.#htif = new Htif(memory, layout.ramOffset + data.loaded.tohost - RAM_BASE, (how) => this.#machine.end(how));
     }
   }
 
@@ -81,7 +83,8 @@ class HartThread {
     const { data } = this;
     if (data.hart === 0) tell({ facts: this.#ports.facts });
     minimizeTimerSlack();
-    this.#hart.reset(ENTRY, data.hart, data.fdtAddress);
+    this.#hart.reset(ENTRY, data.hart, data.loaded.fdtAddress);
+    this.#hart.state.setX(A2, BigInt(DYNAMIC_INFO_ADDRESS));
     this.#machine.run.startTogether(data.config.harts);
     while (this.#slice()) {
       // Everything happens in slices.

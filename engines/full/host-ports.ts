@@ -1,9 +1,9 @@
 /** Opens the host side of one thread's devices: the disk's file and the machine's network. */
 import type { IoContext } from '../backends/io.js';
 import { createUserNetwork } from '../backends/user-network.js';
-import type { VmConfig } from './config.js';
+import type { VmConfig, VmDisk } from './config.js';
 import type { BlockPort } from './devices/device.js';
-import type { HostPorts } from './pci-devices.js';
+import type { HostPorts } from './host-side.js';
 
 export interface OpenPorts extends HostPorts {
   /** What a reader of the results must know. */
@@ -13,21 +13,24 @@ export interface OpenPorts extends HostPorts {
 
 /** flows: createFlowMemory(), one for the machine. Throws an Error for the user when a file cannot be opened. */
 export function openHostPorts(io: IoContext, config: VmConfig, flows: SharedArrayBuffer): OpenPorts {
-  const disk = config.disk === undefined ? undefined : openDisk(io, config.disk);
-  const network = config.network ? createUserNetwork(io, flows) : undefined;
+  const disks = config.disks.map((disk) => openDisk(io, disk));
+  const network = config.nic === undefined ? undefined : createUserNetwork(io, flows);
   return {
-    ...(disk === undefined ? {} : { disk }),
+    disks,
     ...(network === undefined ? {} : { network: network.port }),
     facts: {
       io: io.method,
-      ...(disk === undefined ? {} : { block: `${io.method}, ${disk.info.direct ? 'O_DIRECT' : 'buffered'}` }),
+      ...(disks.length === 0 ? {} : { block: `${io.method}, ${how(disks)}` }),
     },
     dispose: () => network?.dispose(),
   };
 }
 
-function openDisk(io: IoContext, disk: NonNullable<VmConfig['disk']>): BlockPort {
-  const handle = io.openBlock(disk.path, { direct: disk.direct, readonly: false });
+const how = (disks: BlockPort[]): string =>
+  [...new Set(disks.map((disk) => (disk.info.direct ? 'O_DIRECT' : 'buffered')))].join(' and ');
+
+function openDisk(io: IoContext, disk: VmDisk): BlockPort {
+  const handle = io.openBlock(disk.path, { direct: disk.direct, readonly: disk.readonly });
   const info = io.blockInfo(handle);
   if (info.bytes < disk.bytes) {
     throw new Error(`the disk file ${disk.path} has ${info.bytes} bytes; ${disk.bytes} were asked for`);

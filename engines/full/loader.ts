@@ -1,4 +1,8 @@
-/** Puts an image and the device tree into RAM, where QEMU's `virt -bios none -kernel` puts them. */
+/**
+ * Puts firmware, kernel, initial RAM disk and device tree into RAM, where QEMU 7.2's `virt` puts them:
+ * firmware (or, with none, the kernel) at the start of RAM, a kernel behind firmware on the next border of 2 MiB,
+ * the RAM disk half of RAM or 128 MiB behind the kernel, the device tree as high as it can.
+ */
 import { deviceTree, type TreeOptions } from './device-tree.js';
 import { ImageError, isElf, parseElf, type Segment } from './elf.js';
 import { encodeFdt } from './fdt.js';
@@ -8,28 +12,43 @@ import { RAM_BASE } from './memory-map.js';
 export const ENTRY = RAM_BASE;
 
 const MIB = 2 ** 20;
+const KERNEL_ALIGNMENT = 2 * MIB;
+const INITRD_DISTANCE = 128 * MIB;
 /** QEMU keeps the tree below 3 GiB, so that 32-bit code can reach it, and on a border of 2 MiB. */
 const FDT_LIMIT = 3072 * MIB;
 const FDT_ALIGNMENT = 2 * MIB;
 
+/** Contents of the files that a configuration names. */
+export interface Images {
+  bios?: Uint8Array;
+  kernel?: Uint8Array;
+  initrd?: Uint8Array;
+}
+
 export interface Loaded {
   fdtAddress: number;
+  /** Where firmware goes on; 0 without a kernel. */
+  kernelEntry: number;
   tohost?: number;
 }
 
-/** Fills RAM (zero before). Throws an ImageError when the image does not fit. */
-export function load(ram: Uint8Array, image: Uint8Array, tree: TreeOptions): Loaded {
-  const elf = isElf(image) ? parseElf(image) : undefined;
-  const segments = elf?.segments ?? [{ address: RAM_BASE, data: image, memoryBytes: image.length }];
-  const fdt = encodeFdt(deviceTree(tree));
+/** Fills RAM (what no image covers stays as it is). Throws an ImageError when something does not fit. */
+export function load(ram: Uint8Array, images: Images, tree: Omit<TreeOptions, 'initrd'>): Loaded {
+  const used = new UsedMemory(ram);
+  const first = images.bios ?? images.kernel;
+  if (first === undefined) throw new ImageError('nothing to start: neither firmware nor a kernel is given');
+  const bios = images.bios && used.image('the firmware', images.bios, RAM_BASE);
+  const kernelAt = roundUp(bios?.end ?? RAM_BASE, KERNEL_ALIGNMENT);
+  const kernel = images.kernel && used.image('the kernel', images.kernel, kernelAt);
+  if (!used.covers(ENTRY)) throw new ImageError(`nothing of the image lies at ${hex(ENTRY)}, where the machine starts`);
+  const kernelEntry = kernel?.start ?? 0;
+  const initrd = images.initrd && used.initrd(images.initrd, kernel?.start, ram.length);
+  const fdt = encodeFdt(deviceTree(initrd === undefined ? tree : { ...tree, initrd }));
   const fdtAddress = placeFdt(ram.length, fdt.length);
-  for (const segment of segments) place(ram, segment, fdtAddress, fdt.length);
-  if (!segments.some((s) => s.address <= ENTRY && ENTRY < s.address + s.data.length)) {
-    throw new ImageError(`nothing of the image lies at ${hex(ENTRY)}, where the machine starts`);
-  }
-  ram.set(fdt, fdtAddress - RAM_BASE);
-  checkTohost(ram, elf?.tohost);
-  return elf?.tohost === undefined ? { fdtAddress } : { fdtAddress, tohost: elf.tohost };
+  used.put('the device tree', { address: fdtAddress, data: fdt, memoryBytes: fdt.length });
+  const tohost = (kernel ?? bios)?.tohost;
+  checkTohost(ram, tohost);
+  return tohost === undefined ? { fdtAddress, kernelEntry } : { fdtAddress, kernelEntry, tohost };
 }
 
 function checkTohost(ram: Uint8Array, address: number | undefined): void {
@@ -47,21 +66,60 @@ export function placeFdt(ramBytes: number, fdtBytes: number): number {
   return address;
 }
 
-function place(ram: Uint8Array, segment: Segment, fdtAddress: number, fdtBytes: number): void {
-  const { address, data, memoryBytes } = segment;
-  const end = address + memoryBytes;
-  if (address < RAM_BASE || end > RAM_BASE + ram.length) {
-    const range = `${hex(RAM_BASE)} to ${hex(RAM_BASE + ram.length)}`;
-    throw new ImageError(
-      `the image wants memory from ${hex(address)} to ${hex(end)}; the machine has it from ${range}`,
-    );
-  }
-  if (address < fdtAddress + fdtBytes && fdtAddress < end) {
-    throw new ImageError(
-      `the image covers ${hex(fdtAddress)}, where the device tree goes: give the machine more memory`,
-    );
-  }
-  ram.set(data, address - RAM_BASE);
+interface Range {
+  start: number;
+  end: number;
 }
 
+/** RAM, and what of it is taken by what. */
+class UsedMemory {
+  readonly #taken: (Range & { what: string })[] = [];
+
+  constructor(private readonly ram: Uint8Array) {}
+
+  /** An ELF image where its segments say, a raw one at `rawAddress`. */
+  image(what: string, file: Uint8Array, rawAddress: number): Range & { tohost?: number } {
+    const elf = isElf(file) ? parseElf(file) : undefined;
+    const segments = elf?.segments ?? [{ address: rawAddress, data: file, memoryBytes: file.length }];
+    for (const segment of segments) this.put(what, segment);
+    const start = Math.min(...segments.map((s) => s.address));
+    const end = Math.max(...segments.map((s) => s.address + s.memoryBytes));
+    return elf?.tohost === undefined ? { start, end } : { start, end, tohost: elf.tohost };
+  }
+
+  initrd(file: Uint8Array, kernel: number | undefined, ramBytes: number): Range {
+    if (kernel === undefined) throw new ImageError('an initial RAM disk is for a kernel, and none is given');
+    const start = kernel + Math.min(Math.floor(ramBytes / 2), INITRD_DISTANCE);
+    this.put('the initial RAM disk', { address: start, data: file, memoryBytes: file.length });
+    return { start, end: start + file.length };
+  }
+
+  /** Whether bytes of a file, and not only zeroes, lie at an address. */
+  covers(address: number): boolean {
+    return this.#taken.some(({ start, end }) => start <= address && address < end);
+  }
+
+  put(what: string, segment: Segment): void {
+    const { address: start, data, memoryBytes } = segment;
+    const end = start + memoryBytes;
+    if (start < RAM_BASE || end > RAM_BASE + this.ram.length) {
+      const range = `${hex(RAM_BASE)} to ${hex(RAM_BASE + this.ram.length)}`;
+      throw new ImageError(
+        `${what} wants memory from ${hex(start)} to ${hex(end)}; the machine has it from ${range}: give it more memory`,
+      );
+    }
+    const other = this.#taken.find((t) => t.what !== what && start < t.end && t.start < end);
+    if (other !== undefined) {
+      throw new ImageError(
+        `${what} (${hex(start)} to ${hex(end)}) lies upon ${other.what}: give the machine more memory`,
+      );
+    }
+    const at = start - RAM_BASE;
+    this.ram.set(data, at);
+    this.ram.fill(0, at + data.length, at + memoryBytes);
+    this.#taken.push({ what, start, end });
+  }
+}
+
+const roundUp = (value: number, unit: number): number => Math.ceil(value / unit) * unit;
 const hex = (value: number): string => `0x${value.toString(16)}`;

@@ -3,6 +3,8 @@
  * builds one, and so does the main thread, which serves the console.
  */
 import type { Kicker } from '../backends/io.js';
+import { attachDevices } from './attach-devices.js';
+import { BootRom } from './boot-rom.js';
 import { ByteRing } from './byte-ring.js';
 import { Clock } from './clock.js';
 import type { VmConfig } from './config.js';
@@ -15,9 +17,11 @@ import { PciHost } from './devices/pci-host.js';
 import { Plic } from './devices/plic.js';
 import { Rtc } from './devices/rtc.js';
 import { Uart } from './devices/uart.js';
+import { VirtioMmioBank } from './devices/virtio-mmio-bank.js';
 import { Doorbells } from './doorbells.js';
+import { type HostPorts, hostSide } from './host-side.js';
+import type { Loaded } from './loader.js';
 import { RAM_BASE, REGION, SOURCE } from './memory-map.js';
-import { attachPciDevices, type HostPorts } from './pci-devices.js';
 import { RunState } from './run-state.js';
 import { SharedLines } from './shared-lines.js';
 import type { Part, StateLayout } from './shared-state.js';
@@ -29,6 +33,8 @@ export interface MachineParts {
   config: VmConfig;
   memory: WebAssembly.Memory;
   layout: StateLayout;
+  /** Where the images have gone. */
+  loaded: Loaded;
   /** process.hrtime() at reset. */
   zero: [number, number];
   /** The hart whose thread this is, or MAIN_THREAD. */
@@ -53,6 +59,7 @@ export class Machine {
   readonly clint: Clint;
   readonly uart: Uart;
   readonly pci: PciHost;
+  readonly virtioMmio: VirtioMmioBank;
   readonly consoleOut: ByteRing;
   readonly consoleIn: ByteRing;
   readonly doorbells: Doorbells;
@@ -79,6 +86,7 @@ export class Machine {
     this.threads = new ThreadCounters(slice('threads'), layout.harts, Math.max(self, 0));
     this.#harts = Array.from({ length: layout.harts }, (_, hart) => new HartState(memory, layout.hartBase(hart)));
 
+    this.map.add(REGION.bootRom.base, REGION.bootRom.bytes, new BootRom(parts.loaded));
     this.plic = this.#add(REGION.plic, new Plic(slice('plic'), layout.harts, this.lines));
     this.clint = this.#add(REGION.clint, new Clint(slice('clint'), layout.harts, this.clock, this.lines));
     const irq = (level: boolean) => this.plic.setLevel(SOURCE.uart, level);
@@ -88,7 +96,16 @@ export class Machine {
     this.map.add(REGION.finisher.base, REGION.finisher.bytes, finisher);
     this.pci = new PciHost(slice('pci'), (wire, level) => this.plic.setLevel(SOURCE.pciIntA + wire, level));
     this.#devices.push(this.pci);
-    this.#devices.push(...attachPciDevices(this.pci, { ...parts, ram: this.#ram(), slice, defer: parts.defer }));
+    this.virtioMmio = new VirtioMmioBank((window, level) => this.plic.setLevel(SOURCE.virtioMmio + window, level));
+    this.#devices.push(
+      ...attachDevices(this.pci, this.virtioMmio, {
+        host: hostSide(parts.config, parts.ports),
+        ram: this.#ram(),
+        slice: (name) => layout.deviceSlice(buffer, name, parts.memoryId),
+        defer: parts.defer,
+      }),
+    );
+    this.map.add(REGION.virtioMmio.base, REGION.virtioMmio.bytes, this.virtioMmio);
     this.map.add(REGION.pciEcam.base, REGION.pciEcam.bytes, this.pci.ecam);
     this.map.add(REGION.pciMmio.base, REGION.pciMmio.bytes, this.pci.mmio);
     this.map.add(REGION.pciPio.base, REGION.pciPio.bytes, this.pci.pio);

@@ -9,12 +9,15 @@ export interface Region {
 }
 
 export const REGION = {
+  bootRom: { base: 0x1000, bytes: 0xf000 },
   finisher: { base: 0x0010_0000, bytes: 0x1000 },
   rtc: { base: 0x0010_1000, bytes: 0x1000 },
   clint: { base: 0x0200_0000, bytes: 0x1_0000 },
   pciPio: { base: 0x0300_0000, bytes: 0x1_0000 },
   plic: { base: 0x0c00_0000, bytes: 0x60_0000 },
   uart: { base: 0x1000_0000, bytes: 0x100 },
+  /** Eight windows of 4 KiB. */
+  virtioMmio: { base: 0x1000_1000, bytes: 0x8000 },
   pciEcam: { base: 0x3000_0000, bytes: 0x1000_0000 },
   pciMmio: { base: 0x4000_0000, bytes: 0x4000_0000 },
 } as const satisfies Record<string, Region>;
@@ -23,6 +26,8 @@ export const RAM_BASE = 0x8000_0000;
 
 /** Interrupt sources of the PLIC. */
 export const SOURCE = {
+  /** Of the first window; the other seven follow. */
+  virtioMmio: 1,
   uart: 10,
   rtc: 11,
   /** INTA; INTB to INTD follow. */

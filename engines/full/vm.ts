@@ -2,7 +2,6 @@
  * One virtual machine in this process: its memory, its hart threads, its console. The main thread only serves: all of
  * the guest's work is done by the harts' threads.
  */
-import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { createKickArea, KickArea } from '../backends/kick.js';
 import { createFlowMemory } from '../backends/user-network.js';
@@ -10,6 +9,7 @@ import type { VmConfig, VmEnd } from './config.js';
 import { buildCpuModule } from './cpu/hart.js';
 import type { Stamp } from './doorbells.js';
 import type { FromHart, HartThreadData } from './hart-thread.js';
+import { readImages } from './images.js';
 import { load } from './loader.js';
 import { MAIN_THREAD, Machine } from './machine.js';
 import { NO_IO } from './no-io.js';
@@ -41,10 +41,10 @@ export class Vm {
     config: VmConfig,
     private readonly events: VmEvents,
   ) {
-    const layout = new StateLayout(config.harts, config.memoryBytes);
+    const layout = new StateLayout(config);
     const memory = new WebAssembly.Memory({ initial: layout.pages, maximum: layout.pages, shared: true });
     const ram = new Uint8Array(memory.buffer, layout.ramOffset, config.memoryBytes);
-    const loaded = load(ram, readFileSync(config.image), config);
+    const loaded = load(ram, readImages(config), config);
     const zero = process.hrtime();
     const kicks = createKickArea(config.harts);
     const flows = createFlowMemory();
@@ -53,6 +53,7 @@ export class Vm {
       memory,
       zero,
       layout,
+      loaded,
       self: MAIN_THREAD,
       memoryId: 0,
       ports: {},
@@ -65,7 +66,7 @@ export class Vm {
     this.#machine.reset();
     const cpu = buildCpuModule({ maximumPages: layout.pages });
     for (let hart = 0; hart < config.harts; hart++) {
-      this.#start({ hart, config, memory, cpu, kicks, flows, zero, ...loaded });
+      this.#start({ hart, config, memory, cpu, kicks, flows, zero, loaded });
     }
   }
 

@@ -22,7 +22,7 @@ function qemuTree(harts: number, mib: number): ReadNode {
 }
 
 const ourTree = (harts: number, mib: number) =>
-  readFdt(encodeFdt(deviceTree({ harts, memoryBytes: mib * 2 ** 20, bootargs: '' })));
+  readFdt(encodeFdt(deviceTree({ harts, memoryBytes: mib * 2 ** 20, append: '' })));
 
 /** Handles are arbitrary numbers: each is replaced by the path of the node that it names. */
 function phandles(root: ReadNode): Map<number, string> {
@@ -75,6 +75,8 @@ describe('device tree against QEMU’s virt', () => {
     '/soc',
     '/soc/rtc@101000',
     '/soc/serial@10000000',
+    '/soc/virtio_mmio@10001000',
+    '/soc/virtio_mmio@10008000',
     '/soc/test@100000',
     '/soc/pci@30000000',
     '/soc/plic@c000000',

@@ -3,8 +3,8 @@ import { deviceTree } from '#engines/full/device-tree.js';
 import { encodeFdt } from '#engines/full/fdt.js';
 import { cells, nodeAt, readFdt, strings } from './fdt-reader.js';
 
-const tree = (harts: number, bootargs = '') =>
-  readFdt(encodeFdt(deviceTree({ harts, memoryBytes: 0x1_2000_0000, bootargs })));
+const tree = (harts: number, append = '') =>
+  readFdt(encodeFdt(deviceTree({ harts, memoryBytes: 0x1_2000_0000, append })));
 
 describe('flattened device tree', () => {
   it('keeps strings, lists, cells, bytes, empty properties and nesting', () => {
@@ -31,7 +31,7 @@ describe('flattened device tree', () => {
   });
 
   it('header: sizes add up, blocks are aligned (specification 5.2, 5.6)', () => {
-    const blob = Buffer.from(encodeFdt(deviceTree({ harts: 3, memoryBytes: 2 ** 28, bootargs: '' })));
+    const blob = Buffer.from(encodeFdt(deviceTree({ harts: 3, memoryBytes: 2 ** 28, append: '' })));
     const [, total, structure, names, reservations, , , , nameBytes, structureBytes] = Array.from(
       { length: 10 },
       (_, i) => blob.readUInt32BE(4 * i),

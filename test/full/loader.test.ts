@@ -3,15 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { ImageError, parseElf } from '#engines/full/elf.js';
 import { load, placeFdt } from '#engines/full/loader.js';
 import { elf, type Segment } from './elf-builder.js';
-import { readFdt } from './fdt-reader.js';
+import { cells, nodeAt, readFdt } from './fdt-reader.js';
 
 const RAM = 0x8000_0000;
 const MIB = 2 ** 20;
-const OPTIONS = { harts: 1, memoryBytes: 16 * MIB, bootargs: '' };
+const OPTIONS = { harts: 1, memoryBytes: 16 * MIB, append: '' };
 
 const loadInto = (image: Buffer) => {
   const ram = new Uint8Array(OPTIONS.memoryBytes);
-  return { ram, ...load(ram, image, OPTIONS) };
+  return { ram, ...load(ram, { kernel: image }, OPTIONS) };
 };
 
 describe('image loader', () => {
@@ -52,6 +52,48 @@ describe('image loader', () => {
   ])('refuses an image %s', (_name, segments, message) => {
     expect(() => loadInto(elf(segments as Segment[]))).toThrow(message);
     expect(() => loadInto(elf(segments as Segment[]))).toThrow(ImageError);
+  });
+
+  it('firmware first, the kernel on the next 2 MiB, the RAM disk half of RAM behind it, as QEMU does', () => {
+    const options = { ...OPTIONS, memoryBytes: 64 * MIB };
+    const ram = new Uint8Array(options.memoryBytes);
+    const images = { bios: Buffer.alloc(300_000, 1), kernel: Buffer.alloc(5 * MIB, 2), initrd: Buffer.from([3, 4]) };
+    const { kernelEntry, fdtAddress } = load(ram, images, options);
+    expect(kernelEntry).toBe(RAM + 2 * MIB);
+    expect([ram[0], ram[299_999], ram[300_000], ram[2 * MIB - 1], ram[2 * MIB]]).toEqual([1, 1, 0, 0, 2]);
+    expect([...ram.subarray(34 * MIB, 34 * MIB + 3)]).toEqual([3, 4, 0]);
+    const chosen = nodeAt(readFdt(ram.subarray(fdtAddress - RAM)), '/chosen');
+    expect(cells(chosen, 'linux,initrd-start')).toEqual([RAM + 34 * MIB]);
+    expect(cells(chosen, 'linux,initrd-end')).toEqual([RAM + 34 * MIB + 2]);
+  });
+
+  it('the RAM disk lies at most 128 MiB behind the kernel', () => {
+    const options = { ...OPTIONS, memoryBytes: 512 * MIB };
+    const ram = new Uint8Array(options.memoryBytes);
+    load(ram, { kernel: Buffer.from([1]), initrd: Buffer.from([9]) }, options);
+    expect(ram[128 * MIB]).toBe(9);
+  });
+
+  it.each([
+    ['nothing at all', {}, /neither firmware nor a kernel/],
+    ['a RAM disk without a kernel', { bios: Buffer.from([1]), initrd: Buffer.from([1]) }, /for a kernel/],
+    [
+      'a RAM disk upon the tree',
+      { kernel: Buffer.from([1]), initrd: Buffer.alloc(7 * MIB) },
+      /upon the initial RAM disk.*more memory/,
+    ],
+    [
+      'a kernel upon the RAM disk',
+      { kernel: Buffer.alloc(9 * MIB), initrd: Buffer.from([1]) },
+      /upon the kernel.*more memory/,
+    ],
+    [
+      'a kernel behind the end',
+      { bios: Buffer.alloc(15 * MIB), kernel: Buffer.from([1]) },
+      /the kernel wants memory from 0x81000000.*more memory/,
+    ],
+  ])('refuses %s', (_name, images, message) => {
+    expect(() => load(new Uint8Array(OPTIONS.memoryBytes), images, OPTIONS)).toThrow(message);
   });
 
   it('refuses other machines and classes, and says which', () => {

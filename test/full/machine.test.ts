@@ -128,7 +128,7 @@ describe('machine', () => {
 
   it('an access where nothing answers is an access fault', async () => {
     const image = guest((a) => {
-      a.la('t0', 'trap').csrw('mtvec', 't0').li('t1', 0x1000).lw('t0', 0, 't1');
+      a.la('t0', 'trap').csrw('mtvec', 't0').li('t1', 0x1_0000).lw('t0', 0, 't1');
       finish(a, PASS);
       a.label('trap').csrr('t0', 'mcause').addi('t0', 't0', -5).bne('t0', 'zero', 'other');
       finish(a, (5 << 16) | 0x3333);

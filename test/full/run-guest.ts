@@ -23,9 +23,9 @@ export function vmConfig(image: Uint8Array, options: Partial<VmConfig> = {}): Vm
     id: 0,
     harts: 1,
     memoryBytes: 16 * 2 ** 20,
-    image: imageFile(image),
-    bootargs: '',
-    network: false,
+    kernel: imageFile(image),
+    append: '',
+    disks: [],
     pollUs: 0,
     ...options,
   };

@@ -8,6 +8,7 @@
  * Not there: target mode, low-level mode, arbitration by hand, parity errors, real timers, synchronous and wide transfers (the
  * target rejects their negotiation). Data that the host still reads or writes when the guest resets chip or bus is not stopped.
  */
+import type { IoContext } from '../../backends/io.js';
 import { type AccessSize, type BlockPort, type Device, Lock, type Resettable, type StateSlice } from './device.js';
 import { LsiCore } from './lsi53c895a-core.js';
 import { reselected } from './lsi53c895a-io.js';
@@ -20,6 +21,13 @@ import { ScsiTarget } from './scsi-target.js';
 export { LSI_STATE_BYTES } from './lsi53c895a-state.js';
 
 const REGISTER_WINDOW = 1024;
+
+/** What is at one target of the bus. */
+export interface ScsiUnit {
+  port: BlockPort;
+  readonly: boolean;
+  media: 'disk' | 'cdrom';
+}
 
 export class Lsi53c895a implements PciDevice, Resettable {
   readonly name = 'lsi53c895a';
@@ -37,14 +45,16 @@ export class Lsi53c895a implements PciDevice, Resettable {
   readonly bars: readonly PciBar[];
   readonly #core: LsiCore;
   readonly #lock: Lock;
+  readonly #io: IoContext;
 
   constructor(
     private readonly context: PciDeviceContext,
-    private readonly disk: BlockPort,
-    options: { readonly: boolean } = { readonly: false },
+    disks: readonly ScsiUnit[],
   ) {
+    const disk = disks[0];
+    this.#io = disk.port.io;
     const completed = (nexus: number, epoch: number, failed: boolean) => this.#completed(nexus, epoch, failed);
-    const makeTarget = (state: StateSlice) => new ScsiTarget(state, disk, options.readonly, completed);
+    const makeTarget = (state: StateSlice) => new ScsiTarget(state, disk.port, disk.readonly, completed);
     this.#core = new LsiCore(context.state, context.ram, makeTarget);
     this.#core.registers = new LsiRegisters(this.#core);
     this.#lock = new Lock(context.state.i32, WORD.LOCK);
@@ -172,7 +182,7 @@ export class Lsi53c895a implements PciDevice, Resettable {
   #submit(): void {
     if (!this.#core.target.queued) return;
     this.#core.target.queued = false;
-    this.disk.io.submit();
+    this.#io.submit();
   }
 }
 

@@ -9,7 +9,7 @@ import { REGION } from '../memory-map.js';
 import { type AccessSize, type Device, Lock, type Resettable, STATE_ALIGNMENT, type StateSlice } from './device.js';
 import { CONFIG_BYTES, type PciBar, type PciDevice, PciFunction } from './pci-function.js';
 
-const SLOTS = 8;
+const SLOTS = 32;
 const WIRES = 4;
 /** Of one function in the ECAM; what lies behind the first 256 bytes (PCI Express's extended space) is empty. */
 const ECAM_FUNCTION_BYTES = 4096;
@@ -47,6 +47,8 @@ export class PciHost implements Resettable {
   readonly mmio: Device;
   readonly pio: Device;
   readonly #functions: (PciFunction | undefined)[] = [];
+  /** Those of #functions that a guest's accesses may be for, without gaps. */
+  readonly #attached: PciFunction[] = [];
   readonly #lock: Lock;
   readonly #words: Int32Array;
   /** Answer of #decode(). */
@@ -70,12 +72,13 @@ export class PciHost implements Resettable {
     this.#found = { window: this.ecam, base: 0 };
   }
 
-  /** Puts a device into a slot, 1 to 7. Every thread must attach the same devices to the same slots. */
+  /** Puts a device into a slot, 1 to 31. Every thread must attach the same devices to the same slots. */
   attach(slot: number, device: PciDevice): void {
     if (!(slot > 0 && slot < SLOTS) || this.#functions[slot])
       throw new RangeError(`PCI slot ${slot} for ${device.name}`);
     const fn = new PciFunction(device, this.#configOf(slot), () => this.#updateWires());
     this.#functions[slot] = fn;
+    this.#attached.push(fn);
     device.connect({
       irq: (level) => this.#setPin(slot, fn, level),
       busMaster: () => fn.busMaster,
@@ -134,9 +137,8 @@ export class PciHost implements Resettable {
    * move it meanwhile.
    */
   #decode(kind: PciBar['kind'], address: number): { window: Device; base: number } | undefined {
-    for (let slot = 1; slot < this.#functions.length; slot++) {
-      const fn = this.#functions[slot];
-      if (fn === undefined) continue;
+    for (let i = 0; i < this.#attached.length; i++) {
+      const fn = this.#attached[i];
       const { bars } = fn.device;
       for (let n = 0; n < bars.length; n++) {
         const bar = bars[n];

@@ -37,7 +37,7 @@ export class LsiBench extends PciBench {
   constructor(diskBytes = 1 << 20, readonly = false) {
     super();
     this.disk = new FakeDisk(this.memory, diskBytes);
-    this.lsi = new Lsi53c895a(this.context(), this.disk.port, { readonly });
+    this.lsi = new Lsi53c895a(this.context(), [{ port: this.disk.port, readonly, media: 'disk' }]);
     this.plug(this.lsi, { 1: REGS, 2: RAM_AT });
     this.set8(R.DIEN, 0x75);
     this.set8(R.SIEN0, 0x8f);

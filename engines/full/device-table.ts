@@ -1,0 +1,107 @@
+/**
+ * Which devices a configuration asks for, beyond those that every machine has (machine.ts): one line of TABLE each, with
+ * its place, the bytes of its shared state and its constructor. Layout, attachment and device tree all follow from here.
+ */
+import type { NetPort } from '../backends/net-port.js';
+import type { VmConfig } from './config.js';
+import type { BlockPort, Device, DeviceContext, Resettable } from './devices/device.js';
+import { LSI_STATE_BYTES, Lsi53c895a } from './devices/lsi53c895a.js';
+import type { PciDevice, PciDeviceContext } from './devices/pci-function.js';
+import { RTL8139_STATE_BYTES, Rtl8139 } from './devices/rtl8139.js';
+
+/** The host side of a machine's devices, as the calling thread reaches it. On the main thread it does no I/O. */
+export interface HostSide {
+  readonly config: VmConfig;
+  /** Of the network card: locally administered, QEMU's for the first machine. */
+  readonly mac: Uint8Array;
+  readonly network: NetPort;
+  /** By index in config.disks. */
+  disk(index: number): BlockPort;
+}
+
+/** A device as a machine has it: every thread builds an instance over the same state. */
+interface Planned {
+  /** Names the device's state: unique in a machine. */
+  readonly name: string;
+  readonly stateBytes: number;
+}
+
+export interface PlannedPci extends Planned {
+  readonly bus: 'pci';
+  /** 1 to 31. */
+  readonly slot: number;
+  build(context: PciDeviceContext, host: HostSide): PciDevice & Resettable;
+}
+
+export interface PlannedVirtioMmio extends Planned {
+  readonly bus: 'virtio-mmio';
+  /** Window and interrupt: memory-map.ts, VIRTIO_MMIO. 0 to 7. */
+  readonly window: number;
+  build(context: DeviceContext, host: HostSide): Device & Resettable;
+}
+
+export type PlannedDevice = PlannedPci | PlannedVirtioMmio;
+
+/** PCI slots: a device has the same one in every machine, whatever else is there. Virtio disk n: firstVirtioDisk + n. */
+export const SLOT = {
+  nic: 1,
+  scsi: 2,
+  virtioRng: 3,
+  virtioBalloon: 4,
+  virtioConsole: 5,
+  firstVirtioDisk: 8,
+} as const;
+
+const hasScsi = (config: VmConfig): boolean => config.disks.some((disk) => disk.interface === 'scsi');
+const scsiDisks = (host: HostSide) =>
+  host.config.disks.flatMap((disk, index) =>
+    disk.interface === 'scsi' ? [{ port: host.disk(index), readonly: disk.readonly, media: disk.media }] : [],
+  );
+
+/** A PCI device that is there or not. */
+function pci(
+  name: string,
+  slot: number,
+  stateBytes: number,
+  wanted: (config: VmConfig) => boolean,
+  build: PlannedPci['build'],
+): (config: VmConfig) => PlannedDevice[] {
+  return (config) => (wanted(config) ? [{ bus: 'pci', name, slot, stateBytes, build }] : []);
+}
+
+const TABLE: readonly ((config: VmConfig) => PlannedDevice[])[] = [
+  pci(
+    'rtl8139',
+    SLOT.nic,
+    RTL8139_STATE_BYTES,
+    (config) => config.nic?.model === 'rtl8139',
+    (context, host) => new Rtl8139(context, host.network, host.mac),
+  ),
+  pci('lsi53c895a', SLOT.scsi, LSI_STATE_BYTES, hasScsi, (context, host) => new Lsi53c895a(context, scsiDisks(host))),
+];
+
+/** The configuration asks for what this machine does not have: a sentence for the user. */
+export class DeviceUnavailable extends Error {
+  override readonly name = 'DeviceUnavailable';
+}
+
+/** The devices of a machine, in the order of the table. Throws DeviceUnavailable for one that no line of it makes. */
+export function plannedDevices(config: VmConfig): PlannedDevice[] {
+  const devices = TABLE.flatMap((plan) => plan(config));
+  const names = new Set(devices.map((device) => device.name));
+  for (const name of wantedNames(config)) {
+    if (!names.has(name)) throw new DeviceUnavailable(`this machine has no ${name}`);
+  }
+  return devices;
+}
+
+/** What the configuration names must be there: a line missing in the table is not passed over in silence. */
+function wantedNames(config: VmConfig): string[] {
+  const { nic, disks, virtioExtras = [] } = config;
+  return [
+    ...(nic === undefined ? [] : [nic.model === 'virtio' ? 'virtio-net' : nic.model]),
+    ...(hasScsi(config) ? ['lsi53c895a'] : []),
+    ...disks.filter((disk) => disk.interface === 'virtio').map((_, n) => `virtio-blk${n}`),
+    ...virtioExtras.map((name) => `virtio-${name}`),
+  ];
+}
