@@ -46,7 +46,7 @@ export function benchCommand(): Command {
       new Option('--profile <name>', `quick, standard or full (default: ${DEFAULT_PROFILE})`).conflicts('profileFile'),
     )
     .option('--profile-file <file>', 'a profile of your own: JSON as in harness/profiles/')
-    .option('--engines <list>', 'engines to measure, by comma: bare,full,para')
+    .option('--engines <list>', 'engines to measure, by comma: bare,full,para,qemu')
     .option('--workloads <globs>', "workloads to measure, by comma: cpu/sieve,'block/*'")
     .option('--vms <list>', 'numbers of VMs, each from 1 to 32: 1,2,4')
     .option('--vcpus <list>', 'numbers of vCPUs of each VM, from 1 to 32: 1,2,4')
