@@ -1,0 +1,134 @@
+/**
+ * Debian's packages, by name, for a machine that is not this one: fetched with the host's own apt, keys and mirrors, into a
+ * folder of their own, and unpacked there. Nothing of the host's package database is read or changed.
+ */
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { debianSource } from './apt-sources.js';
+import { PackagesUnavailable } from './unavailable.js';
+
+export type DebianArchitecture = 'riscv64' | 'amd64';
+
+export const SUITE = 'trixie';
+/** Package lists older than this are fetched again, if that is possible. */
+const LISTS_MAX_AGE_MS = 24 * 3600 * 1000;
+const UPDATE_MS = 120_000;
+const DOWNLOAD_MS = 600_000;
+const OUTPUT_MAX_BYTES = 64 * 2 ** 20;
+
+export interface DebianPackage {
+  name: string;
+  version: string;
+  /** Where its files lie, as they would lie under `/`. */
+  root: string;
+}
+
+/** VIRTAX_DEBIAN_CACHE, or a folder in the user's cache (XDG Base Directory). */
+export function packageCache(): string {
+  const { VIRTAX_DEBIAN_CACHE, XDG_CACHE_HOME } = process.env;
+  return VIRTAX_DEBIAN_CACHE ?? join(XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'virtax', 'debian');
+}
+
+/** A private apt for one architecture. */
+export class Apt {
+  readonly #folder: string;
+
+  /** Throws PackagesUnavailable where apt or dpkg-deb is missing, or the host has no Debian source. */
+  constructor(
+    private readonly architecture: DebianArchitecture,
+    cache = packageCache(),
+  ) {
+    this.#folder = join(cache, `${SUITE}-${architecture}`);
+    for (const folder of ['state/lists/partial', 'cache/archives/partial', 'debs', 'roots']) {
+      mkdirSync(join(this.#folder, folder), { recursive: true });
+    }
+    writeFileSync(this.#at('state/status'), '');
+    writeFileSync(this.#at('debian.sources'), debianSource(SUITE));
+    writeFileSync(this.#at('apt.conf'), this.#configuration());
+    this.#update();
+  }
+
+  /** Fetches and unpacks a package, unless that has been done. Throws PackagesUnavailable when it cannot be had. */
+  fetch(name: string): DebianPackage {
+    const version = this.field(name, 'Version');
+    const root = this.#at('roots', `${name}_${version.replaceAll(/[^A-Za-z0-9.+~-]/g, '-')}`);
+    if (!existsSync(root)) this.#unpack(this.#download(name, version), root);
+    return { name, version, root };
+  }
+
+  /** A field of the newest version of a package; '' when it has none. */
+  field(name: string, field: string): string {
+    const { status, stdout } = this.#run('apt-cache', ['show', '--no-all-versions', name]);
+    if (status !== 0) throw new PackagesUnavailable(`Debian ${SUITE} has no package ${name} for ${this.architecture}`);
+    const line = stdout.split('\n').find((text) => text.startsWith(`${field}: `));
+    return line?.slice(field.length + 2) ?? '';
+  }
+
+  #at(...parts: string[]): string {
+    return join(this.#folder, ...parts);
+  }
+
+  #configuration(): string {
+    return [
+      `Dir::Etc::sourcelist "${this.#at('debian.sources')}";`,
+      'Dir::Etc::sourceparts "-";',
+      `Dir::State "${this.#at('state')}";`,
+      `Dir::State::status "${this.#at('state/status')}";`,
+      `Dir::Cache "${this.#at('cache')}";`,
+      `APT::Architecture "${this.architecture}";`,
+      `APT::Architectures { "${this.architecture}"; };`,
+      'APT::Sandbox::User "";',
+      'Acquire::Languages "none";',
+      '',
+    ].join('\n');
+  }
+
+  /** Old lists serve where there is no network. */
+  #update(): void {
+    const stamp = this.#at('updated');
+    const known = existsSync(stamp);
+    if (known && Date.now() - statSync(stamp).mtimeMs < LISTS_MAX_AGE_MS) return;
+    const result = this.#run('apt-get', ['update', '--error-on=any'], UPDATE_MS);
+    if (result.status === 0) writeFileSync(stamp, '');
+    else if (!known) throw new PackagesUnavailable(`Debian's package lists cannot be fetched: ${lastLine(result)}`);
+  }
+
+  #download(name: string, version: string): string {
+    const folder = this.#at('debs', name);
+    mkdirSync(folder, { recursive: true });
+    const result = this.#run('apt-get', ['download', `${name}=${version}`], DOWNLOAD_MS, folder);
+    if (result.status !== 0)
+      throw new PackagesUnavailable(`the package ${name} cannot be fetched: ${lastLine(result)}`);
+    const newest = readdirSync(folder)
+      .map((file) => join(folder, file))
+      .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+    return newest[0];
+  }
+
+  /** Under another name first: a folder of the right name is complete. */
+  #unpack(file: string, root: string): void {
+    const half = `${root}.${process.pid}`;
+    const result = this.#run('dpkg-deb', ['-x', file, half]);
+    if (result.status !== 0) throw new PackagesUnavailable(`${file} cannot be unpacked: ${lastLine(result)}`);
+    if (!existsSync(root)) renameSync(half, root);
+  }
+
+  #run(command: string, args: string[], timeout = UPDATE_MS, cwd = this.#folder): SpawnSyncReturns<string> {
+    const env = { ...process.env, APT_CONFIG: this.#at('apt.conf'), LC_ALL: 'C' };
+    const result = spawnSync(command, args, { cwd, env, timeout, encoding: 'utf8', maxBuffer: OUTPUT_MAX_BYTES });
+    if (result.error !== undefined) {
+      const missing = 'code' in result.error && result.error.code === 'ENOENT';
+      throw new PackagesUnavailable(
+        missing
+          ? `${command} is not here: Debian's packages need a Debian host`
+          : `${command}: ${result.error.message}`,
+      );
+    }
+    return result;
+  }
+}
+
+const lastLine = ({ stderr, status }: SpawnSyncReturns<string>): string =>
+  stderr.trim().split('\n').at(-1) || `status ${status}`;

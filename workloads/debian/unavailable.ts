@@ -1,0 +1,4 @@
+/** The packages cannot be had here: a sentence for the user. */
+export class PackagesUnavailable extends Error {
+  override readonly name = 'PackagesUnavailable';
+}
