@@ -65,6 +65,11 @@ export class DatagramBatch {
     return slot;
   }
 
+  /** Where the loaded frame lies. */
+  get loadedAddress(): number {
+    return this.#memory.address + this.#next * SLOT_BYTES + 2;
+  }
+
   /** Keeps the loaded frame, to send `bytes` bytes of it from `offset` on with `fd`. */
   queue(fd: number, offset: number, bytes: number): void {
     if (fd !== this.#fd) {

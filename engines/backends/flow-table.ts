@@ -16,6 +16,7 @@
 export const FLOWS_MAX = 48;
 const HEADER_WORDS = 16;
 const ENTRY_WORDS = 16;
+export const FLOW_TABLE_BYTES = (HEADER_WORDS + FLOWS_MAX * ENTRY_WORDS) * 4;
 const LOCK = 0;
 const CLOCK = 1;
 /** Words of an entry. */
@@ -27,6 +28,7 @@ const IP_ADDRESS = 4;
 const PORTS = 5;
 const DESCRIPTOR = 6;
 const LAST_USED = 7;
+const HOST_IP = 8;
 const FREE = 0;
 const USED = 1;
 const EVICTED = -0x40000000;
@@ -35,6 +37,8 @@ export interface FlowKey {
   guestMac: number;
   guestIp: number;
   guestPort: number;
+  /** As the guest names it. */
+  hostIp: number;
   hostPort: number;
 }
 
@@ -43,11 +47,12 @@ export class FlowTable {
 
   /** Zeroed memory for the table of one machine. */
   static create(): SharedArrayBuffer {
-    return new SharedArrayBuffer((HEADER_WORDS + FLOWS_MAX * ENTRY_WORDS) * 4);
+    return new SharedArrayBuffer(FLOW_TABLE_BYTES);
   }
 
+  /** The table lies at the buffer's start. */
   constructor(buffer: SharedArrayBuffer) {
-    this.#words = new Int32Array(buffer);
+    this.#words = new Int32Array(buffer, 0, FLOW_TABLE_BYTES / 4);
   }
 
   /** Pins the flow's entry and answers its index, or -1. A hint (the last index) makes this one comparison. */
@@ -85,6 +90,7 @@ export class FlowTable {
       this.#words[entry + MAC_HIGH] = Math.floor(key.guestMac / 4294967296);
       this.#words[entry + MAC_LOW] = key.guestMac;
       this.#words[entry + IP_ADDRESS] = key.guestIp;
+      this.#words[entry + HOST_IP] = key.hostIp;
       this.#words[entry + PORTS] = (key.guestPort << 16) | key.hostPort;
       this.#words[entry + DESCRIPTOR] = descriptor;
       Atomics.add(this.#words, entry + USERS, 1);
@@ -112,6 +118,11 @@ export class FlowTable {
     Atomics.sub(this.#words, at(index) + USERS, EVICTED);
   }
 
+  /** A reply has come: the flow is in use. */
+  touch(index: number): void {
+    this.#words[at(index) + LAST_USED] = this.#words[CLOCK]++;
+  }
+
   /** Grows whenever the entry is used; the least of several was used least recently. */
   lastUsed(index: number): number {
     return this.#words[at(index) + LAST_USED];
@@ -135,6 +146,7 @@ export class FlowTable {
     return (
       words[entry + PORTS] === ((key.guestPort << 16) | key.hostPort) &&
       words[entry + IP_ADDRESS] === (key.guestIp | 0) &&
+      words[entry + HOST_IP] === (key.hostIp | 0) &&
       words[entry + MAC_LOW] === (key.guestMac | 0) &&
       words[entry + MAC_HIGH] === Math.floor(key.guestMac / 4294967296) &&
       Atomics.load(words, entry + STATE) === USED

@@ -16,7 +16,7 @@ import { REQUESTS_MAX, RequestTable } from './requests.js';
 import { Ring } from './ring.js';
 import { SharedMemories } from './shared-memories.js';
 import { connectUdp, MSG_DONTWAIT, MSG_NOSIGNAL } from './udp.js';
-import { CQE_FLAG, FSYNC_DATASYNC, OP, POLL_ADD_MULTI, POLLIN } from './uring-abi.js';
+import { CANCEL_FLAG_ALL, CQE_FLAG, FSYNC_DATASYNC, OP, POLL_ADD_MULTI, POLLERR, POLLIN } from './uring-abi.js';
 import { UringReceiver } from './uring-receiver.js';
 import { Waiter } from './waiting.js';
 
@@ -30,7 +30,7 @@ const EINTR = 4;
 const EAGAIN = 11;
 const EFD_CLOEXEC_NONBLOCK = 0o2004000;
 /** High word of user_data: who the completion is for. */
-const KIND = { REQUEST: 0, KICK: 1, RECEIVE: 2, IGNORED: 3 } as const;
+const KIND = { REQUEST: 0, KICK: 1, RECEIVE: 2, IGNORED: 3, WATCH: 4 } as const;
 
 export class UringContext implements IoContext {
   readonly method = 'io_uring';
@@ -43,6 +43,9 @@ export class UringContext implements IoContext {
   readonly #receiver: UringReceiver;
   readonly #eventfd: number;
   readonly #waiter: Waiter;
+  /** By user_data; numbers are not used again, so that a late completion meets nobody. */
+  readonly #watches = new Map<number, (events: number) => void>();
+  #nextWatch = 0;
   #deferred: (() => void)[] = [];
   /** poll() has queued something itself, which must not wait for the caller's next submit(). */
   #owed = false;
@@ -100,8 +103,11 @@ export class UringContext implements IoContext {
     if (index >= 0) this.#push(index);
   }
 
-  openUdp(port: number): HandleId {
-    const fd = connectUdp(this.c, port);
+  openUdp(port: number, address?: number): HandleId {
+    return this.adopt(connectUdp(this.c, port, address));
+  }
+
+  adopt(fd: number): HandleId {
     this.kicks.remember(fd);
     return this.#handles.add({ fd });
   }
@@ -131,6 +137,22 @@ export class UringContext implements IoContext {
     this.#receiver.stop(handle);
     this.#ring.submit();
     this.c.close(it.fd);
+  }
+
+  watch(fd: number, events: number, ready: (events: number) => void): number {
+    const key = this.#nextWatch;
+    this.#nextWatch = (key + 1) >>> 0;
+    this.#watches.set(key, ready);
+    this.#ring.push(OP.POLL_ADD, fd, 0, 0, 0, events, key, KIND.WATCH);
+    this.#owed = true;
+    return key;
+  }
+
+  unwatch(watch: number): void {
+    if (!this.#watches.delete(watch)) return;
+    this.#ring.push(OP.ASYNC_CANCEL, -1, watch + KIND.WATCH * 4294967296, 0, 0, CANCEL_FLAG_ALL, 0, KIND.IGNORED);
+    // The kernel holds the file until it is told: its owner is about to close it.
+    this.#ring.submit();
   }
 
   defer(task: () => void): void {
@@ -174,6 +196,7 @@ export class UringContext implements IoContext {
   #drain(): void {
     this.#requests.done.fill(() => {});
     this.#deferred = [];
+    this.#watches.clear();
     const end = nowNs() + 1e9;
     while (this.#requests.inFlight > 0 && nowNs() < end) {
       this.#ring.sleep(10e6);
@@ -262,6 +285,8 @@ export class UringContext implements IoContext {
         return this.#progress(userDataLow, result);
       case KIND.RECEIVE:
         return this.#receiver.complete(userDataLow, result, flags);
+      case KIND.WATCH:
+        return this.#watched(userDataLow, result);
       case KIND.KICK:
         if ((flags & CQE_FLAG.MORE) === 0) {
           this.#armKicks();
@@ -271,6 +296,14 @@ export class UringContext implements IoContext {
       default:
         return 0;
     }
+  }
+
+  #watched(key: number, result: number): number {
+    const ready = this.#watches.get(key);
+    if (ready === undefined) return 0;
+    this.#watches.delete(key);
+    ready(result < 0 ? POLLERR : result);
+    return 1;
   }
 
   #progress(index: number, result: number): number {

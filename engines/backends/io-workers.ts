@@ -121,9 +121,12 @@ export class WorkersContext implements IoContext {
     this.#queue.push(index, job);
   }
 
-  openUdp(port: number): HandleId {
+  openUdp(port: number, address?: number): HandleId {
     if (this.c === undefined) throw new Error(`the network is not available: ${libcProblem()}`);
-    const fd = connectUdp(this.c, port);
+    return this.adopt(connectUdp(this.c, port, address));
+  }
+
+  adopt(fd: number): HandleId {
     this.kicks.remember(fd);
     return this.#handles.add({ fd });
   }
@@ -141,12 +144,23 @@ export class WorkersContext implements IoContext {
 
   receive(handle: HandleId, deliver: (datagram: Uint8Array) => void): void {
     const { fd } = this.#handles.socket(handle);
-    if (this.c === undefined) return;
-    if (this.#sockets === undefined) {
+    this.#polled()?.start(handle, fd, deliver);
+  }
+
+  watch(fd: number, events: number, ready: (events: number) => void): number {
+    return this.#polled()?.watch(fd, events, ready) ?? -1;
+  }
+
+  unwatch(watch: number): void {
+    this.#sockets?.unwatch(watch);
+  }
+
+  #polled(): PolledSockets | undefined {
+    if (this.#sockets === undefined && this.c !== undefined) {
       this.#sockets = new PolledSockets(this.c);
       this.kicks.setEventfd(this.#sockets.eventfd);
     }
-    this.#sockets.start(handle, fd, deliver);
+    return this.#sockets;
   }
 
   close(handle: HandleId): void {
@@ -233,6 +247,7 @@ export class WorkersContext implements IoContext {
   #drain(): void {
     this.#requests.done.fill(() => {});
     this.#deferred = [];
+    this.#sockets?.clearWatches();
     const end = nowNs() + 1e9;
     while (this.#requests.inFlight > 0 && nowNs() < end) this.wait(10e6);
   }

@@ -50,15 +50,27 @@ export interface IoContext {
   /** Completes when everything that completed before it is durable (fdatasync). */
   flush(handle: HandleId, done: Completion): void;
 
-  /** A UDP socket on the loopback interface, connected to the given port of the host. */
-  openUdp(port: number): HandleId;
+  /**
+   * A UDP socket connected to a port of `address` (an IPv4 address as a number; the host's loopback when absent).
+   * Throws a HostError (host-error.ts) with the host's errno.
+   */
+  openUdp(port: number, address?: number): HandleId;
   /** Sends without waiting; the bytes are taken before the call returns. Result: bytes, or a negative errno. */
   send(handle: HandleId, memory: MemoryId, address: number, bytes: number): number;
   /** Keeps receiving; `deliver` gets each datagram as a view that is valid only during the call. */
   receive(handle: HandleId, deliver: (datagram: Uint8Array) => void): void;
   /** The file descriptor behind a handle. Any thread of the process may send on a socket's (see flow-table.ts). */
   descriptor(handle: HandleId): number;
+  /** Takes a descriptor over: it is closed by close(), or when the context goes, even if its thread was terminated. */
+  adopt(fd: number): HandleId;
   close(handle: HandleId): void;
+  /**
+   * Runs `ready` once, inside poll() or wait(), when the descriptor can be read (POLLIN, 1), written (POLLOUT, 4), or
+   * has failed; with what poll(2) says of it. Answers a number for unwatch(), which
+   * must come before the descriptor is closed.
+   */
+  watch(fd: number, events: number, ready: (events: number) => void): number;
+  unwatch(watch: number): void;
 
   /** Runs `task` inside this thread's next poll() or wait(), which does not sleep then: with no device's lock held. */
   defer(task: () => void): void;

@@ -39,10 +39,19 @@ export interface Libc {
   /** statx(2) with AT_EMPTY_PATH into 256 bytes at `address`. */
   fstatx(fd: number, mask: number, address: number): number;
   eventfd(initial: number, flags: number): number;
+  timerfdCreate(clock: number, flags: number): number;
+  /** struct itimerspec (four 64-bit words: interval, value; seconds before nanoseconds) at `spec`; relative. */
+  timerfdSettime(fd: number, spec: number): number;
   ppoll(fds: number, count: number, timespec: number): number;
   socket(domain: number, type: number, protocol: number): number;
   connect(fd: number, address: number, bytes: number): number;
   bind(fd: number, address: number, bytes: number): number;
+  listen(fd: number, backlog: number): number;
+  /** The peer's address is not asked for. */
+  accept4(fd: number, flags: number): number;
+  /** SHUT_WR is 1. */
+  shutdown(fd: number, how: number): number;
+  getsockname(fd: number, address: number, bytesAddress: number): number;
   setsockopt(fd: number, level: number, name: number, address: number, bytes: number): number;
   send(fd: number, address: number, bytes: number, flags: number): number;
   recv(fd: number, address: number, bytes: number, flags: number): number;
@@ -136,6 +145,8 @@ function bind(koffi: Koffi, numbers: { gettid: number; statx: number }): Libc {
   const empty = mmap(0, EMPTY_PATH_BYTES, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
   const ppoll = raw('ppoll', 'int', ['uintptr_t', 'ulong', 'uintptr_t', 'uintptr_t']);
   const recvmmsg = raw('recvmmsg', 'int', ['int', 'uintptr_t', 'uint', 'int', 'uintptr_t']);
+  const accept4 = raw('accept4', 'int', ['int', 'uintptr_t', 'uintptr_t', 'int']);
+  const timerfdSettime = raw('timerfd_settime', 'int', ['int', 'int', 'uintptr_t', 'uintptr_t']);
   const prctl = raw('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
   return {
     syscall: (n, a, b, c, d, e, f) => result0(syscall(n, a, b, c, d, e, f), errno),
@@ -156,10 +167,16 @@ function bind(koffi: Koffi, numbers: { gettid: number; statx: number }): Libc {
     fallocate: checked('fallocate', ['int', 'int', 'int64_t', 'int64_t']),
     fstatx: (fd, mask, address) => result0(syscall(numbers.statx, fd, empty, AT_EMPTY_PATH, mask, address, 0), errno),
     eventfd: checked('eventfd', ['uint', 'int']),
+    timerfdCreate: checked('timerfd_create', ['int', 'int']),
+    timerfdSettime: (fd, spec) => result0(timerfdSettime(fd, 0, spec, 0), errno),
     ppoll: (fds, count, timespec) => result0(ppoll(fds, count, timespec, 0), errno),
     socket: checked('socket', ['int', 'int', 'int']),
     connect: checked('connect', ['int', 'uintptr_t', 'uint']),
     bind: checked('bind', ['int', 'uintptr_t', 'uint']),
+    listen: checked('listen', ['int', 'int']),
+    accept4: (fd, flags) => result0(accept4(fd, 0, 0, flags), errno),
+    shutdown: checked('shutdown', ['int', 'int']),
+    getsockname: checked('getsockname', ['int', 'uintptr_t', 'uintptr_t']),
     setsockopt: checked('setsockopt', ['int', 'int', 'int', 'uintptr_t', 'uint']),
     send: checked('send', ['int', 'uintptr_t', 'size_t', 'int'], 'intptr_t'),
     recv: checked('recv', ['int', 'uintptr_t', 'size_t', 'int'], 'intptr_t'),

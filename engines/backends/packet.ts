@@ -33,6 +33,7 @@ export const IP = {
   BYTES: 20,
 } as const;
 export const PROTOCOL_ICMP = 1;
+export const PROTOCOL_TCP = 6;
 export const PROTOCOL_UDP = 17;
 /** "More fragments" and the offset: a whole datagram has neither. */
 export const FRAGMENTED = 0x3fff;

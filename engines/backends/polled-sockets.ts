@@ -10,6 +10,12 @@ const POLLFDS_MAX = 1024;
 const BATCH = 32;
 const DATAGRAM_AT = POLLFDS_MAX * POLLFD_WORDS * 4 + 64;
 
+interface Watch {
+  fd: number;
+  events: number;
+  ready: (events: number) => void;
+}
+
 interface Listener {
   fd: number;
   deliver: (datagram: Uint8Array) => void;
@@ -22,6 +28,8 @@ export class PolledSockets {
   readonly #words: Uint32Array;
   readonly #bytes: Uint8Array;
   #list: Listener[] = [];
+  readonly #watches = new Map<number, Watch>();
+  #nextWatch = 0;
 
   constructor(private readonly c: Libc) {
     this.eventfd = c.eventfd(0, 0o2004000 /* EFD_CLOEXEC | EFD_NONBLOCK */);
@@ -32,12 +40,11 @@ export class PolledSockets {
   }
 
   get listening(): boolean {
-    return this.#list.length > 0;
+    return this.#list.length > 0 || this.#watches.size > 0;
   }
 
   start(id: number, fd: number, deliver: (datagram: Uint8Array) => void): void {
-    if (this.#listeners.size >= POLLFDS_MAX - 1)
-      throw new RangeError(`at most ${POLLFDS_MAX - 1} sockets can be polled`);
+    this.#checkRoom();
     this.#listeners.set(id, { fd, deliver });
     this.#rebuild();
   }
@@ -46,11 +53,56 @@ export class PolledSockets {
     if (this.#listeners.delete(id)) this.#rebuild();
   }
 
+  /** IoContext.watch(). */
+  watch(fd: number, events: number, ready: (events: number) => void): number {
+    this.#checkRoom();
+    const key = this.#nextWatch++;
+    this.#watches.set(key, { fd, events, ready });
+    this.#rebuild();
+    return key;
+  }
+
+  unwatch(key: number): void {
+    if (this.#watches.delete(key)) this.#rebuild();
+  }
+
+  clearWatches(): void {
+    this.#watches.clear();
+    this.#rebuild();
+  }
+
+  #checkRoom(): void {
+    if (this.#listeners.size + this.#watches.size >= POLLFDS_MAX - 1) {
+      throw new RangeError(`at most ${POLLFDS_MAX - 1} sockets can be polled`);
+    }
+  }
+
   /** Delivers what has arrived; how many. */
   poll(): number {
-    let delivered = 0;
+    let delivered = this.#watches.size > 0 ? this.#runWatches() : 0;
     for (const listener of this.#list) delivered += this.#drain(listener);
     return delivered;
+  }
+
+  /** Asks poll(2) at once, and runs the watches that have come true. */
+  #runWatches(): number {
+    const first = 1 + this.#list.length;
+    const watches = [...this.#watches];
+    const words = this.#words;
+    const timespec = POLLFDS_MAX * POLLFD_WORDS;
+    words.fill(0, timespec, timespec + 4);
+    const address = this.#memory.address;
+    if (this.c.ppoll(address + first * POLLFD_WORDS * 4, watches.length, address + timespec * 4) <= 0) return 0;
+    const answers = watches.map((entry, i) => ({ entry, events: words[(first + i) * POLLFD_WORDS + 1] >>> 16 }));
+    let ran = 0;
+    for (const { entry, events } of answers) {
+      const [key, watch] = entry;
+      if (events === 0 || this.#watches.get(key) !== watch) continue;
+      this.unwatch(key);
+      watch.ready(events);
+      ran++;
+    }
+    return ran;
   }
 
   #drain(listener: Listener): number {
@@ -69,7 +121,7 @@ export class PolledSockets {
     this.#words[timespec] = Math.floor(timeoutNs / 1e9);
     this.#words[timespec + 2] = timeoutNs % 1e9;
     const address = this.#memory.address;
-    this.c.ppoll(address, this.#list.length + 1, address + timespec * 4);
+    this.c.ppoll(address, this.#list.length + this.#watches.size + 1, address + timespec * 4);
     this.c.read(this.eventfd, address + timespec * 4 + 16, 8);
   }
 
@@ -79,10 +131,17 @@ export class PolledSockets {
       this.#words[i * POLLFD_WORDS] = fd;
       this.#words[i * POLLFD_WORDS + 1] = POLLIN;
     }
+    let at = (1 + this.#list.length) * POLLFD_WORDS;
+    for (const { fd, events } of this.#watches.values()) {
+      this.#words[at] = fd;
+      this.#words[at + 1] = events;
+      at += POLLFD_WORDS;
+    }
   }
 
   dispose(): void {
     this.#list = [];
+    this.#watches.clear();
     this.c.close(this.eventfd);
     this.#memory.free();
   }

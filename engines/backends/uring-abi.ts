@@ -31,7 +31,10 @@ export const OP = {
 
 export const FSYNC_DATASYNC = 1;
 export const POLL_ADD_MULTI = 1;
+/** poll(2). */
 export const POLLIN = 1;
+export const POLLOUT = 4;
+export const POLLERR = 8;
 /** In sqe->ioprio of RECV. */
 export const RECV_MULTISHOT = 1 << 1;
 export const SQE_BUFFER_SELECT = 1 << 5;

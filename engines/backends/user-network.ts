@@ -1,16 +1,15 @@
 /**
  * One thread's view of a machine's network, as QEMU's user networking arranges it: the machine's card, a switch, and the
- * host at 10.0.2.2. Each vCPU thread of a machine makes one over the same flow table.
+ * host at 10.0.2.2. Each vCPU thread of a machine makes one over the same shared memory.
  */
-import { FlowTable } from './flow-table.js';
-import { HostPort, type HostPortOptions } from './host-port.js';
+import { HostPort, type HostPortOptions, NETWORK_MEMORY_BYTES } from './host-port.js';
 import type { IoContext } from './io.js';
 import { libc, libcProblem } from './libc.js';
 import type { NetPort } from './net-port.js';
 import { Switch } from './switch.js';
 
 /** Shared memory of one machine's network: make it once, give it to every vCPU thread. */
-export const createFlowMemory = (): SharedArrayBuffer => FlowTable.create();
+export const createFlowMemory = (): SharedArrayBuffer => new SharedArrayBuffer(NETWORK_MEMORY_BYTES);
 
 export interface UserNetwork {
   /** For the machine's card. */
@@ -26,10 +25,10 @@ export function createUserNetwork(io: IoContext, flows: SharedArrayBuffer, optio
   if (c === undefined) throw new Error(`the network is not available: ${libcProblem()}`);
   const network = new Switch();
   const port = network.addPort('vm');
-  const host = new HostPort(c, io, network.addPort('host'), new FlowTable(flows), options);
+  const host = new HostPort(c, io, network.addPort('host'), flows, options);
   return {
     port,
-    counters: () => ({ ...port.counters, ...host.counters, ...host.batch.counters }),
+    counters: () => ({ ...port.counters, ...host.counters() }),
     dispose: () => host.dispose(),
   };
 }

@@ -293,6 +293,27 @@ describe.each(METHODS)('$name', ({ name, force, unavailable }) => {
     await echo.stop();
   });
 
+  it(`watches descriptors once, and not after unwatch() ${name}`, async () => {
+    const echo = await startEcho();
+    const socket = io.openUdp(echo.port);
+    const seen: number[] = [];
+    const fd = io.descriptor(socket);
+    io.watch(fd, 4, (events) => seen.push(events));
+    io.wait(1e9);
+    expect(seen).toEqual([4]);
+    io.watch(fd, 1, (events) => seen.push(events));
+    const dropped = io.watch(fd, 1, () => seen.push(-1));
+    io.unwatch(dropped);
+    io.wait(1e6);
+    expect(seen).toEqual([4]);
+    io.send(socket, id, 0, 1);
+    for (let i = 0; i < 20 && seen.length < 2; i++) io.wait(1e9);
+    expect(seen).toEqual([4, 1]);
+    io.wait(1e6);
+    expect(seen).toHaveLength(2);
+    await echo.stop();
+  });
+
   it(`runs what was deferred in the next poll or wait ${name}`, () => {
     const ran: number[] = [];
     io.defer(() => {

@@ -97,7 +97,7 @@ describe.skipIf(libcProblem() !== undefined)('user network', () => {
     expect(received).toHaveLength(count);
   };
 
-  it('answers ARP for the gateway only, and outside of transmit()', () => {
+  it('answers ARP for the host and the name server only, and outside of transmit()', () => {
     expect(transmit(arpRequest())).toBe(true);
     expect(received).toHaveLength(0);
     io.poll();
@@ -120,9 +120,14 @@ describe.skipIf(libcProblem() !== undefined)('user network', () => {
       ...GUEST_MAC,
       ...GUEST_IP,
     ]);
-    expect(transmit(arpRequest([10, 0, 2, 3]))).toBe(false);
+    expect(transmit(arpRequest([10, 0, 2, 3]))).toBe(true);
     io.poll();
-    expect(received).toHaveLength(1);
+    expect(slice(received[1], 22, 32)).toEqual([0x52, 0x55, 10, 0, 2, 3, 10, 0, 2, 3]);
+    for (const other of [GUEST_IP, [10, 0, 2, 1], [10, 0, 2, 255], [10, 0, 3, 2]]) {
+      expect(transmit(arpRequest(other))).toBe(false);
+    }
+    io.poll();
+    expect(received).toHaveLength(2);
   });
 
   it('answers ICMP echo with the same data and right checksums', () => {
@@ -243,10 +248,68 @@ describe.skipIf(libcProblem() !== undefined)('user network', () => {
     ];
     for (const frame of bad) expect(transmit(frame)).toBe(false);
     expect(network.counters().malformed).toBe(bad.length);
-    for (const frame of [udp(1, port, [1], [10, 0, 2, 3]), ipv4(6, [1, 2, 3, 4]), change(0, 0xaa)]) {
+    for (const frame of [udp(1, port, [1], [224, 0, 0, 1]), ipv4(47, [1, 2, 3, 4]), change(0, 0xaa)]) {
       expect(transmit(frame)).toBe(false);
     }
     expect(network.counters()).toMatchObject({ ignored: 3, malformed: bad.length, udpToHost: 0 });
+  });
+
+  it('tells the guest at once where there is no way: ICMP unreachable that quotes its packet', () => {
+    const frame = udp(5000, 7, [1, 2, 3, 4], [10, 0, 2, 99]);
+    expect(transmit(frame)).toBe(false);
+    io.poll();
+    const reply = received[0];
+    expect(slice(reply, 0, 14)).toEqual([...GUEST_MAC, ...HOST_MAC, 8, 0]);
+    expect(slice(reply, 23, 24)).toEqual([1]);
+    expect(internetChecksum(slice(reply, 34))).toBe(0);
+    expect(slice(reply, 34, 36)).toEqual([3, 1]);
+    expect(slice(reply, 42)).toEqual(slice(frame, 14, 42));
+    // Loopback and "this network" are the guest's own; broadcasts are not answered (RFC 1122, 3.2.2).
+    for (const to of [
+      [127, 0, 0, 1],
+      [0, 0, 0, 0],
+      [10, 0, 2, 3],
+    ])
+      transmit(udp(5000, port, [1], to));
+    for (const to of [
+      [255, 255, 255, 255],
+      [10, 0, 2, 255],
+      [239, 1, 1, 1],
+    ])
+      transmit(udp(5000, 9, [1], to));
+    io.poll();
+    expect(received).toHaveLength(4);
+    expect(network.counters()).toMatchObject({ unreachable: 4, ignored: 3, udpToHost: 0 });
+  });
+
+  it('serves DHCP from whichever thread comes first, also what another thread sends', () => {
+    const head = [1, 1, 6, 0, 1, 2, 3, 4, 0, 0, 0, 0, ...Array(16).fill(0), ...GUEST_MAC];
+    const discover = udp(
+      68,
+      67,
+      [...head, ...Array(202).fill(0), 99, 130, 83, 99, 53, 1, 1, 255],
+      [255, 255, 255, 255],
+    );
+    discover.fill(255, 0, 6);
+    expect(transmit(discover)).toBe(true);
+    waitForFrames(1);
+    expect(slice(received[0], 34, 38)).toEqual([0, 67, 0, 68]);
+    expect(slice(received[0], 58, 62)).toEqual([10, 0, 2, 15]);
+    const pseudo = [...slice(received[0], 26, 34), 0, 17, ...slice(received[0], 38, 40)];
+    expect(internetChecksum([...pseudo, ...slice(received[0], 34)])).toBe(0);
+    const other = createUserNetwork(io, flows);
+    const atOther = listen(other);
+    expect(other.port.transmit(discover)).toBe(true);
+    waitForFrames(2);
+    expect(slice(received[1], 42)).toEqual(slice(received[0], 42));
+    expect(atOther).toHaveLength(0);
+    // When the first thread goes, the next one takes over.
+    network.dispose();
+    expect(other.port.transmit(discover)).toBe(true);
+    io.poll();
+    expect(atOther).toHaveLength(1);
+    other.dispose();
+    network = createUserNetwork(io, flows);
   });
 
   it('takes a datagram without a checksum, and one behind IP options', async () => {
@@ -281,7 +344,13 @@ describe.skipIf(libcProblem() !== undefined)('user network', () => {
 });
 
 describe('flow table', () => {
-  const key = { guestMac: 0x525400123456, guestIp: 0x0a00020f, guestPort: 40_000, hostPort: 50_000 };
+  const key = {
+    guestMac: 0x525400123456,
+    guestIp: 0x0a00020f,
+    guestPort: 40_000,
+    hostIp: 0x0a000202,
+    hostPort: 50_000,
+  };
 
   it('finds what was claimed and nothing else, and evicts only what nobody uses', () => {
     const table = new FlowTable(FlowTable.create());
@@ -290,7 +359,7 @@ describe('flow table', () => {
     expect(table.pin(key, -1)).toBe(index);
     expect(table.pin(key, index)).toBe(index);
     expect(table.descriptor(index)).toBe(17);
-    for (const field of ['guestMac', 'guestIp', 'guestPort', 'hostPort'] as const) {
+    for (const field of ['guestMac', 'guestIp', 'guestPort', 'hostIp', 'hostPort'] as const) {
       expect(table.pin({ ...key, [field]: key[field] + 1 }, index)).toBe(-1);
     }
     for (let users = 3; users > 0; users--) {

@@ -95,6 +95,13 @@ export class FakeDisk implements IoContext {
   descriptor(): number {
     return -1;
   }
+  adopt(): number {
+    return 0;
+  }
   close(): void {}
+  watch(): number {
+    return 0;
+  }
+  unwatch(): void {}
   dispose(): void {}
 }
