@@ -6,6 +6,7 @@
 #include "lib/mix.h"
 
 enum { APART = 16 }; /* depths: no request is overtaken by that many others */
+#define ALL_RIGHT UINT64_MAX
 enum { SECOND_MARK = 259 }; /* words 0 and 259 of a block are looked at in the timed part */
 
 /* ---- order ---- */
@@ -59,29 +60,30 @@ static int marks_are_right(const uint64_t *words, uint64_t offset, uint32_t byte
   return wrong == 0;
 }
 
+/* Where the first wrong mark lies on the disk; there is one. */
+static uint64_t first_wrong_mark(const uint64_t *words, uint64_t offset) {
+  for (uint64_t at = offset / 8;; at += STREAM_WORDS, words += STREAM_WORDS) {
+    if (words[0] != disk_word(at, 0)) return at * 8;
+    if (words[SECOND_MARK] != disk_word(at + SECOND_MARK, 0)) return (at + SECOND_MARK) * 8;
+  }
+}
+
 static void fill(struct stream *s) {
   for (unsigned tag = 0; tag < s->spec.depth; tag++) {
     for (uint32_t i = 0; i < s->spec.bytes / 8; i++) buffer(s, tag)[i] = disk_word(i % STREAM_WORDS, s->generation);
   }
 }
 
-/*
- * Generation of a write's marks: the next one each time that the stream begins its part again, so that a lost write shows. Not
- * where the part is so small that two writes to one place could be in flight together: either may then be the last.
- */
-static uint64_t marks_of(const struct stream *s, uint64_t number) {
-  uint64_t pass = s->count >= (uint64_t)APART * s->spec.depth ? number / s->count : 0;
-  return 1 + (s->generation - 1 + pass) % 65535;
-}
+/* Generation of a write's marks: the next one each time that the stream begins its part again, so that a lost write shows. */
+static uint64_t marks_of(const struct stream *s, uint64_t number) { return 1 + (s->generation - 1 + number / s->count) % 65535; }
 
-/* Words of a request that was written that are not what they should be. */
-static uint64_t wrong_words(const struct stream *s, const uint64_t *words, uint64_t offset, uint64_t marks) {
-  uint64_t wrong = 0;
+/* Where the first word that is not as it was written lies on the disk; ALL_RIGHT if there is none. */
+static uint64_t first_wrong_word(const struct stream *s, const uint64_t *words, uint64_t offset, uint64_t marks) {
   for (uint64_t i = 0; i < s->spec.bytes / 8; i++) {
     uint64_t k = i % STREAM_WORDS;
-    wrong += words[i] != (k == 0 || k == SECOND_MARK ? disk_word(offset / 8 + i, marks) : disk_word(k, s->generation));
+    if (words[i] != (k == 0 || k == SECOND_MARK ? disk_word(offset / 8 + i, marks) : disk_word(k, s->generation))) return offset + i * 8;
   }
-  return wrong;
+  return ALL_RIGHT;
 }
 
 /* ---- life of a stream ---- */
@@ -92,6 +94,12 @@ static void complain(struct stream *s, struct ctx *c, const char *what, uint64_t
   format(s->reason, sizeof s->reason, "%s at offset %llu (errno %d%s)", what, (unsigned long long)offset, -status,
          status == -28 ? ": the host's file system is full" : "");
   c->reason = s->reason;
+}
+
+/* Wrong data: the first place of it is in the result. */
+static void complain_of_data(struct stream *s, struct ctx *c, const char *what, uint64_t offset) {
+  if (offset < c->wrong_at) c->wrong_at = offset;
+  complain(s, c, what, offset, -ENV_EIO);
 }
 
 /* Reads in the first half, writes in the second, both in whole requests; `parts` of each when CPUs must not meet. */
@@ -141,12 +149,46 @@ static int submit_all(const struct env_block_req *reqs, unsigned n) {
   return 0;
 }
 
-int stream_submit(struct stream *s, struct ctx *c, unsigned n) {
-  struct env_block_req reqs[ENV_MAX_DEPTH];
-  for (unsigned i = 0; i < n; i++) prepare_request(s, &reqs[i]);
-  int status = submit_all(reqs, n);
+static int wait(struct stream *s, struct ctx *c, unsigned min);
+
+/* Is the write to the same place, of the pass before, still in flight? Each place comes again after `count` requests. */
+static int place_is_busy(const struct stream *s) {
+  if (s->spec.op != ENV_BLOCK_WRITE || s->submitted < s->count || s->count >= (uint64_t)APART * s->spec.depth) return 0;
+  uint64_t free = s->free;
+  for (unsigned slot = 0; slot < s->spec.depth; slot++)
+    if (!(free >> slot & 1) && s->number[slot] == s->submitted - s->count) return 1;
+  return 0;
+}
+
+/*
+ * Two writes to one place must not be in flight together: either might be the last, and a lost one would not show. Only a small
+ * part of the disk can bring that about.
+ */
+static int wait_for_place(struct stream *s, struct ctx *c) {
+  while (place_is_busy(s))
+    if (wait(s, c, 1) <= 0) return -ENV_EIO;
+  return 0;
+}
+
+static int submit_prepared(struct stream *s, struct ctx *c, const struct env_block_req *reqs, unsigned n) {
+  int status = n ? submit_all(reqs, n) : 0;
   if (status) complain(s, c, "the disk refused a request", reqs[0].offset, status);
   return status;
+}
+
+int stream_submit(struct stream *s, struct ctx *c, unsigned n) {
+  struct env_block_req reqs[ENV_MAX_DEPTH];
+  unsigned first = 0;
+  int status = 0;
+  for (unsigned i = 0; i < n && status == 0; i++) {
+    if (place_is_busy(s)) { /* what is prepared goes first: the place may be its own */
+      status = submit_prepared(s, c, reqs + first, i - first);
+      first = i;
+      if (status == 0) status = wait_for_place(s, c);
+    }
+    if (status == 0) prepare_request(s, &reqs[i]);
+  }
+  return status ? status : submit_prepared(s, c, reqs + first, n - first);
 }
 
 void stream_complete(struct stream *s, struct ctx *c, const struct env_block_done *done) {
@@ -163,7 +205,7 @@ void stream_complete(struct stream *s, struct ctx *c, const struct env_block_don
     unsigned at = (unsigned)(s->writes++ % s->spec.depth);
     s->written[at] = offset;
     s->written_marks[at] = marks_of(s, s->number[slot]);
-  } else if (!marks_are_right(words, offset, s->spec.bytes)) complain(s, c, "wrong data was read", offset, -ENV_EIO);
+  } else if (!marks_are_right(words, offset, s->spec.bytes)) complain_of_data(s, c, "wrong data was read", first_wrong_mark(words, offset));
   if (s->number[slot] < s->spec.per_unit) {
     /* A sum, since the order of completions is the disk's. What is written differs from engine to engine, its place does not. */
     uint64_t expected = 1 + s->seed % 65535;
@@ -189,7 +231,7 @@ uint64_t stream_unit(struct stream *s, struct ctx *c) {
   int status = s->submitted == 0 ? stream_submit(s, c, s->spec.depth) : 0;
   while (status == 0 && (s->completed < goal || s->early + c->errors < s->spec.per_unit)) {
     int n = wait(s, c, 1);
-    status = n > 0 ? stream_submit(s, c, (unsigned)n) : -ENV_EIO;
+    status = n > 0 ? stream_submit(s, c, s->spec.depth - (unsigned)(s->submitted - s->completed)) : -ENV_EIO;
   }
   return s->early_sum;
 }
@@ -210,10 +252,26 @@ int stream_drain(struct stream *s, struct ctx *c) {
   return s->spec.op == ENV_BLOCK_WRITE ? stream_flush(s, c) : 0;
 }
 
+/* Takes out of the last writes those whose place has been written again since. How many are left. */
+static unsigned last_of_each_place(struct stream *s) {
+  unsigned had = s->writes < s->spec.depth ? (unsigned)s->writes : s->spec.depth, n = 0;
+  uint64_t offset[ENV_MAX_DEPTH], marks[ENV_MAX_DEPTH];
+  for (unsigned back = 1; back <= had; back++) {
+    unsigned at = (unsigned)((s->writes - back) % s->spec.depth), same = 0;
+    while (same < n && offset[same] != s->written[at]) same++;
+    if (same < n) continue;
+    offset[n] = s->written[at];
+    marks[n++] = s->written_marks[at];
+  }
+  memcpy(s->written, offset, n * sizeof *offset);
+  memcpy(s->written_marks, marks, n * sizeof *marks);
+  return n;
+}
+
 int stream_verify(struct stream *s, struct ctx *c) {
   struct env_block_req reqs[ENV_MAX_DEPTH];
   struct env_block_done done[ENV_MAX_DEPTH];
-  unsigned n = s->writes < s->spec.depth ? (unsigned)s->writes : s->spec.depth;
+  unsigned n = last_of_each_place(s);
   for (unsigned i = 0; i < n; i++) {
     reqs[i] = (struct env_block_req){ENV_BLOCK_READ, i, buffer(s, i), s->written[i], s->spec.bytes};
     memset(buffer(s, i), 0, s->spec.bytes);
@@ -227,8 +285,12 @@ int stream_verify(struct stream *s, struct ctx *c) {
   if (status) complain(s, c, "written data could not be read back", 0, status);
   for (unsigned i = 0; status == 0 && i < n; i++) {
     unsigned slot = done[i].tag;
-    if (done[i].status) complain(s, c, "written data could not be read back", s->written[slot], done[i].status);
-    else if (wrong_words(s, buffer(s, slot), s->written[slot], s->written_marks[slot])) complain(s, c, "what was written is not what was read back", s->written[slot], -ENV_EIO);
+    if (done[i].status) {
+      complain(s, c, "written data could not be read back", s->written[slot], done[i].status);
+      continue;
+    }
+    uint64_t wrong = first_wrong_word(s, buffer(s, slot), s->written[slot], s->written_marks[slot]);
+    if (wrong != ALL_RIGHT) complain_of_data(s, c, "what was written is not what was read back", wrong);
   }
   return status;
 }

@@ -21,7 +21,8 @@ export interface KernelPart {
 export class KernelBuild {
   readonly #module: WebAssembly.Module;
 
-  constructor(sources: string[]) {
+  /** more: further flags of the compiler. */
+  constructor(sources: string[], more: string[] = []) {
     const folder = mkdtempSync(join(tmpdir(), 'virtax-kernel-'));
     try {
       const output = join(folder, 'part.wasm');
@@ -37,7 +38,7 @@ export class KernelBuild {
         '-Werror',
       ];
       const link = ['-fuse-ld=lld', '-Wl,--no-entry', '-Wl,--allow-undefined', '-Wl,--export-all'];
-      execFileSync('clang-19', [...flags, ...link, '-I.', ...sources, '-o', output], { cwd: GUEST });
+      execFileSync('clang-19', [...flags, ...link, '-I.', ...more, ...sources, '-o', output], { cwd: GUEST });
       this.#module = new WebAssembly.Module(readFileSync(output));
     } finally {
       rmSync(folder, { recursive: true, force: true });

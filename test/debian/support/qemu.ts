@@ -14,6 +14,8 @@ export interface QemuOptions {
   disk?: string;
   /** An RTL8139 on QEMU's user networking. */
   net?: boolean;
+  /** virtio devices instead of the two, with these further properties of the disk (`,num-queues=2`). */
+  virtio?: string;
 }
 
 /** The command line with which anyone boots our image. */
@@ -21,12 +23,19 @@ export function qemuArgs(image: string, options: QemuOptions): string[] {
   const args = ['-M', 'virt', '-smp', `${options.harts}`, '-m', options.memory, '-nographic', '-bios', 'none'];
   args.push('-kernel', image);
   if (options.append) args.push('-append', options.append);
+  if (options.virtio !== undefined) return [...args, ...virtioArgs(options)];
   if (options.disk) {
     args.push('-drive', `if=none,id=d,file=${options.disk},format=raw`);
     args.push('-device', 'lsi53c895a', '-device', 'scsi-hd,drive=d');
   }
   if (options.net) args.push('-netdev', 'user,id=n', '-device', 'rtl8139,romfile=,netdev=n');
   return args;
+}
+
+function virtioArgs(options: QemuOptions): string[] {
+  const disk = ['-drive', `if=none,id=d,file=${options.disk},format=raw`];
+  disk.push('-device', `virtio-blk-pci,drive=d,romfile=,disable-legacy=on${options.virtio}`);
+  return [...disk, '-netdev', 'user,id=n', '-device', 'virtio-net-pci,romfile=,netdev=n,disable-legacy=on'];
 }
 
 /** Boots and waits for the machine's own end. */

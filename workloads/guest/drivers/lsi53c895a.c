@@ -115,9 +115,10 @@ static int reachable(const struct block_request *r)
   return r->bytes <= MOVE_MAX && dma_address(r->buf) + r->bytes <= 1ull << 32;
 }
 
-static unsigned submit(struct blockdev *dev, struct block_request *list)
+static unsigned submit(struct blockdev *dev, unsigned queue, struct block_request *list)
 {
   struct lsi *c = dev->driver;
+  (void)queue;
   unsigned taken = 0, started = 0;
   for (struct block_request *r = list, *next; r && c->free_tags; r = next, taken++) {
     next = r->next;
@@ -278,9 +279,10 @@ static void recover(struct lsi *c, struct trouble t)
 }
 
 /* INTF is cleared before the status bytes are read: one that comes later raises it again. SIGP must survive the write. */
-static void interrupt(struct blockdev *dev)
+static void interrupt(struct blockdev *dev, unsigned queue)
 {
   struct lsi *c = dev->driver;
+  (void)queue;
   uint8_t istat = mmio_read8(c->regs, LSI_ISTAT);
   if (istat & LSI_ISTAT_INTF) {
     mmio_write8(c->regs, LSI_ISTAT, LSI_ISTAT_INTF | (istat & LSI_ISTAT_SIGP));
@@ -339,6 +341,7 @@ static int allocate(struct lsi *c)
 static int probe(const struct pci_device *pci)
 {
   struct lsi *c = &chip;
+  if (c->regs) return -ENV_EAGAIN; /* there is one already */
   c->regs = pci_map_bar(pci, 1, REGISTERS);
   c->ram_regs = pci_map_bar(pci, 2, CHIP_RAM);
   if (!c->regs || !c->ram_regs || !pci->irq || allocate(c)) {
@@ -357,8 +360,7 @@ static int probe(const struct pci_device *pci)
   c->block.driver = c;
   c->block.submit = submit;
   c->block.interrupt = interrupt;
-  block_register(&c->block);
-  irq_register(pci->irq, block_interrupt, &c->block);
+  if (block_register(&c->block) == 0) irq_register(pci->irq, block_interrupt, &c->block);
   return 0;
 }
 

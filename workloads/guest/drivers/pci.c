@@ -33,7 +33,9 @@ enum {
 #define RANGE_SPACE 0x03000000u
 #define RANGE_MEMORY32 0x02000000u
 
-static const struct pci_driver *const drivers[] = {&rtl8139_driver, &lsi53c895a_driver};
+/* Of several disks and cards the first found, in the order of slots, serves. */
+static const struct pci_driver *const drivers[] = {
+    &rtl8139_driver, &lsi53c895a_driver, &virtio_blk_driver, &virtio_blk_transitional_driver, &virtio_net_driver, &virtio_net_transitional_driver};
 
 struct bridge {
   fdt_node node;

@@ -29,4 +29,5 @@ struct pci_driver {
 volatile void *pci_map_bar(const struct pci_device *, unsigned bar, size_t bytes);
 
 extern const struct pci_driver rtl8139_driver, lsi53c895a_driver;
+extern const struct pci_driver virtio_blk_driver, virtio_blk_transitional_driver, virtio_net_driver, virtio_net_transitional_driver;
 #endif

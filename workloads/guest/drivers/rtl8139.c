@@ -176,6 +176,7 @@ static int start(struct rtl8139 *c)
 static int probe(const struct pci_device *pci)
 {
   struct rtl8139 *c = &card;
+  if (c->regs) return -11; /* EAGAIN: there is one already */
   c->regs = pci_map_bar(pci, 1, REGISTERS);
   if (!c->regs || !pci->irq || reset(c) || start(c)) {
     kprintf("rtl8139: the card in PCI slot %u does not start\n", pci->slot);
@@ -185,7 +186,7 @@ static int probe(const struct pci_device *pci)
   c->net.driver = c;
   c->net.transmit = transmit;
   c->net.interrupt = interrupt;
-  net_register(&c->net);
+  if (net_register(&c->net)) return -11;
   irq_register(pci->irq, net_interrupt, &c->net);
   mmio_write16(c->regs, RTL_IMR, RX_INTERRUPTS);
   return 0;

@@ -15,6 +15,7 @@ struct ctx {           /* one a participating CPU, one cache line apart or more 
   uint64_t unit;       /* number of the unit within the sample, from 0 */
   uint64_t ops;        /* added to by unit(), in the workload's own unit */
   uint64_t errors;     /* wrong data seen */
+  uint64_t wrong_at;   /* the lowest byte of the disk at which it was seen; UINT64_MAX: nowhere */
   uint64_t lat_ns, lat_count; /* what the workload timed itself (os/timer) */
   uint64_t extra[4];   /* reported by the names in workload->extra */
   uint32_t peer_ip;    /* net, mixed: the peer process */

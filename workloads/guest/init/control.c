@@ -6,8 +6,10 @@
  *   < ready cpu/sieve            | skipped cpu/sieve REASON | error REASON
  *   > start ms=250 seed=7
  *   < STX, work, ETX             the doorbells: bytes 2 and 3 here, a hypercall on para
- *   < result units=123 ops=456 checksum=0123456789abcdef errors=0 ns=250012345 [latns=N] [other=N]
+ *   < result units=123 ops=456 checksum=0123456789abcdef errors=0 ns=250012345 [latns=N] [other=N] [wrong=N]
  *   > poweroff
+ *
+ * wrong: the lowest byte of the disk where data was not what it must be.
  *
  * For people there are help, list, run and echo (people.c), and the boot argument virtax.run=….
  */
@@ -81,6 +83,7 @@ static void print_result(const struct workload *w, const struct run_result *r) {
   for (int i = 0; i < 4 && w && w->extra[i] && n < sizeof tail; i++) {
     n += format(tail + n, sizeof tail - n, " %s=%llu", w->extra[i], ull(r->extra[i]));
   }
+  if (r->wrong_at != UINT64_MAX && n < sizeof tail) format(tail + n, sizeof tail - n, " wrong=%llu", ull(r->wrong_at));
   print("result units=%llu ops=%llu checksum=%016llx errors=%llu ns=%llu%s\n", ull(r->units), ull(r->ops), ull(r->checksum), ull(r->errors),
         ull(r->ns), tail);
 }

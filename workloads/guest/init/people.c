@@ -41,6 +41,7 @@ static void show(const struct workload *w, const struct run_result *r) {
         ull(us % 1000), ull(r->ops * 1000000 / us), ull(r->checksum));
   if (r->lat_count) print(", latency %llu ns", ull(r->lat_ns / r->lat_count));
   for (int i = 0; i < 4 && w->extra[i]; i++) print(", %s %llu", w->extra[i], ull(r->extra[i]));
+  if (r->wrong_at != UINT64_MAX) print(", wrong data at byte %llu of the disk", ull(r->wrong_at));
   print(r->errors ? ", %llu ERRORS\n" : "\n", ull(r->errors));
 }
 

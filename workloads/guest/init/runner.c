@@ -207,6 +207,7 @@ static void reset_slots(uint64_t seed) {
     c->seed = cpu_seed(seed, i);
     c->unit = c->ops = c->errors = c->lat_ns = c->lat_count = 0;
     for (unsigned k = 0; k < 4; k++) c->extra[k] = 0;
+    c->wrong_at = UINT64_MAX;
     c->reason = NULL;
     s->units = s->first = 0;
     s->status = 0;
@@ -221,6 +222,7 @@ static void collect(struct run_result *r) {
     r->units += s->units;
     r->ops += s->ctx.ops;
     r->errors += s->ctx.errors;
+    if (s->ctx.wrong_at < r->wrong_at) r->wrong_at = s->ctx.wrong_at;
     r->lat_ns += s->ctx.lat_ns;
     r->lat_count += s->ctx.lat_count;
     r->checksum = mix_fold(r->checksum, s->first);
@@ -237,7 +239,7 @@ static void empty_pair(struct run_result *r) {
 }
 
 int runner_sample(uint64_t ms, uint64_t seed, struct run_result *result, const char **reason) {
-  *result = (struct run_result){0};
+  *result = (struct run_result){.wrong_at = UINT64_MAX};
   *reason = NULL;
   if (ms == 0) {
     empty_pair(result);

@@ -19,6 +19,7 @@ struct run_result {
   uint64_t units, ops, checksum, errors, ns;
   uint64_t lat_ns, lat_count; /* sums; lat_count 0: the workload times nothing itself */
   uint64_t extra[4];
+  uint64_t wrong_at; /* lowest byte of the disk with wrong data; UINT64_MAX: none */
 };
 
 const struct workload *runner_find(const char *name);

@@ -4,10 +4,10 @@
  * Invariants
  * - A request lives in the slot [cpu][tag] of the CPU that made it. The slot is in flight from block_queue() until
  *   block_wait() has handed out its completion; only the owner looks at in_flight.
- * - The disk's lock guards the driver, the queue of waiting requests and the producing side of all completion rings.
- *   Requests go to the driver in the order in which they came; what it has no room for waits, and is offered again when
- *   requests have come back.
- * - A completion ring has one producer (whoever holds the disk's lock) and one consumer (its CPU), and as many places as
+ * - The lock of a queue of the disk guards the driver's side of that queue, the requests that wait for it and the producing
+ *   side of the completion rings of its CPUs. Requests go to the driver in the order in which they came; what it has no room
+ *   for waits, and is offered again when requests have come back.
+ * - A completion ring has one producer (whoever holds its queue's lock) and one consumer (its CPU), and as many places as
  *   there are slots: it cannot overflow.
  * - A sleeping CPU says in want how many completions it waits for, then looks again; the producer publishes tail, then
  *   looks at want (both sequentially consistent): either the CPU sees the completion or the producer sees that it waits.
@@ -17,6 +17,7 @@
 #include <stddef.h>
 
 #include "kernel/blockdev.h"
+#include "kernel/lock.h"
 #include "kernel/port.h"
 #include "kernel/print.h"
 
@@ -34,15 +35,24 @@ struct block_cpu {
 
 static struct block_cpu cpus[ENV_MAX_CPUS];
 static struct blockdev *disk;
-static struct block_request *waiting, **waiting_last = &waiting;
 
-void block_register(struct blockdev *dev) {
+static struct queue {
+  struct lock lock;
+  struct block_request *waiting, **last; /* last: valid while something waits */
+} __attribute__((aligned(64))) queues[ENV_MAX_CPUS];
+
+static unsigned queue_count(void) { return disk->queues ? disk->queues : 1; }
+static struct queue *queue_of(unsigned cpu) { return &queues[cpu % queue_count()]; }
+static unsigned number(const struct queue *q) { return (unsigned)(q - queues); }
+
+int block_register(struct blockdev *dev) {
   if (disk) {
     kprintf("block: %s is not used: there is %s already\n", dev->name, disk->name);
-    return;
+    return -1;
   }
   disk = dev;
-  kprintf("block: %s, %llu bytes, depth %u\n", dev->name, (unsigned long long)dev->bytes, dev->depth);
+  kprintf("fact block %s, %u x %u requests\n", dev->name, queue_count(), dev->depth);
+  return 0;
 }
 
 uint64_t block_bytes(void) { return disk ? disk->bytes : 0; }
@@ -79,46 +89,60 @@ int block_queue(const struct env_block_req *r) {
 }
 
 /*
- * Offers what waits to the driver. Locked. The list is remembered in an array, because a request that the driver took may be
+ * Offers what waits for the queue to the driver. Locked. The list is remembered in an array, because a request that the driver took may be
  * done, and its slot in use again, before submit() returns.
  */
-static void offer(void) {
-  while (waiting) {
-    struct block_request *offered[ENV_MAX_DEPTH], *rest = waiting;
+static void offer(struct queue *q) {
+  while (q->waiting) {
+    struct block_request *offered[ENV_MAX_DEPTH], *rest = q->waiting;
     unsigned n = 0;
     while (rest && n < ENV_MAX_DEPTH) {
       offered[n++] = rest;
       rest = rest->next;
     }
     offered[n - 1]->next = NULL;
-    unsigned taken = disk->submit(disk, waiting);
+    unsigned taken = disk->submit(disk, number(q), q->waiting);
     if (taken < n) {
       offered[n - 1]->next = rest;
-      waiting = offered[taken];
+      q->waiting = offered[taken];
       return;
     }
-    waiting = rest;
+    q->waiting = rest;
   }
-  waiting_last = &waiting;
 }
 
 void block_start(void) {
   struct block_cpu *own = &cpus[cpu_id()];
   if (!own->first) return;
-  lock_acquire(&disk->lock);
-  *waiting_last = own->first;
-  waiting_last = own->last;
+  struct queue *q = queue_of(cpu_id());
+  lock_acquire(&q->lock);
+  if (!q->waiting) q->last = &q->waiting;
+  *q->last = own->first;
+  q->last = own->last;
   own->first = NULL;
-  offer();
-  lock_release(&disk->lock);
+  offer(q);
+  lock_release(&q->lock);
 }
 
 void block_interrupt(void *arg) {
   struct blockdev *dev = arg;
-  lock_acquire(&dev->lock);
-  dev->interrupt(dev);
-  if (dev == disk) offer();
-  lock_release(&dev->lock);
+  if (dev != disk) return;
+  for (struct queue *q = queues; q < queues + queue_count(); q++) {
+    lock_acquire(&q->lock);
+    dev->interrupt(dev, number(q));
+    offer(q);
+    lock_release(&q->lock);
+  }
+}
+
+/* The CPU's own look at its queue, where the driver can do that without the device. */
+static void look(unsigned cpu, int sleeps) {
+  struct queue *q = queue_of(cpu);
+  if (!disk->look) return;
+  lock_acquire(&q->lock);
+  disk->look(disk, number(q), sleeps);
+  offer(q);
+  lock_release(&q->lock);
 }
 
 void block_complete(struct block_request *r, int status) {
@@ -136,13 +160,18 @@ static uint32_t ready(const struct block_cpu *own) { return __atomic_load_n(&own
 
 static void sleep_for(struct block_cpu *own, unsigned min) {
   __atomic_store_n(&own->want, min, __ATOMIC_SEQ_CST);
-  while (ready(own) < min) cpu_sleep(CPU_FOREVER);
+  for (;;) {
+    look(cpu_id(), 1);
+    if (ready(own) >= min) break;
+    cpu_sleep(CPU_FOREVER);
+  }
   __atomic_store_n(&own->want, 0, __ATOMIC_RELAXED);
 }
 
 int block_wait(struct env_block_done *done, unsigned min, unsigned max) {
   struct block_cpu *own = &cpus[cpu_id()];
   if (min > max || min > own->flying) return -ENV_EINVAL;
+  if (ready(own) < min) look(cpu_id(), 0);
   if (ready(own) < min) sleep_for(own, min);
   unsigned n = ready(own) < max ? ready(own) : max;
   for (unsigned i = 0; i < n; i++) {

@@ -1,5 +1,5 @@
 /*
- * netdev.h: between the network stack (kernel/net/) and a card's driver (drivers/rtl8139.c, para netfront).
+ * netdev.h: between the network stack (kernel/net/) and a card's driver (drivers/rtl8139.c, drivers/virtio_net.c, para netfront).
  * transmit() and interrupt() are called with the stack's lock held, by whatever CPU: a driver needs no lock of its own.
  */
 #ifndef VIRTAX_NETDEV_H
@@ -18,8 +18,8 @@ struct netdev {
   void (*interrupt)(struct netdev *);
 };
 
-/* There is one card: a second one is refused with a message. The driver then registers its interrupt: irq_register(source, net_interrupt, dev). */
-void net_register(struct netdev *);
+/* There is one card: a second one is refused with a message (-1). With 0 the driver registers its interrupt: irq_register(source, net_interrupt, dev). */
+int net_register(struct netdev *);
 /* The handler to register for the card's interrupt or event; arg is the struct netdev. Takes the lock and calls interrupt(). */
 void net_interrupt(void *arg);
 /* From interrupt(). The frame belongs to the driver again when the call returns. */

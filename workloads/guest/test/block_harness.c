@@ -8,15 +8,17 @@ static struct block_request *finished;
 static int finished_status;
 static uint8_t buffer[1 << 20] __attribute__((aligned(4096)));
 
-static unsigned submit(struct blockdev *dev, struct block_request *list) {
+static unsigned submit(struct blockdev *dev, unsigned queue, struct block_request *list) {
   unsigned n = 0;
   for (; list && capacity; list = list->next, capacity--, n++) taken[taken_count++ % 256] = list;
   (void)dev;
+  (void)queue;
   return n;
 }
 
-static void interrupt(struct blockdev *dev) {
+static void interrupt(struct blockdev *dev, unsigned queue) {
   (void)dev;
+  (void)queue;
   if (finished) block_complete(finished, finished_status);
   finished = 0;
 }

@@ -11,14 +11,15 @@ struct lock net_lock;
 struct netdev *net_card;
 static uint32_t want_room; /* a bit a CPU that sleeps until the card has room */
 
-void net_register(struct netdev *dev) {
+int net_register(struct netdev *dev) {
   if (net_card) {
     kprintf("net: %s is not used: there is %s already\n", dev->name, net_card->name);
-    return;
+    return -1;
   }
   net_card = dev;
   const uint8_t *m = dev->mac;
-  kprintf("net: %s, %02x:%02x:%02x:%02x:%02x:%02x\n", dev->name, m[0], m[1], m[2], m[3], m[4], m[5]);
+  kprintf("fact net %s, %02x:%02x:%02x:%02x:%02x:%02x\n", dev->name, m[0], m[1], m[2], m[3], m[4], m[5]);
+  return 0;
 }
 
 int net_present(void) { return net_card != NULL; }

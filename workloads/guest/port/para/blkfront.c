@@ -34,8 +34,9 @@ static void fill(struct blkif_request *slot, const struct block_request *r, unsi
   slot->seg[0] = (struct blkif_segment){.gref = ref, .offset = offset, .bytes = r->bytes};
 }
 
-static unsigned submit(struct blockdev *dev, struct block_request *list) {
+static unsigned submit(struct blockdev *dev, unsigned queue, struct block_request *list) {
   (void)dev;
+  (void)queue;
   unsigned cpu = cpu_id(), taken = 0;
   struct queue *q = &queues[cpu];
   for (; list && q->free_count; list = list->next, taken++) {
@@ -48,8 +49,9 @@ static unsigned submit(struct blockdev *dev, struct block_request *list) {
   return taken;
 }
 
-static void interrupt(struct blockdev *dev) {
+static void interrupt(struct blockdev *dev, unsigned queue) {
   (void)dev;
+  (void)queue;
   unsigned cpu = cpu_id();
   struct queue *q = &queues[cpu];
   const struct blkif_response *response;

@@ -44,11 +44,15 @@ extern struct hart harts[MAX_HARTS];
 extern struct machine_area machine_areas[MAX_HARTS];
 extern uint32_t harts_released;
 
+#ifdef __riscv
 static inline struct hart *this_hart(void) {
   struct hart *h;
   __asm__("mv %0, tp" : "=r"(h));
   return h;
 }
+#else
+struct hart *this_hart(void); /* a test's */
+#endif
 
 void harts_find(void);    /* boot, M-mode: counts the CPUs of the device tree */
 void harts_release(void); /* boot: lets the others leave M-mode */

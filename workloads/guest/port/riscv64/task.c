@@ -34,7 +34,7 @@ void task_run(struct hart *h) {
   if (__atomic_load_n(&h->task, __ATOMIC_SEQ_CST) != TASK_RUNNING) return;
   __atomic_store_n(&h->in_user, 1, __ATOMIC_SEQ_CST);
   tlb_catch_up();
-  struct frame *f = (struct frame *)h->kernel_sp - 1;
+  struct frame *f = (struct frame *)(uintptr_t)h->kernel_sp - 1;
   memset(f, 0, sizeof *f);
   f->x[FRAME_PC] = h->entry;
   f->x[FRAME_SP] = vm_stack_top(h->cpu);
