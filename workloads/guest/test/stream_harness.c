@@ -10,6 +10,7 @@ static uint8_t disk[DISK];
 static struct env_block_req pending[ENV_MAX_DEPTH];
 static unsigned pending_count, writes, lost = ~0u, overlaps;
 static uint64_t lost_at;
+static int made_good; /* the place of the lost write was written again */
 static uint8_t memory[1 << 20] __attribute__((aligned(4096)));
 static struct ctx c;
 
@@ -29,8 +30,12 @@ static void carry_out(const struct env_block_req *r)
 {
   if (r->op == ENV_BLOCK_READ) memcpy(r->buf, disk + r->offset, r->bytes);
   if (r->op != ENV_BLOCK_WRITE) return;
-  if (writes++ == lost) lost_at = r->offset;
-  else memcpy(disk + r->offset, r->buf, r->bytes);
+  if (writes++ == lost) {
+    lost_at = r->offset;
+    return;
+  }
+  if (writes > lost && r->offset == lost_at) made_good = 1;
+  memcpy(disk + r->offset, r->buf, r->bytes);
 }
 
 int env_block_wait(struct env_block_done *done, unsigned min, unsigned max)
@@ -52,6 +57,7 @@ unsigned harness_write(unsigned random, unsigned depth, unsigned cpus, unsigned 
   c = (struct ctx){.cpus = cpus, .seed = 7, .wrong_at = UINT64_MAX};
   pending_count = writes = overlaps = 0;
   lost = lose;
+  made_good = 0;
   stream_setup(s, &c, &spec);
   stream_begin(s, c.seed);
   for (unsigned i = 0; i < units; i++) stream_unit(s, &c);
@@ -62,5 +68,6 @@ unsigned harness_write(unsigned random, unsigned depth, unsigned cpus, unsigned 
 
 unsigned harness_writes(void) { return writes; }
 unsigned harness_overlaps(void) { return overlaps; }
+int harness_made_good(void) { return made_good; }
 unsigned harness_lost_at(void) { return (unsigned)lost_at; }
 unsigned harness_wrong_at(void) { return (unsigned)c.wrong_at; }
