@@ -1,5 +1,8 @@
 /** Registers of the RTL8139 in C mode. Realtek RTL8139D(L) datasheet 1.3, chapter 5. Offsets in bytes; bits as masks. */
 
+import { EECR } from './realtek-eeprom.js';
+import { byOffset, type Register } from './register-file.js';
+
 export const REG = {
   IDR: 0x00,
   MAR: 0x08,
@@ -47,34 +50,17 @@ export const TX_MAX = 1792;
 export const INT = { ROK: 1 << 0, TOK: 1 << 2, TER: 1 << 3, RXOVW: 1 << 4, SERR: 1 << 15 } as const;
 export const INT_MASK = 0xe07f;
 
-export const RCR = { AAP: 1 << 0, APM: 1 << 1, AM: 1 << 2, AB: 1 << 3, WRAP: 1 << 7 } as const;
+/** Beside the bits of the address filter. */
+export const RCR = { WRAP: 1 << 7 } as const;
 export const TCR_LOOPBACK = 3 << 17;
 /** IFG, loopback, no CRC, DMA burst, retries. */
 export const TCR_WRITABLE = 0x0307_07f0;
 /** HWVERID 1110100: RTL8139C. */
 export const TCR_VERSION = 0x7400_0000;
 
-/** 9346CR: mode in bits 7:6 (2 programs the EEPROM by hand, 3 unlocks the configuration), then the EEPROM's wires. */
-export const EECR = {
-  MODE: 3 << 6,
-  PROGRAM: 2 << 6,
-  UNLOCK: 3 << 6,
-  CS: 1 << 3,
-  SK: 1 << 2,
-  DI: 1 << 1,
-  DO: 1 << 0,
-} as const;
-
-export const RX_STATUS = { ROK: 1 << 0, BAR: 1 << 13, PAM: 1 << 14, MAR: 1 << 15 } as const;
-
-export interface Register {
-  readonly base: number;
-  readonly bytes: number;
-  /** Bits that a plain write keeps; registers with effects of their own look again. */
-  readonly writable: number;
-  /** The write is ignored while the configuration is locked. */
-  readonly locked?: boolean;
-}
+export const RX_STATUS = { ROK: 1 << 0 } as const;
+/** BAR, PAM and MAR, 13 to 15: in the order of the filter's MATCH. */
+export const RX_MATCH_SHIFT = 13;
 
 const table: Register[] = [
   { base: REG.IDR, bytes: 4, writable: -1, locked: true },
@@ -113,6 +99,4 @@ const table: Register[] = [
 ];
 
 /** By the offset of each of its bytes; undefined where the datasheet reserves. */
-export const registerAt: readonly (Register | undefined)[] = Array.from({ length: REGISTER_BYTES }, (_, offset) =>
-  table.find((r) => offset >= r.base && offset < r.base + r.bytes),
-);
+export const registerAt = byOffset(table, REGISTER_BYTES);

@@ -1,15 +1,14 @@
 /**
- * The receive side of an RTL8139: address filter and the ring of bytes in guest memory.
+ * The receive side of an RTL8139: the ring of bytes in guest memory.
  * Datasheet 5.7 (RCR), 5.5 (CAPR, CBR) and 4.2 (frame header in the ring).
  */
 import { BUS_ERROR, type GuestRam, guestAddress } from './device.js';
-import { RCR, REG, RX_STATUS } from './rtl8139-registers.js';
+import { RCR } from './rtl8139-registers.js';
 
 const HEADER_BYTES = 4;
 const FCS_BYTES = 4;
 /** A frame on the wire has at least 60 bytes before the FCS; what the switch hands over may be shorter. */
 const FRAME_MIN = 60;
-const FRAME_MAX = 1514;
 /** CAPR stands 16 bytes before the place where the driver reads next. */
 const CAPR_BIAS = 16;
 
@@ -24,34 +23,6 @@ export function frameCheckSequence(frame: Uint8Array, start = 0xffff_ffff): numb
   let crc = start;
   for (let i = 0; i < frame.length; i++) crc = (crc >>> 8) ^ CRC_TABLE[(crc ^ frame[i]) & 0xff];
   return ~crc >>> 0;
-}
-
-/** The six highest bits of the CRC of the address, most significant first, choose a bit of MAR. */
-function multicastWanted(frame: Uint8Array, mar: Uint8Array): boolean {
-  let crc = 0xffff_ffff;
-  for (let i = 0; i < 6; i++) {
-    for (let bit = 0; bit < 8; bit++) {
-      const carry = (crc >>> 31) ^ ((frame[i] >> bit) & 1);
-      crc = carry ? (crc << 1) ^ 0x04c1_1db7 : crc << 1;
-    }
-  }
-  const index = crc >>> 26;
-  return (mar[index >> 3] & (1 << (index & 7))) !== 0;
-}
-
-/** Bits for the frame's status when the filter lets it in, or -1. regs: the card's registers. */
-export function filterFrame(frame: Uint8Array, regs: Uint8Array, rcr: number): number {
-  if (frame.length < 14 || frame.length > FRAME_MAX) return -1;
-  if (frame[0] & 1) {
-    const broadcast = [0, 1, 2, 3, 4, 5].every((i) => frame[i] === 0xff);
-    if (broadcast) return rcr & (RCR.AB | RCR.AAP) ? RX_STATUS.BAR : -1;
-    const wanted = rcr & RCR.AAP || (rcr & RCR.AM && multicastWanted(frame, regs.subarray(REG.MAR, REG.MAR + 8)));
-    return wanted ? RX_STATUS.MAR : -1;
-  }
-  for (let i = 0; i < 6; i++) {
-    if (frame[i] !== regs[REG.IDR + i]) return rcr & RCR.AAP ? 0 : -1;
-  }
-  return rcr & (RCR.APM | RCR.AAP) ? RX_STATUS.PAM : -1;
 }
 
 export const ringBytes = (rcr: number): number => 8192 << ((rcr >> 11) & 3);

@@ -6,17 +6,19 @@
  * The switch may answer a frame from within transmit(), on the same thread; so a frame is sent with the lock released, and the
  * word TX_BUSY keeps other threads from sending meanwhile.
  */
-import type { NetPort } from '../../backends/net-port.js';
+import { FRAME_MAX, FRAME_MIN, type NetPort } from '../../backends/net-port.js';
 import { type AccessSize, type Device, Lock, type Resettable } from './device.js';
+import { MICROWIRE_STATE_WORDS } from './microwire.js';
 import type { PciBar, PciDevice, PciDeviceContext, PciIdentity, PciPort } from './pci-function.js';
-import { clockEeprom, EEPROM_STATE_WORDS } from './rtl8139-eeprom.js';
+import { EECR, eepromWord, writeEecr } from './realtek-eeprom.js';
+import { filterFrame } from './realtek-filter.js';
+import { RegisterFile, type RegisterWrite } from './register-file.js';
 import {
   CR,
-  EECR,
   INT,
   REG,
   REGISTER_BYTES,
-  type Register,
+  RX_MATCH_SHIFT,
   RX_STATUS,
   registerAt,
   TCR_LOOPBACK,
@@ -24,14 +26,14 @@ import {
   TSD,
   TX_MAX,
 } from './rtl8139-registers.js';
-import { fetchFrame, filterFrame, putFrame, ringBytes, ringReader } from './rtl8139-ring.js';
+import { fetchFrame, putFrame, ringBytes, ringReader } from './rtl8139-ring.js';
 
 /* Words of the state: the lock, what the registers do not show, counters; then the registers. */
 const LOCK = 0;
 const TX_NEXT = 1;
 const TX_BUSY = 2;
 const EEPROM = 3;
-const SENT = EEPROM + EEPROM_STATE_WORDS;
+const SENT = EEPROM + MICROWIRE_STATE_WORDS;
 const RECEIVED = SENT + 1;
 const MISSED = SENT + 2;
 const INTERRUPTS = SENT + 3;
@@ -59,6 +61,7 @@ export class Rtl8139 implements PciDevice, Resettable {
   };
   readonly bars: readonly PciBar[];
   readonly #words: Int32Array;
+  readonly #file: RegisterFile;
   readonly #u8: Uint8Array;
   readonly #u16: Uint16Array;
   readonly #u32: Uint32Array;
@@ -73,10 +76,10 @@ export class Rtl8139 implements PciDevice, Resettable {
   ) {
     const { state } = context;
     this.#words = state.i32;
-    const at = state.offset + REGISTERS_AT;
-    this.#u8 = new Uint8Array(state.buffer, at, REGISTER_BYTES);
-    this.#u16 = new Uint16Array(state.buffer, at, REGISTER_BYTES / 2);
-    this.#u32 = new Uint32Array(state.buffer, at, REGISTER_BYTES / 4);
+    this.#file = new RegisterFile(registerAt, state.buffer, state.offset + REGISTERS_AT, REGISTER_BYTES);
+    this.#u8 = this.#file.u8;
+    this.#u16 = this.#file.u16;
+    this.#u32 = this.#file.u32;
     this.#lock = new Lock(state.i32, LOCK);
     const window: Device = {
       name: this.name,
@@ -119,13 +122,7 @@ export class Rtl8139 implements PciDevice, Resettable {
 
   write(offset: number, size: AccessSize, value: number): void {
     this.#lock.acquire();
-    let at = offset;
-    while (at < offset + size) {
-      const register = registerAt[at];
-      const next = register ? Math.min(register.base + register.bytes, offset + size) : at + 1;
-      if (register) this.#writePart(register, at - register.base, next - at, value >>> ((at - offset) * 8));
-      at = next;
-    }
+    this.#file.write(offset, size, value, this.#locked, this.#effect);
     const start = this.#takeTransmitter();
     this.#updateIrq();
     this.#lock.release();
@@ -162,22 +159,9 @@ export class Rtl8139 implements PciDevice, Resettable {
     return bits;
   }
 
-  /** `bytes` bytes of value, written from the byte `from` of the register on; the others stay (or are 0 for write-1-to-clear). */
-  #writePart(register: Register, from: number, bytes: number, value: number): void {
-    if (register.locked && (this.#u8[REG.EECR] & EECR.MODE) !== EECR.UNLOCK) return;
-    const mask = (bytes === 4 ? -1 : (1 << (bytes * 8)) - 1) << (from * 8);
-    const written = (value << (from * 8)) & mask & register.writable;
-    const old = this.#load(register);
-    this.#effect(
-      register,
-      ((old & ~(mask & register.writable)) | written) >>> 0,
-      written >>> 0,
-      (value << (from * 8)) & mask,
-    );
-  }
+  readonly #locked = (): boolean => (this.#u8[REG.EECR] & EECR.MODE) !== EECR.UNLOCK;
 
-  /** merged: the register with the writable bits replaced; written: only those; raw: as the guest wrote them. */
-  #effect(register: Register, merged: number, written: number, raw: number): void {
+  readonly #effect = ({ register, merged, written, raw }: RegisterWrite): void => {
     switch (register.base) {
       case REG.ISR:
         this.#u16[REG.ISR >> 1] &= ~written;
@@ -205,8 +189,8 @@ export class Rtl8139 implements PciDevice, Resettable {
         this.#u32[register.base >> 2] = written; // status bits go with the write that starts the next frame
         return;
     }
-    this.#store(register, merged);
-  }
+    this.#file.store(register, merged);
+  };
 
   #writeCommand(value: number): void {
     if (value & ~this.#u8[REG.CR] & CR.RE) this.#emptyRing(); // the receiver starts at the ring's beginning
@@ -218,22 +202,9 @@ export class Rtl8139 implements PciDevice, Resettable {
     this.#u16[REG.CAPR >> 1] = CAPR_START;
   }
 
-  #load(register: Register): number {
-    if (register.bytes === 4) return this.#u32[register.base >> 2];
-    return register.bytes === 2 ? this.#u16[register.base >> 1] : this.#u8[register.base];
-  }
-
-  #store(register: Register, value: number): void {
-    if (register.bytes === 4) this.#u32[register.base >> 2] = value;
-    else if (register.bytes === 2) this.#u16[register.base >> 1] = value;
-    else this.#u8[register.base] = value;
-  }
-
   #writeEeprom(value: number): void {
-    const before = this.#u8[REG.EECR];
-    const state = this.#words.subarray(EEPROM, EEPROM + EEPROM_STATE_WORDS);
-    const out = (value & EECR.MODE) === EECR.PROGRAM ? clockEeprom(state, before, value, this.mac) : 0;
-    this.#u8[REG.EECR] = (value & ~EECR.DO) | out;
+    const state = this.#words.subarray(EEPROM, EEPROM + MICROWIRE_STATE_WORDS);
+    this.#u8[REG.EECR] = writeEecr(state, this.#u8[REG.EECR], value, (address) => eepromWord(address, this.mac));
   }
 
   /** CR.RST and power-on: the station address comes from the EEPROM again (datasheet 5.4). */
@@ -316,13 +287,14 @@ export class Rtl8139 implements PciDevice, Resettable {
   #receive(frame: Uint8Array): boolean {
     if (!(this.#u8[REG.CR] & CR.RE) || !this.#pci.busMaster()) return false;
     const rcr = this.#u32[REG.RCR >> 2];
-    const status = filterFrame(frame, this.#u8, rcr);
-    if (status < 0) return false;
+    if (frame.length < FRAME_MIN || frame.length > FRAME_MAX) return false;
+    const match = filterFrame(frame, this.#u8, rcr);
+    if (match < 0) return false;
     const size = ringBytes(rcr);
     const writer = this.#u16[REG.CBR >> 1] % size;
     const reader = ringReader(this.#u16[REG.CAPR >> 1], size);
     const ring = { start: this.#u32[REG.RBSTART >> 2], writer, reader, rcr };
-    const result = putFrame(this.context.ram, ring, frame, status | RX_STATUS.ROK);
+    const result = putFrame(this.context.ram, ring, frame, (match << RX_MATCH_SHIFT) | RX_STATUS.ROK);
     if (typeof result === 'string') {
       this.#words[MISSED]++;
       this.#u32[REG.MPC >> 2] = (this.#u32[REG.MPC >> 2] + 1) & 0xff_ffff;

@@ -2,8 +2,8 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { FrameHandler, NetPort } from '#engines/backends/net-port.js';
+import { eepromWord } from '#engines/full/devices/realtek-eeprom.js';
 import { Rtl8139 } from '#engines/full/devices/rtl8139.js';
-import { eepromWord } from '#engines/full/devices/rtl8139-eeprom.js';
 import { PciBench, RAM_BASE, RAM_BYTES } from './pci-bench.js';
 
 const REGS = 0x4000_0000;
