@@ -23,29 +23,32 @@ export interface IpLayout {
 
 const word = (bytes: Uint8Array, at: number): number => (bytes[at] << 8) | bytes[at + 1];
 
-/** The IP datagram of a frame of `length` bytes, or undefined: another protocol, or lengths that contradict each other. */
-export function findIp(frame: Uint8Array, length: number): IpLayout | undefined {
+/**
+ * The IP datagram of a frame of `length` bytes, or undefined: another protocol, or lengths that contradict each other.
+ * large: it is to be segmented, so the length in its header means nothing (drivers put 0 there, or what it would be).
+ */
+export function findIp(frame: Uint8Array, length: number, large = false): IpLayout | undefined {
   let l3 = ETHERNET_HEADER;
   if (length >= l3 + 4 && word(frame, 12) === ETHERTYPE.VLAN) l3 += 4;
   if (length < l3 + 20) return undefined;
   const type = word(frame, l3 - 2);
-  if (type === ETHERTYPE.IPV4) return findIpv4(frame, l3, length);
-  return type === ETHERTYPE.IPV6 ? findIpv6(frame, l3, length) : undefined;
+  if (type === ETHERTYPE.IPV4) return findIpv4(frame, l3, length, large);
+  return type === ETHERTYPE.IPV6 ? findIpv6(frame, l3, length, large) : undefined;
 }
 
-function findIpv4(frame: Uint8Array, l3: number, length: number): IpLayout | undefined {
+function findIpv4(frame: Uint8Array, l3: number, length: number, large: boolean): IpLayout | undefined {
   const l4 = l3 + (frame[l3] & 15) * 4;
-  const end = l3 + word(frame, l3 + 2);
+  const end = large ? length : l3 + word(frame, l3 + 2);
   if (frame[l3] >> 4 !== 4 || l4 < l3 + 20 || l4 > end || end > length) return undefined;
   const fragment = (word(frame, l3 + 6) & 0x3fff) !== 0;
   return { version: 4, l3, l4, end, protocol: frame[l3 + 9], fragment };
 }
 
 /** Without extension headers: the cards that we model do not follow them. */
-function findIpv6(frame: Uint8Array, l3: number, length: number): IpLayout | undefined {
+function findIpv6(frame: Uint8Array, l3: number, length: number, large: boolean): IpLayout | undefined {
   const l4 = l3 + IPV6_HEADER;
-  const end = l4 + word(frame, l3 + 4);
-  if (frame[l3] >> 4 !== 6 || end > length) return undefined;
+  const end = large ? length : l4 + word(frame, l3 + 4);
+  if (frame[l3] >> 4 !== 6 || end > length || l4 > end) return undefined;
   return { version: 6, l3, l4, end, protocol: frame[l3 + 6], fragment: false };
 }
 

@@ -41,10 +41,10 @@ export function sendLarge(
   const version = frame[send.l3] >> 4;
   if ((version !== 4 && version !== 6) || (version === 6 && send.l4 < send.l3 + 40)) return 0;
   const count = Math.max(1, Math.ceil(payload / send.mss));
-  out.set(frame.subarray(0, send.header));
   for (let n = 0; n < count; n++) {
     const from = send.header + n * send.mss;
     const to = Math.min(bytes, from + send.mss);
+    out.set(frame.subarray(0, send.header));
     out.set(frame.subarray(from, to), send.header);
     const length = send.header + to - from;
     if (send.udp) putWord(out, send.l4 + 4, length - send.l4);

@@ -1,0 +1,460 @@
+/**
+ * Realtek RTL8169 (its revision 8169SB/8110SB), by the datasheet of the RTL8169 (1.21): rings of descriptors in guest memory, two
+ * for what goes and one for what comes; checksums and segmentation done by the card; a gigabit transceiver behind PHYAR.
+ *
+ * Not there: wake-on-LAN (its registers keep what is written), the TBI for fibre, interrupt mitigation (each event interrupts at
+ * once), and the timer's interrupt by itself: it is found when the driver next touches the card, since no thread waits for it.
+ *
+ * A frame is sent with the lock released, since the switch may answer from within transmit(); TX_BUSY keeps other threads from
+ * sending meanwhile, and EPOCH tells whether the card was reset in between: then the old life's descriptors are left alone.
+ */
+import { crc32 } from 'node:zlib';
+import { nowNs } from '../../backends/clock.js';
+import { FRAME_MAX, FRAME_MIN, type NetPort } from '../../backends/net-port.js';
+import { type AccessSize, type Device, guestAddress, Lock, type Resettable } from './device.js';
+import { CHECKED, checkFrame } from './internet-checksum.js';
+import { MICROWIRE_STATE_WORDS } from './microwire.js';
+import { MiiPhy, PHY_STATE_WORDS, type PhyModel } from './mii-phy.js';
+import { PacketBuffer } from './packet-buffer.js';
+import type { PciBar, PciDevice, PciDeviceContext, PciIdentity, PciPort } from './pci-function.js';
+import { EECR, eepromWord, writeEecr } from './realtek-eeprom.js';
+import { filterFrame, MATCH } from './realtek-filter.js';
+import { RegisterFile, type RegisterWrite } from './register-file.js';
+import { deliverFrame, gatherPacket, returnPacket, sendPacket, type TxPacket } from './rtl8169-descriptors.js';
+import {
+  CPCR,
+  CR,
+  DTCCR,
+  INT,
+  PHYAR,
+  PHYSTATUS_UP,
+  REG,
+  REGISTER_BYTES,
+  RX,
+  registerAt,
+  TCR_LOOPBACK,
+  TCR_VERSION,
+  TPPOLL,
+} from './rtl8169-registers.js';
+
+/* Words of the state. */
+const LOCK = 0;
+const TX_BUSY = 1;
+const EPOCH = 2;
+/** Queues whose doorbell has been rung: TPPOLL bits. */
+const POLL = 3;
+/** Index of the next descriptor: normal queue, high-priority queue, receiver. */
+const TX_NEXT = 4;
+const TX_HIGH_NEXT = 5;
+const RX_NEXT = 6;
+const INTERRUPTS = 7;
+/** The timer has interrupted since TCTR was last written. */
+const TIMER_FIRED = 8;
+const EEPROM = 9;
+const PHY = EEPROM + MICROWIRE_STATE_WORDS;
+const TALLY_AT = 256;
+const REGISTERS_AT = 384;
+export const RTL8169_STATE_BYTES = REGISTERS_AT + REGISTER_BYTES;
+
+/** Doubles: totals since power-on, and when TCTR was zero. */
+const TALLY = {
+  TX: 0,
+  RX: 1,
+  TX_ERRORS: 2,
+  MISSED: 3,
+  UNICAST: 4,
+  BROADCAST: 5,
+  MULTICAST: 6,
+  TIMER_START: 7,
+} as const;
+const TALLIES = 8;
+const TALLY_BYTES = 64;
+
+/** Packets that one doorbell sends at most before the guest runs again: another hart may refill the ring for ever. */
+const BURST = 16;
+const WIRE_MIN = 60;
+const FCS_BYTES = 4;
+const TAG_BYTES = 4;
+/** TCTR counts the clock of the PCI bus: 33 MHz. */
+const TIMER_TICK_NS = 1000 / 33;
+const SEGMENT_MAX = 4096;
+
+/** The transceiver on the chip: Realtek's RTL8211, revision 0. Register 31 selects pages. */
+const PHY_MODEL: PhyModel = {
+  id1: 0x001c,
+  id2: 0xc910,
+  pageRegister: 31,
+  vendor: {
+    16: { value: 0, writable: 0xffff },
+    17: { value: 0xac00, writable: 0 },
+    18: { value: 0, writable: 0xffff },
+    20: { value: 0, writable: 0xffff },
+  },
+};
+
+export class Rtl8169 implements PciDevice, Resettable {
+  readonly name = 'rtl8169';
+  readonly identity: PciIdentity = {
+    vendor: 0x10ec,
+    device: 0x8169,
+    revision: 0x10,
+    classCode: 0x020000,
+    subsystemVendor: 0x10ec,
+    subsystem: 0x8169,
+    interruptPin: 1,
+    minGrant: 0x20,
+    maxLatency: 0x40,
+  };
+  readonly bars: readonly PciBar[];
+  readonly #words: Int32Array;
+  readonly #tally: Float64Array;
+  readonly #file: RegisterFile;
+  readonly #u8: Uint8Array;
+  readonly #u16: Uint16Array;
+  readonly #u32: Uint32Array;
+  readonly #lock: Lock;
+  readonly #phy: MiiPhy;
+  /* Scratch space: of the thread that holds TX_BUSY, and of the one that holds the lock. */
+  readonly #packet = new PacketBuffer();
+  readonly #segment = new PacketBuffer(SEGMENT_MAX);
+  readonly #received = new Uint8Array(FRAME_MAX + FCS_BYTES);
+  #pci: PciPort = { irq: () => {}, busMaster: () => false, memoryAt: () => -1 };
+
+  /** mac: six bytes. The port is this thread's; its receiver is set here. */
+  constructor(
+    private readonly context: PciDeviceContext,
+    private readonly port: NetPort,
+    private readonly mac: Uint8Array,
+  ) {
+    const { state } = context;
+    this.#words = state.i32;
+    this.#tally = new Float64Array(state.buffer, state.offset + TALLY_AT, TALLIES);
+    this.#file = new RegisterFile(registerAt, state.buffer, state.offset + REGISTERS_AT, REGISTER_BYTES);
+    this.#u8 = this.#file.u8;
+    this.#u16 = this.#file.u16;
+    this.#u32 = this.#file.u32;
+    this.#lock = new Lock(state.i32, LOCK);
+    this.#phy = new MiiPhy(state.i32.subarray(PHY, PHY + PHY_STATE_WORDS), PHY_MODEL);
+    const window: Device = {
+      name: this.name,
+      read: (offset, size) => this.read(offset, size),
+      write: (offset, size, value) => this.write(offset, size, value),
+    };
+    this.bars = [
+      { kind: 'io', bytes: REGISTER_BYTES, window },
+      { kind: 'memory', bytes: REGISTER_BYTES, window },
+    ];
+    port.onReceive((frame) => this.receive(frame));
+  }
+
+  connect(port: PciPort): void {
+    this.#pci = port;
+  }
+
+  reset(): void {
+    this.#words.fill(0);
+    this.#tally.fill(0);
+    this.#phy.reset();
+    this.#resetRegisters();
+  }
+
+  counters(): Record<string, number> {
+    const t = this.#tally;
+    return {
+      'rtl8169.tx_packets': t[TALLY.TX],
+      'rtl8169.tx_errors': t[TALLY.TX_ERRORS],
+      'rtl8169.rx_frames': t[TALLY.RX],
+      'rtl8169.rx_missed': t[TALLY.MISSED],
+      'rtl8169.interrupts': this.#words[INTERRUPTS],
+    };
+  }
+
+  read(offset: number, size: AccessSize): number {
+    this.#lock.acquire();
+    this.#checkTimer();
+    let value = 0;
+    for (let i = size - 1; i >= 0; i--) value = (value << 8) | this.#readByte(offset + i);
+    this.#updateIrq();
+    this.#lock.release();
+    return value >>> 0;
+  }
+
+  write(offset: number, size: AccessSize, value: number): void {
+    this.#lock.acquire();
+    this.#checkTimer();
+    this.#file.write(offset, size, value, this.#locked, this.#effect);
+    const start = this.#takeTransmitter();
+    this.#updateIrq();
+    this.#lock.release();
+    if (start) this.#transmit();
+  }
+
+  /** From the switch, on whatever thread the frame arrives. false: not wanted, or no room. */
+  receive(frame: Uint8Array): boolean {
+    this.#lock.acquire();
+    const taken = this.#receive(frame);
+    this.#updateIrq();
+    this.#lock.release();
+    return taken;
+  }
+
+  /* ---- registers ---- */
+
+  #readByte(offset: number): number {
+    if (offset === REG.PHYSTATUS) return this.#phy.linkUp ? PHYSTATUS_UP : 0;
+    if (offset === REG.TPPOLL) return 0; // bits clear themselves once the card has looked
+    if (offset >= REG.TCTR && offset < REG.TCTR + 4) return (this.#ticks() >>> ((offset - REG.TCTR) * 8)) & 0xff;
+    return this.#u8[offset] ?? 0;
+  }
+
+  readonly #locked = (): boolean => (this.#u8[REG.EECR] & EECR.MODE) !== EECR.UNLOCK;
+
+  readonly #effect = ({ register, merged, written, raw }: RegisterWrite): void => {
+    switch (register.base) {
+      case REG.ISR:
+        this.#u16[REG.ISR >> 1] &= ~written;
+        return;
+      case REG.CR:
+        if (raw & CR.RST) this.#resetRegisters();
+        else this.#writeCommand(merged);
+        return;
+      case REG.TPPOLL:
+        this.#words[POLL] |= written & (TPPOLL.NORMAL | TPPOLL.HIGH);
+        if (written & TPPOLL.FSWINT) this.#raise(INT.SWINT);
+        return;
+      case REG.TNPDS:
+        this.#words[TX_NEXT] = 0;
+        break;
+      case REG.THPDS:
+        this.#words[TX_HIGH_NEXT] = 0;
+        break;
+      case REG.RDSAR:
+        this.#words[RX_NEXT] = 0;
+        break;
+      case REG.MPC:
+        this.#u32[REG.MPC >> 2] = 0; // any write clears it
+        return;
+      case REG.TCTR:
+      case REG.TIMERINT:
+        this.#restartTimer(register.base === REG.TCTR);
+        break;
+      case REG.EECR:
+        this.#writeEeprom(merged);
+        return;
+      case REG.PHYAR:
+        this.#writePhy(merged);
+        return;
+      case REG.DTCCR:
+        this.#file.store(register, merged & ~(DTCCR.RESET | DTCCR.DUMP));
+        if (merged & DTCCR.DUMP) this.#dumpTally();
+        return;
+    }
+    this.#file.store(register, merged);
+  };
+
+  /** Each of the two halves of the card starts at the beginning of its ring (datasheet 6.5). */
+  #writeCommand(value: number): void {
+    const on = value & ~this.#u8[REG.CR];
+    if (on & CR.TE) this.#words.fill(0, TX_NEXT, TX_HIGH_NEXT + 1);
+    if (on & CR.RE) this.#words[RX_NEXT] = 0;
+    this.#u8[REG.CR] = value;
+  }
+
+  #writeEeprom(value: number): void {
+    const state = this.#words.subarray(EEPROM, EEPROM + MICROWIRE_STATE_WORDS);
+    const word = (address: number): number => eepromWord(address, this.mac, this.identity.device);
+    this.#u8[REG.EECR] = writeEecr(state, this.#u8[REG.EECR], value, word);
+  }
+
+  /** PHYAR (6.20): the flag is what the driver waits for: set when a read is done, clear when a write is. */
+  #writePhy(value: number): void {
+    const register = (value >>> 16) & 0x1f;
+    const at = REG.PHYAR >> 2;
+    if (value & PHYAR.FLAG) {
+      if (this.#phy.write(register, value & 0xffff)) this.#raise(INT.LINK);
+      this.#u32[at] = (value & ~PHYAR.FLAG) >>> 0;
+    } else {
+      this.#u32[at] = (PHYAR.FLAG | (register << 16) | this.#phy.read(register)) >>> 0;
+    }
+  }
+
+  /** DTCCR (6.1): sixty-four bytes of counters into guest memory. A place outside RAM is a system error. */
+  #dumpTally(): void {
+    const t = this.#tally;
+    const image = new DataView(new ArrayBuffer(TALLY_BYTES));
+    const put64 = (at: number, value: number): void => {
+      image.setUint32(at, value, true);
+      image.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+    };
+    put64(0, t[TALLY.TX]);
+    put64(8, t[TALLY.RX]);
+    put64(16, t[TALLY.TX_ERRORS]);
+    image.setUint32(24, t[TALLY.MISSED], true);
+    image.setUint16(28, t[TALLY.MISSED], true);
+    put64(40, t[TALLY.UNICAST]);
+    put64(48, t[TALLY.BROADCAST]);
+    image.setUint32(56, t[TALLY.MULTICAST], true);
+    const address = this.#address(REG.DTCCR, ~(TALLY_BYTES - 1));
+    const done = this.#pci.busMaster() && this.context.ram.write(address, new Uint8Array(image.buffer));
+    if (!done) this.#raise(INT.SERR);
+  }
+
+  #address(register: number, mask = -1) {
+    const at = register >> 2;
+    return guestAddress(((this.#u32[at] & mask) >>> 0) + this.#u32[at + 1] * 2 ** 32);
+  }
+
+  #ticks(): number {
+    return Math.floor((nowNs() - this.#tally[TALLY.TIMER_START]) / TIMER_TICK_NS) % 2 ** 32;
+  }
+
+  #restartTimer(fromZero: boolean): void {
+    if (fromZero) this.#tally[TALLY.TIMER_START] = nowNs();
+    this.#words[TIMER_FIRED] = 0;
+  }
+
+  #checkTimer(): void {
+    const limit = this.#u32[REG.TIMERINT >> 2];
+    if (limit === 0 || this.#words[TIMER_FIRED] || this.#ticks() < limit) return;
+    this.#words[TIMER_FIRED] = 1;
+    this.#raise(INT.TIMEOUT);
+  }
+
+  /** CR.RST and power-on: the station address comes from the EEPROM again; the transceiver goes on. */
+  #resetRegisters(): void {
+    const w = this.#words;
+    w[EPOCH]++;
+    w.fill(0, POLL, RX_NEXT + 1);
+    w[TIMER_FIRED] = 0;
+    this.#u8.fill(0);
+    this.#u8.set(this.mac.subarray(0, 6), REG.IDR);
+    this.#u32[REG.TCR >> 2] = TCR_VERSION;
+    this.#u8[REG.CONFIG1] = 0x0c; // registers are mapped to memory and I/O
+    this.#tally[TALLY.TIMER_START] = nowNs();
+    this.#updateIrq();
+  }
+
+  #updateIrq(): void {
+    this.#pci.irq((this.#u16[REG.ISR >> 1] & this.#u16[REG.IMR >> 1]) !== 0);
+  }
+
+  #raise(bits: number): void {
+    if ((this.#u16[REG.ISR >> 1] & bits) !== bits) this.#words[INTERRUPTS]++;
+    this.#u16[REG.ISR >> 1] |= bits;
+  }
+
+  /* ---- transmitting ---- */
+
+  /** Under the lock: true when a doorbell has been rung and this thread is the one that sends now. */
+  #takeTransmitter(): boolean {
+    const w = this.#words;
+    if (!w[POLL] || w[TX_BUSY] || !(this.#u8[REG.CR] & CR.TE) || !this.#pci.busMaster()) return false;
+    w[TX_BUSY] = 1;
+    return true;
+  }
+
+  /** Sends packet after packet, the high-priority queue's first. TX_BUSY is ours. */
+  #transmit(): void {
+    let more = true;
+    for (let burst = 0; more && burst < BURST; burst++) more = this.#transmitOne();
+    this.port.flush();
+    if (more) this.context.defer(() => this.#transmit());
+  }
+
+  /** false: nothing is left to do, and TX_BUSY has been given up. */
+  #transmitOne(): boolean {
+    const w = this.#words;
+    this.#lock.acquire();
+    const high = (w[POLL] & TPPOLL.HIGH) !== 0;
+    const queue = high ? TPPOLL.HIGH : TPPOLL.NORMAL;
+    // Cleared before the ring is looked at: a doorbell that comes meanwhile makes us look again.
+    w[POLL] &= ~queue;
+    const next = high ? TX_HIGH_NEXT : TX_NEXT;
+    const index = w[next];
+    const ring = this.#address(high ? REG.THPDS : REG.TNPDS);
+    const epoch = w[EPOCH];
+    this.#lock.release();
+    const packet = gatherPacket(this.context.ram, ring, index, this.#packet);
+    const sent = packet !== undefined && this.#send(packet);
+    this.#lock.acquire();
+    if (w[EPOCH] === epoch && packet === undefined) this.#raise(INT.TDU);
+    else if (w[EPOCH] === epoch && packet) {
+      returnPacket(this.context.ram, ring, index, packet.count);
+      w[next] = packet.next;
+      // A ring outside RAM is not looked at again before the next doorbell.
+      if (packet.count > 0) w[POLL] |= queue;
+      this.#tally[sent ? TALLY.TX : TALLY.TX_ERRORS]++;
+      this.#raise(sent ? INT.TOK : packet.count > 0 ? INT.TER : INT.TER | INT.SERR);
+    }
+    w[TX_BUSY] = 0;
+    const more = this.#takeTransmitter();
+    this.#updateIrq();
+    this.#lock.release();
+    return more;
+  }
+
+  #send(packet: TxPacket): boolean {
+    if (packet.fault) return false;
+    const loopback = (this.#u32[REG.TCR >> 2] & TCR_LOOPBACK) !== 0 || this.#phy.loopback;
+    return sendPacket(packet, this.#packet, this.#segment, (frame, offset, bytes) => {
+      if (loopback) this.receive(frame.slice(offset, offset + bytes));
+      else if (this.#phy.linkUp) this.port.transmit(frame, offset, bytes);
+    });
+  }
+
+  /* ---- receiving ---- */
+
+  #receive(frame: Uint8Array): boolean {
+    if (!(this.#u8[REG.CR] & CR.RE) || !this.#pci.busMaster() || !this.#phy.linkUp) return false;
+    if (frame.length < FRAME_MIN || frame.length > FRAME_MAX) return false;
+    const match = filterFrame(frame, this.#u8, this.#u32[REG.RCR >> 2]);
+    const most = this.#u16[REG.RMS >> 1];
+    if (match < 0 || (most > 0 && frame.length + FCS_BYTES > most)) return false;
+    const status = (match << RX.MATCH_SHIFT) | this.#rxStatus(frame);
+    const stripped = (this.#u16[REG.CPCR >> 1] & CPCR.RX_VLAN) !== 0 && frame[12] === 0x81 && frame[13] === 0;
+    const vlan = stripped && frame.length >= 16 ? RX.TAVA | frame[14] | (frame[15] << 8) : 0;
+    const image = this.#wireImage(frame, vlan !== 0);
+    const result = deliverFrame(this.context.ram, this.#address(REG.RDSAR), this.#words[RX_NEXT], image, status, vlan);
+    if (typeof result === 'string') {
+      this.#missed(result === 'bus error');
+      return false;
+    }
+    this.#words[RX_NEXT] = result.next;
+    this.#tally[TALLY.RX]++;
+    if (match & MATCH.BROADCAST) this.#tally[TALLY.BROADCAST]++;
+    else this.#tally[match & MATCH.MULTICAST ? TALLY.MULTICAST : TALLY.UNICAST]++;
+    this.#raise(INT.ROK);
+    return true;
+  }
+
+  #missed(busError: boolean): void {
+    this.#tally[TALLY.MISSED]++;
+    this.#u32[REG.MPC >> 2] = (this.#u32[REG.MPC >> 2] + 1) & 0xff_ffff;
+    this.#raise(busError ? INT.SERR : INT.RDU);
+  }
+
+  /** Protocol and checksums, when the driver wants them checked (CPCR.RxChkSum). */
+  #rxStatus(frame: Uint8Array): number {
+    if (!(this.#u16[REG.CPCR >> 1] & CPCR.RX_CHECKSUM)) return 0;
+    const found = checkFrame(frame, frame.length);
+    if (!(found & CHECKED.IP)) return 0;
+    const bad = found & CHECKED.IP_BAD ? RX.IPF : 0;
+    const broken = (found & CHECKED.TRANSPORT_BAD) !== 0;
+    if (found & CHECKED.TCP) return RX.PID0 | bad | (broken ? RX.TCPF : 0);
+    if (found & CHECKED.UDP) return RX.PID1 | bad | (broken ? RX.UDPF : 0);
+    return RX.PID0 | RX.PID1 | bad;
+  }
+
+  /** The frame as it goes to memory: padded, with the FCS that it had on the wire, and without its tag if that is stripped. */
+  #wireImage(frame: Uint8Array, strip: boolean): Uint8Array {
+    const image = this.#received;
+    const length = Math.max(WIRE_MIN, frame.length);
+    image.set(frame);
+    image.fill(0, frame.length, length);
+    const fcs = crc32(image.subarray(0, length));
+    const end = strip ? length - TAG_BYTES : length;
+    if (strip) image.copyWithin(12, 12 + TAG_BYTES, length);
+    for (let i = 0; i < FCS_BYTES; i++) image[end + i] = fcs >>> (8 * i);
+    return image.subarray(0, end + FCS_BYTES);
+  }
+}
