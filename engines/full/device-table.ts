@@ -8,6 +8,7 @@ import type { BlockPort, Device, DeviceContext, Resettable } from './devices/dev
 import { LSI_STATE_BYTES, Lsi53c895a } from './devices/lsi53c895a.js';
 import type { PciDevice, PciDeviceContext } from './devices/pci-function.js';
 import { RTL8139_STATE_BYTES, Rtl8139 } from './devices/rtl8139.js';
+import { RTL8169_STATE_BYTES, Rtl8169 } from './devices/rtl8169.js';
 
 /** The host side of a machine's devices, as the calling thread reaches it. On the main thread it does no I/O. */
 export interface HostSide {
@@ -76,6 +77,13 @@ const TABLE: readonly ((config: VmConfig) => PlannedDevice[])[] = [
     RTL8139_STATE_BYTES,
     (config) => config.nic?.model === 'rtl8139',
     (context, host) => new Rtl8139(context, host.network, host.mac),
+  ),
+  pci(
+    'rtl8169',
+    SLOT.nic,
+    RTL8169_STATE_BYTES,
+    (config) => config.nic?.model === 'rtl8169',
+    (context, host) => new Rtl8169(context, host.network, host.mac),
   ),
   pci('lsi53c895a', SLOT.scsi, LSI_STATE_BYTES, hasScsi, (context, host) => new Lsi53c895a(context, scsiDisks(host))),
 ];

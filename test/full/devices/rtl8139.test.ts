@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { FrameHandler, NetPort } from '#engines/backends/net-port.js';
 import { eepromWord } from '#engines/full/devices/realtek-eeprom.js';
 import { Rtl8139 } from '#engines/full/devices/rtl8139.js';
+import { FakePort } from './fake-port.js';
 import { PciBench, RAM_BASE, RAM_BYTES } from './pci-bench.js';
 
 const REGS = 0x4000_0000;
@@ -36,27 +36,6 @@ const SERR = 0x8000;
 const OWN = 1 << 13;
 const APM_AB = 0x0a;
 const WRAP = 0x80;
-
-class FakePort implements NetPort {
-  readonly name = 'fake';
-  readonly sent: number[][] = [];
-  flushes = 0;
-  handler: FrameHandler = () => false;
-  /** A switch that answers from within transmit(). */
-  answer: Uint8Array | undefined;
-  readonly counters = { txFrames: 0, txBytes: 0, txDropped: 0, rxFrames: 0, rxBytes: 0, rxDropped: 0 };
-  transmit(buffer: Uint8Array, offset = 0, bytes = buffer.length): boolean {
-    this.sent.push(Array.from(buffer.subarray(offset, offset + bytes)));
-    if (this.answer) this.handler(this.answer);
-    return true;
-  }
-  flush(): void {
-    this.flushes++;
-  }
-  onReceive(handler: FrameHandler): void {
-    this.handler = handler;
-  }
-}
 
 class Bench extends PciBench {
   readonly port = new FakePort();
