@@ -101,6 +101,11 @@ export const OFFSET = {
   /** Event counters, doubles: see EVENT. */
   events: 0x400,
 
+  /** Address (in wasm memory) of the jump table that counts now: see JUMP. */
+  jumps: 0xe00,
+  /** Changes whenever code may lie elsewhere, or a region may be gone: entries of jump tables count for one value of it. */
+  codeEpoch: 0xe04,
+
   /** TLBs: for each context read, write; then execute. See TLB. */
   tlb: 0x1000,
   decode: 0x1_4000,
@@ -124,6 +129,9 @@ export const EVENT = {
   rangeMisses: 13,
   regionEntries: 14,
   regionInterprets: 15,
+  regionChains: 16,
+  /** Instructions that translated code has executed. */
+  translatedInstructions: 17,
 } as const;
 
 /** Bits of irqLines, as in mip (privileged specification, 3.1.9). */
@@ -189,5 +197,19 @@ export const REGION = {
   epoch: 28,
 } as const;
 
+/**
+ * Where regions are entered from other regions, by virtual address: direct-mapped tables, one for each privilege level.
+ * An entry is 16 bytes: the address, the function's index in the interpreter's table, and the value of OFFSET.codeEpoch
+ * that it counts for. Address 0 is never entered so: zeroed memory holds no entries.
+ */
+export const JUMP = {
+  entries: 1024,
+  entryBytes: 16,
+  index: 8,
+  epoch: 12,
+  /** `context`: one of TLB.contexts that fetches have. */
+  table: (context: number): number => REGION.records + REGION.count * REGION.bytes + context * 1024 * 16,
+} as const;
+
 /** Bytes of shared memory that one hart needs; a multiple of 64 KiB. */
-export const HART_STATE_BYTES = Math.ceil((REGION.records + REGION.count * REGION.bytes) / 65536) * 65536;
+export const HART_STATE_BYTES = Math.ceil(JUMP.table(3) / 65536) * 65536;

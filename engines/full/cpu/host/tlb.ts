@@ -1,4 +1,4 @@
-import { EVENT, OFFSET, TLB } from '../layout.js';
+import { EVENT, JUMP, OFFSET, TLB } from '../layout.js';
 import type { HartContext } from './context.js';
 import { MODE, MSTATUS } from './status.js';
 
@@ -19,7 +19,9 @@ export class TlbControl {
     const data = this.dataContext();
     hart.set(OFFSET.tlbRead, hart.base + TLB.readTable(data));
     hart.set(OFFSET.tlbWrite, hart.base + TLB.writeTable(data));
-    hart.set(OFFSET.tlbExecute, hart.base + TLB.executeTable(privilege === MODE.M ? machine : privilege));
+    const fetches = privilege === MODE.M ? machine : privilege;
+    hart.set(OFFSET.tlbExecute, hart.base + TLB.executeTable(fetches));
+    hart.set(OFFSET.jumps, hart.base + JUMP.table(fetches));
   }
 
   /** The mode that loads and stores run in: MPRV lends M-mode that of MPP (3.1.6.3). */
@@ -95,11 +97,18 @@ export class TlbControl {
   /** Forgets where code lies in the decode cache. */
   flushExecute(): void {
     const { hart } = this;
+    this.forgetJumps();
     hart.bulk.fill(hart.base + TLB.executeTable(0), 0xff, 3 * TLB.executeEntries * TLB.entryBytes);
+  }
+
+  /** Makes regions be entered through the interpreter, which looks at where their code lies now. */
+  forgetJumps(): void {
+    this.hart.set(OFFSET.codeEpoch, this.hart.get(OFFSET.codeEpoch) + 1);
   }
 
   private changed(): void {
     this.hart.set(OFFSET.epoch, this.hart.get(OFFSET.epoch) + 1);
+    this.forgetJumps();
   }
 
   private dataContext(): number {

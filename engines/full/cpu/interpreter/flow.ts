@@ -1,10 +1,10 @@
-import { EVENT, OFFSET, REGION, TLB } from '../layout.js';
+import { EVENT, JUMP, OFFSET, REGION, TLB } from '../layout.js';
 import type { Body, Label, Local } from '../wasm/body.js';
-import { type I32, type I64, i32, i64 } from '../wasm/value.js';
+import { type F64, f64, type I32, type I64, i32, i64 } from '../wasm/value.js';
 import { SPECIAL } from './handlers.js';
 import type { HostRefs } from './host.js';
 import { ENTRY_SCALE, HANDLER_MASK } from './operation.js';
-import { countEvent, RegionExit } from './region-support.js';
+import { countEvent, jumpEntry } from './region-support.js';
 
 /** What every handler has: the hart's state, where it is in the decode cache, instructions left, its own operation. */
 export interface Registers {
@@ -116,8 +116,8 @@ export class Flow {
   }
 
   /**
-   * The operation stands for translated code: executes it, unless it was made for another virtual address or declines.
-   * It comes back with OFFSET.pc and OFFSET.count.
+   * The operation stands for translated code: executes it, unless it was made for another virtual address. From now on
+   * other regions find it in the jump table. It comes back with OFFSET.pc and OFFSET.count.
    */
   enterRegion(): void {
     const { body } = this;
@@ -125,14 +125,27 @@ export class Flow {
     const record = body.keep(i32.wrap(i64.shrU(op, i64.const(32))));
     const original = i64.load(record, REGION.operation);
     body.if(i64.ne(i64.load(record, REGION.page), i64.load(base, OFFSET.slotPage)), () => this.dispatch(original));
-    const index = i32.load(record, REGION.index);
+    const index = body.keep(i32.load(record, REGION.index));
+    const pc = body.keep(this.currentPc());
+    const jump = body.keep(jumpEntry(base, pc));
+    body.store('i64', jump, pc);
+    body.store('i32', jump, index, JUMP.index);
+    body.store('i32', jump, i32.load(base, OFFSET.codeEpoch), JUMP.epoch);
+    const before = body.keep(this.retired());
     const exit = body.keep(body.callIndirect('i32', this.regionType, index, base, count));
-    body.if(i32.eq(exit, i32.const(RegionExit.Declined)), () => this.dispatch(original));
     body.set(count, i32.load(base, OFFSET.count));
     body.set(this.pc, i64.load(base, OFFSET.pc));
     countEvent(body, base, EVENT.regionEntries);
+    countEvent(body, base, EVENT.translatedInstructions, f64.sub(this.retired(), before));
     body.if(i32.and(exit, i32.gtS(count, i32.const(0))), () => this.interpretOnce());
     body.br(this.fetchLabel as Label);
+  }
+
+  /** Instructions retired since reset. */
+  private retired(): F64 {
+    const { base, count } = this.registers;
+    const inSlice = i32.sub(i32.load(base, OFFSET.sliceLength), count);
+    return f64.add(f64.load(base, OFFSET.instret), f64.convertI32S(inSlice));
   }
 
   /** Executes the instruction at `pc` without translated code; falls through when its page must be looked up first. */

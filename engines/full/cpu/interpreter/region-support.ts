@@ -1,7 +1,7 @@
-import { EVENT, OFFSET, REGION, TLB } from '../layout.js';
+import { EVENT, JUMP, OFFSET, REGION, TLB } from '../layout.js';
 import type { Body, Local } from '../wasm/body.js';
 import type { Declared, ModuleBuilder } from '../wasm/module.js';
-import { f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
+import { type F64, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
 import type { HostRefs } from './host.js';
 
 /** Instructions between two looks at the interrupt lines, at most (and the rest of a straight line). */
@@ -14,10 +14,8 @@ export const REGION_SIGNATURE = { parameters: ['i32', 'i32'], results: ['i32'] }
 export const RegionExit = {
   /** At OFFSET.pc, where anything may go on. */
   Chain: 0,
-  /** The instruction at OFFSET.pc must be interpreted. */
+  /** The instruction at OFFSET.pc must be interpreted: only there can it be done, or what the code was made for is not so now. */
   Once: 1,
-  /** What the code was made for is not so now; nothing was executed, nothing written. */
-  Declined: 2,
 } as const;
 
 /** Parameters and results of what regions call. */
@@ -43,10 +41,17 @@ export function exportRegionSupport(module: ModuleBuilder, host: HostRefs): void
   module.export('poll', poll);
 }
 
-/** One more event of EVENT. */
-export function countEvent(body: Body, base: I32, event: number): void {
+/** One more event of EVENT, or `more`. */
+export function countEvent(body: Body, base: I32, event: number, more: F64 = f64.const(1)): void {
   const at = OFFSET.events + event * 8;
-  body.store('f64', base, f64.add(f64.load(base, at), f64.const(1)), at);
+  body.store('f64', base, f64.add(f64.load(base, at), more), at);
+}
+
+/** Address of the entry of the jump table for a region at `pc`. */
+export function jumpEntry(base: I32, pc: I64): I32 {
+  const low = i32.wrap(pc);
+  const index = i32.and(i32.xor(low, i32.shrU(low, i32.const(10))), i32.const((JUMP.entries - 1) * 2));
+  return i32.add(i32.load(base, OFFSET.jumps), i32.shl(index, i32.const(Math.log2(JUMP.entryBytes / 2))));
 }
 
 function defineRefill(body: Body, host: HostRefs): void {
@@ -86,7 +91,10 @@ function defineLocate(body: Body, refill: Declared): void {
   const record = body.parameter(4, 'i32');
   const misses = body.keep(i32.add(i32.load(record, REGION.misses), i32.const(1)));
   body.store('i32', record, misses, REGION.misses);
-  body.if(i32.eq(misses, i32.const(REGION.misfit)), () => body.store('i32', base, record, OFFSET.misfit));
+  body.if(i32.eq(misses, i32.const(REGION.misfit)), () => {
+    body.store('i32', base, record, OFFSET.misfit);
+    body.store('i32', base, i32.const(1), OFFSET.attention); // for boundary(), which drops it
+  });
   const found = body.call('i32', refill, base, address, body.parameter(2, 'i32'), body.parameter(3, 'i32'));
   body.if(i32.eqz(found), () => body.return(i32.const(0)));
   body.return(i32.add(i32.wrap(address), i32.load(base, OFFSET.rangeDelta)));

@@ -1,5 +1,5 @@
-import { REGION_IMPORTS, REGION_SIGNATURE, RegionExit } from '../interpreter/region-support.js';
-import { DECODE, OFFSET, REGION, TLB } from '../layout.js';
+import { countEvent, jumpEntry, REGION_IMPORTS, REGION_SIGNATURE, RegionExit } from '../interpreter/region-support.js';
+import { DECODE, EVENT, JUMP, OFFSET, REGION, TLB } from '../layout.js';
 import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import { ModuleBuilder } from '../wasm/module.js';
 import { type I32, type I64, i32, i64 } from '../wasm/value.js';
@@ -41,8 +41,12 @@ export function encodeRegion(entry: Block, source: CodeSource, facts: RegionFact
     poll: module.import('cpu', 'poll', poll.parameters, poll.results),
   };
   const validate = module.import('cpu', 'validate', ['i32'], ['i32']);
+  module.importTable('cpu', 'table', REGION.count);
+  const regionType = module.type(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
   const region = module.declare(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
-  module.define(region, (body) => new RegionCode(body, source, { ...imports, validate }, facts).emit(entry));
+  module.define(region, (body) =>
+    new RegionCode(body, source, { ...imports, validate }, regionType, facts).emit(entry),
+  );
   module.export('region', region);
   return module.encode();
 }
@@ -67,6 +71,7 @@ class RegionCode {
     private readonly body: Body,
     private readonly source: CodeSource,
     private readonly imports: Record<keyof typeof REGION_IMPORTS | 'validate', FunctionRef>,
+    private readonly regionType: number,
     private readonly facts: RegionFacts,
   ) {
     this.assumptions = { float: false, roundsToNearest: false, inexact: facts.inexact };
@@ -101,11 +106,29 @@ class RegionCode {
     registers.store();
     body.store('i64', base, this.exitPc, OFFSET.pc);
     body.store('i32', base, this.count, OFFSET.count);
+    this.emitChain();
     body.return(this.exit);
     body.unreachable();
     prologue(() => {
-      this.emitChecks();
+      this.emitChecks(entry.at);
       registers.load();
+    });
+  }
+
+  /** On in the region at exitPc, when the jump table knows one; at the end of the slice only if nothing is to be looked at. */
+  private emitChain(): void {
+    const { body, base, count, exitPc, exit, imports } = this;
+    body.if(exit, () => body.return(exit));
+    body.unlikely(i32.leS(count, i32.const(0)), () => {
+      body.set(count, body.call('i32', imports.poll, base, count));
+      body.if(i32.eqz(count), () => body.return(exit));
+      body.store('i32', base, count, OFFSET.count);
+    });
+    const jump = body.keep(jumpEntry(base, exitPc));
+    const current = i32.eq(i32.load(jump, JUMP.epoch), i32.load(base, OFFSET.codeEpoch));
+    body.if(i32.and(i64.eq(i64.load(jump), exitPc), current), () => {
+      countEvent(body, base, EVENT.regionChains);
+      body.returnCallIndirect(this.regionType, i32.load(jump, JUMP.index), base, count);
     });
   }
 
@@ -143,38 +166,46 @@ class RegionCode {
     this.leave(at);
   }
 
-  private emitChecks(): void {
-    const { base, facts } = this;
-    if (this.assumptions.float) this.declineIf(i32.eqz(i32.load(base, OFFSET.fpEnabled)));
-    if (this.assumptions.roundsToNearest) this.declineIf(i32.load(base, OFFSET.frm));
-    if (this.assumptions.float && this.assumptions.inexact) {
-      this.declineIf(i32.eqz(i32.and(i32.load(base, OFFSET.fflags), i32.const(1))));
-    }
-    for (const page of facts.pages()) this.checkPage(page);
-    if (facts.windows.size > 0) this.checkWindows();
+  /** Leaves before anything has been executed when what the code was made for is not so now. */
+  private emitChecks(at: number): void {
+    const { body, base, count, facts, assumptions } = this;
+    body.block((sound) => {
+      body.block((declined) => {
+        const declineIf: Decline = (condition) => body.brIfUnlikely(condition, declined);
+        if (assumptions.float) declineIf(i32.eqz(i32.load(base, OFFSET.fpEnabled)));
+        if (assumptions.roundsToNearest) declineIf(i32.load(base, OFFSET.frm));
+        if (assumptions.float && assumptions.inexact) {
+          declineIf(i32.eqz(i32.and(i32.load(base, OFFSET.fflags), i32.const(1))));
+        }
+        for (const page of facts.pages()) this.checkPage(page, declineIf);
+        if (facts.windows.size > 0) this.checkWindows(declineIf);
+        body.br(sound);
+      });
+      body.store('i64', base, i64.const(this.source.address(at)), OFFSET.pc);
+      body.store('i32', base, count, OFFSET.count);
+      body.return(i32.const(RegionExit.Once));
+    });
   }
 
-  private checkWindows(): void {
+  private checkWindows(declineIf: Decline): void {
     const { body, base, facts } = this;
-    this.declineIf(i32.ne(i32.load(base, OFFSET.tlbRead), i32.const(facts.context)));
+    declineIf(i32.ne(i32.load(base, OFFSET.tlbRead), i32.const(facts.context)));
     const known = i32.load(i32.const(facts.record), REGION.epoch);
     body.unlikely(i32.ne(i32.load(base, OFFSET.epoch), known), () =>
-      this.declineIf(i32.eqz(body.call('i32', this.imports.validate, i32.const(facts.record)))),
+      declineIf(i32.eqz(body.call('i32', this.imports.validate, i32.const(facts.record)))),
     );
   }
 
   /** The first page was fetched just now; the others must be where they were, with the code that they had. */
-  private checkPage({ address, slot, generation }: PageVersion): void {
+  private checkPage({ address, slot, generation }: PageVersion, declineIf: Decline): void {
     const { base } = this;
     const index = Number(BigInt.asUintN(32, address >> 12n)) & (TLB.executeEntries - 1);
     const table = i32.load(base, OFFSET.tlbExecute);
     const entry = index * TLB.entryBytes;
-    this.declineIf(i64.ne(i64.load(table, entry), i64.const(address)));
-    this.declineIf(i32.ne(i32.load(i32.load(base, OFFSET.tlbExecute), entry + 8), i32.const(slot)));
-    this.declineIf(i32.ne(i32.load(i32.const(slot), DECODE.generation), i32.const(generation)));
-  }
-
-  private declineIf(condition: I32): void {
-    this.body.if(condition, () => this.body.return(i32.const(RegionExit.Declined)));
+    declineIf(i64.ne(i64.load(table, entry), i64.const(address)));
+    declineIf(i32.ne(i32.load(i32.load(base, OFFSET.tlbExecute), entry + 8), i32.const(slot)));
+    declineIf(i32.ne(i32.load(i32.const(slot), DECODE.generation), i32.const(generation)));
   }
 }
+
+type Decline = (condition: I32) => void;

@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import type { SlowAccess } from '../host/access.js';
 import type { HartContext } from '../host/context.js';
 import type { Fetch } from '../host/fetch.js';
+import type { TlbControl } from '../host/tlb.js';
 import { SPECIAL } from '../interpreter/handlers.js';
 import { ENTRY_SCALE, HANDLER_MASK } from '../interpreter/operation.js';
 import { DECODE, EVENT, OFFSET, REGION, TLB } from '../layout.js';
@@ -53,17 +54,18 @@ export class Translator {
   constructor(
     private readonly hart: HartContext,
     private readonly fetch: Fetch,
+    private readonly tlb: TlbControl,
     slow: SlowAccess,
     memory: WebAssembly.Memory,
     private readonly host: RegionHost,
     private readonly everything: boolean,
   ) {
     for (const flag of V8_FLAGS) setFlagsFromString(flag);
-    const { refill, locate, poll } = host;
+    const { table, refill, locate, poll } = host;
     this.windows = new Windows(hart, slow);
     this.imports = {
       env: { memory },
-      cpu: { refill, locate, poll, validate: (record: number) => this.validate(record) },
+      cpu: { table, refill, locate, poll, validate: (record: number) => this.validate(record) },
     };
   }
 
@@ -150,6 +152,7 @@ export class Translator {
     const record = this.record(index);
     const ip = hart.i32[(record + REGION.entry) >> 2] >> 2;
     this.host.table.set(index, null);
+    this.tlb.forgetJumps();
     this.windowsOf[index] = [];
     const installed = (hart.i32[ip] & HANDLER_MASK) === SPECIAL.region && hart.i32[ip + 1] === record;
     if (installed) hart.i32.copyWithin(ip, (record + REGION.operation) >> 2, ((record + REGION.operation) >> 2) + 2);
@@ -161,6 +164,7 @@ export class Translator {
     const index = hart.i32[(record + REGION.index) >> 2];
     if (this.tooOften(index) || !this.windows.confirmed(this.windowsOf[index])) {
       hart.set(OFFSET.misfit, record);
+      hart.set(OFFSET.attention, 1); // for boundary(), which drops it
       return 0;
     }
     hart.i32[(record + REGION.epoch) >> 2] = hart.get(OFFSET.epoch);

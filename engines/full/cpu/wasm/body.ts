@@ -200,6 +200,17 @@ export class Body {
     return new Value(result, [args.map((arg) => arg.code), entry.code, 0x11, uleb(type), 0x00]);
   }
 
+  /** Calls the function of a table's entry in place of the rest of this one, on its stack frame (tail call proposal). */
+  returnCallIndirect(type: number, entry: I32, ...args: Value<ValueType>[]): void {
+    this.code.push(
+      args.map((arg) => arg.code),
+      entry.code,
+      0x13,
+      uleb(type),
+      0x00,
+    );
+  }
+
   /** Atomic read-modify-write; the old value, zero-extended. The address must be aligned. */
   atomicRmw(operation: RmwOperation, width: 4 | 8, address: I32, operand: I64): I64 {
     const opcode = rmwOpcode(RMW[operation], width);
