@@ -2,27 +2,10 @@ import { OFFSET } from '../layout.js';
 import type { HartContext } from './context.js';
 import { type Csr, plain, type Word64 } from './csr.js';
 import { SATP_LEVELS } from './mmu.js';
-import { MODE, MSTATUS } from './status.js';
+import { MODE, MSTATUS, STATUS_CSR } from './status.js';
 import type { TlbControl } from './tlb.js';
 
-const M_WRITABLE =
-  MSTATUS.SIE |
-  MSTATUS.MIE |
-  MSTATUS.SPIE |
-  MSTATUS.MPIE |
-  MSTATUS.SPP |
-  MSTATUS.MPP |
-  MSTATUS.FS |
-  MSTATUS.MPRV |
-  MSTATUS.SUM |
-  MSTATUS.MXR |
-  MSTATUS.TVM |
-  MSTATUS.TW |
-  MSTATUS.TSR;
-const S_WRITABLE = MSTATUS.SIE | MSTATUS.SPIE | MSTATUS.SPP | MSTATUS.FS | MSTATUS.SUM | MSTATUS.MXR;
-/** UXL and SXL are 64 bits (bits 33:32 and 35:34); SD is bit 63. */
-const M_XL = 0b1010;
-const S_XL = 0b0010;
+/** Bit 63. */
 const SD = 1 << 31;
 
 /** mstatus with FS as it is: floating-point instructions only note that they have made it dirty. */
@@ -31,7 +14,7 @@ function currentStatus(hart: HartContext): number {
   return hart.get(OFFSET.fpDirty) !== 0 ? status | MSTATUS.FS : status;
 }
 
-function statusCsr(hart: HartContext, tlb: TlbControl, mask: number, xl: number): Csr {
+function statusCsr(hart: HartContext, tlb: TlbControl, { writable: mask, xl }: { writable: number; xl: number }): Csr {
   return {
     read: (out: Word64) => {
       const status = currentStatus(hart);
@@ -73,8 +56,8 @@ function satp(hart: HartContext, tlb: TlbControl): Csr {
 /** mstatus, sstatus, satp: what decides about translation. */
 export function statusCsrs(hart: HartContext, tlb: TlbControl): [number, Csr][] {
   return [
-    [0x300, statusCsr(hart, tlb, M_WRITABLE, M_XL)],
-    [0x100, statusCsr(hart, tlb, S_WRITABLE, S_XL)],
+    [0x300, statusCsr(hart, tlb, STATUS_CSR.machine)],
+    [0x100, statusCsr(hart, tlb, STATUS_CSR.supervisor)],
     [0x180, satp(hart, tlb)],
   ];
 }

@@ -1,6 +1,6 @@
+import { fastCsr } from '../interpreter/fast-csr.js';
 import { handlerOf, SPECIAL } from '../interpreter/handlers.js';
 import { ENTRY_SCALE, packLow, SINK } from '../interpreter/operation.js';
-import { plainCsrOperand } from '../interpreter/plain-csr.js';
 import type { Definition, Operands } from '../isa/definition.js';
 import { COMPRESSED, DEFINITIONS } from '../isa/table.js';
 
@@ -76,14 +76,8 @@ export function toOperation(decoded: Decoded | undefined, offset: number): Opera
   const relative = definition.flow === 'branch' || definition.flow === 'jump';
   const target = offset + imm;
   const near = relative && target >= 0 && target < 4096;
-  const plainCsr = definition.csr && plainCsrOperand(imm) !== undefined;
-  const handler = handlerOf(definition, { length, near, link: rd !== 0, plainCsr });
+  const csr = definition.csr ? fastCsr(imm) : undefined;
+  const handler = handlerOf(definition, { length, near, link: rd !== 0, csr: csr?.way ?? 'host' });
   const register = definition.writesX && rd === 0 ? SINK : rd;
-  return { low: packLow(handler, register, rs1, rs2, rs3), high: immediate(decoded, near, plainCsr) };
-}
-
-/** The upper word of an operation. */
-function immediate({ operands: { imm } }: Decoded, near: boolean, plainCsr: boolean): number {
-  if (near) return imm * ENTRY_SCALE;
-  return plainCsr ? (plainCsrOperand(imm) as number) : imm;
+  return { low: packLow(handler, register, rs1, rs2, rs3), high: near ? imm * ENTRY_SCALE : (csr?.operand ?? imm) };
 }

@@ -19,6 +19,16 @@ export const MSTATUS = {
   TSR: 1 << 22,
 } as const;
 
+const S_WRITABLE = MSTATUS.SIE | MSTATUS.SPIE | MSTATUS.SPP | MSTATUS.FS | MSTATUS.SUM | MSTATUS.MXR;
+const M_WRITABLE =
+  S_WRITABLE | MSTATUS.MIE | MSTATUS.MPIE | MSTATUS.MPP | MSTATUS.MPRV | MSTATUS.TVM | MSTATUS.TW | MSTATUS.TSR;
+
+/** mstatus and sstatus: bits that can be written, and upper word: UXL and SXL are 64 bits (bits 33:32 and 35:34). */
+export const STATUS_CSR = {
+  machine: { writable: M_WRITABLE, xl: 0b1010 },
+  supervisor: { writable: S_WRITABLE, xl: 0b0010 },
+} as const;
+
 /** Exception codes (table 3.6). */
 export const CAUSE = {
   instructionAccess: 1,

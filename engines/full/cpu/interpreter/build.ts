@@ -8,6 +8,7 @@ import { Flow } from './flow.js';
 import { HANDLERS, type Handler, SPECIAL } from './handlers.js';
 import { DecodeResult, importHost } from './host.js';
 import { exportRegionSupport, REGION_SIGNATURE } from './region-support.js';
+import { exportTraps } from './trap-code.js';
 
 /** The handler of entries that are not decoded. */
 function emitDecode(body: Body, flow: Flow): void {
@@ -39,9 +40,10 @@ export function encodeInterpreter(maximumPages: number): Uint8Array<ArrayBuffer>
   const module = new ModuleBuilder(maximumPages);
   const host = importHost(module);
   const run = module.declare(['i32'], ['i32']);
+  const traps = exportTraps(module);
   const regionType = module.type(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
   module.define(run, (body) => {
-    const flow = new Flow(body, host, regionType);
+    const flow = new Flow(body, host, traps, regionType);
     flow.build(HANDLERS.map((handler, index) => () => emitHandler(body, flow, handler, index)));
   });
   module.export('run', run);

@@ -4,10 +4,10 @@ import { SOFT_FLOAT_NAMES } from '../isa/table.js';
 import { OFFSET, TLB } from '../layout.js';
 import type { Body, Local } from '../wasm/body.js';
 import { type F32, type F64, f32, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
+import { changedCsr, PLAIN_CSR } from './fast-csr.js';
 import type { Flow, Registers } from './flow.js';
 import type { Handler } from './handlers.js';
 import { FIELD } from './operation.js';
-import { PLAIN_CSR } from './plain-csr.js';
 import { CSR_OPERATIONS, SYSTEM_OPERATIONS } from './system-codes.js';
 
 const BOX = 0xffffffff00000000n;
@@ -125,20 +125,44 @@ export class InterpreterEmitter implements Emitter {
   }
 
   csr(operation: CsrOperation, uses: 'register' | 'immediate'): void {
-    const { body } = this;
-    const { base } = this.registers;
     const low = i32.wrap(this.registers.op);
     const field = i32.and(i32.shrU(low, i32.const(16)), i32.const(31));
     const operand = uses === 'register' ? this.rs1 : i64.extendU(field);
-    if (this.handler.plainCsr) {
-      this.plainCsr(operation, operand);
-      return;
-    }
+    const writes = operation === 'write' ? i32.const(1) : field;
+    if (this.handler.csr === 'plain') this.plainCsr(operation, operand);
+    else if (this.handler.csr === 'status') this.statusCsr(operation, operand, writes);
+    else this.hostCsr(operation, operand, this.immWord);
+  }
+
+  private hostCsr(operation: CsrOperation, operand: I64, number: I32): void {
+    const { body } = this;
+    const { base, op } = this.registers;
     this.sync();
     body.store('i64', base, operand, OFFSET.value);
-    const redirected = body.call('i32', this.flow.host.csr, i32.const(CSR_OPERATIONS[operation]), low, this.immWord);
-    this.leaveIf(redirected);
+    const operationCode = i32.const(CSR_OPERATIONS[operation]);
+    this.leaveIf(body.call('i32', this.flow.host.csr, operationCode, i32.wrap(op), number));
     this.setRd(i64.load(base, OFFSET.value));
+  }
+
+  /** mstatus or sstatus: the operand in the operation is the privilege. */
+  private statusCsr(operation: CsrOperation, operand: I64, writes: I32): void {
+    const { body, flow } = this;
+    const { base } = this.registers;
+    const needed = body.keep(this.immWord);
+    const old = body.local('i64');
+    body.block((done) => {
+      body.block((host) => {
+        body.brIf(i32.ltU(i32.load(base, OFFSET.privilege), needed), host);
+        body.set(old, body.call('i64', flow.traps.readStatus, base, needed));
+        body.if(writes, () => {
+          const written = i32.wrap(changedCsr(operation, old, operand));
+          body.brIf(i32.eqz(body.call('i32', flow.traps.writeStatus, base, needed, written)), host);
+        });
+        this.setRd(old);
+        body.br(done);
+      });
+      this.hostCsr(operation, operand, i32.shl(needed, i32.const(8)));
+    });
   }
 
   readTime(): I64 {
@@ -154,6 +178,16 @@ export class InterpreterEmitter implements Emitter {
   }
 
   system(operation: SystemOperation): void {
+    const { body, flow } = this;
+    const { base } = this.registers;
+    if (operation === 'ecall') {
+      body.store('i64', base, this.pc, OFFSET.pc);
+      body.callVoid(flow.traps.environmentCall, base);
+      flow.trapped();
+      return;
+    }
+    const fast = { mret: flow.traps.machineReturn, sret: flow.traps.supervisorReturn }[operation as string];
+    if (fast !== undefined) body.if(body.call('i32', fast, base), () => flow.jump(i64.load(base, OFFSET.pc)));
     this.sync();
     const low = i32.wrap(this.registers.op);
     this.leaveIf(this.body.call('i32', this.flow.host.system, i32.const(SYSTEM_OPERATIONS[operation]), low));
@@ -226,11 +260,7 @@ export class InterpreterEmitter implements Emitter {
     body.if(i32.ltU(i32.load(base, OFFSET.privilege), needed), () => this.system('illegal'));
     const at = body.keep(i32.add(base, field(0, PLAIN_CSR.offsetMask)));
     const old = body.keep(i64.load(at));
-    const value = {
-      write: () => operand,
-      set: () => i64.or(old, operand),
-      clear: () => i64.and(old, i64.xor(operand, i64.const(-1))),
-    }[operation]();
+    const value = changedCsr(operation, old, operand);
     const odd = i64.extendU(field(PLAIN_CSR.evenShift, 1));
     body.store('i64', at, i64.and(value, i64.xor(odd, i64.const(-1))));
     this.setRd(old);

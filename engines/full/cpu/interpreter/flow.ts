@@ -5,6 +5,7 @@ import { SPECIAL } from './handlers.js';
 import type { HostRefs } from './host.js';
 import { ENTRY_SCALE, HANDLER_MASK } from './operation.js';
 import { countEvent, jumpEntry } from './region-support.js';
+import type { TrapFunctions } from './trap-code.js';
 
 /** What every handler has: the hart's state, where it is in the decode cache, instructions left, its own operation. */
 export interface Registers {
@@ -32,6 +33,7 @@ export class Flow {
   constructor(
     private readonly body: Body,
     readonly host: HostRefs,
+    readonly traps: TrapFunctions,
     private readonly regionType: number,
   ) {
     const base = body.parameter(0, 'i32');
@@ -83,6 +85,12 @@ export class Flow {
     const { count } = this.registers;
     this.body.set(this.pc, pc);
     this.body.set(count, i32.sub(count, i32.const(1)));
+    this.body.br(this.fetchLabel as Label);
+  }
+
+  /** This instruction is not done but an exception, which has set OFFSET.pc; on there. */
+  trapped(): void {
+    this.body.set(this.pc, i64.load(this.registers.base, OFFSET.pc));
     this.body.br(this.fetchLabel as Label);
   }
 

@@ -1,5 +1,6 @@
 import type { Definition } from '../isa/definition.js';
 import { COMPRESSED, DEFINITIONS } from '../isa/table.js';
+import type { CsrWay } from './fast-csr.js';
 
 /**
  * The interpreter's handlers: one for each definition and each way of decoding it that makes its code shorter.
@@ -15,8 +16,8 @@ export interface Handler {
   readonly near: boolean;
   /** Whether a jump writes its return address. */
   readonly link: boolean;
-  /** The CSR is one of PLAIN_CSRS. */
-  readonly plainCsr: boolean;
+  /** How a CSR is reached; `host` for all other instructions. */
+  readonly csr: CsrWay;
 }
 
 /** Handlers that are no instruction, at fixed indices. Zeroed memory must mean "not decoded yet". */
@@ -27,19 +28,21 @@ const special = (name: string, length: 2 | 4): Handler => ({
   length,
   near: false,
   link: false,
-  plainCsr: false,
+  csr: 'host',
 });
 
 function variants(definition: Definition, length: 2 | 4): Handler[] {
-  const make = (suffix: string, near: boolean, link: boolean, plainCsr = false): Handler => ({
+  const make = (suffix: string, near: boolean, link: boolean, csr: CsrWay = 'host'): Handler => ({
     name: `${definition.name}/${length}${suffix}`,
     definition,
     length,
     near,
     link,
-    plainCsr,
+    csr,
   });
-  if (definition.csr) return [make('', false, false), make('/plain', false, false, true)];
+  if (definition.csr) {
+    return (['host', 'plain', 'status'] as const).map((way) => make(`/${way}`, false, false, way));
+  }
   switch (definition.flow) {
     case 'branch':
       return [make('/near', true, false), make('/far', false, false)];
@@ -74,23 +77,23 @@ function list(): Handler[] {
 
 export const HANDLERS: readonly Handler[] = list();
 
-const key = (name: string, length: number, near: boolean, link: boolean, plainCsr: boolean): string =>
-  [name, length, near, link, plainCsr].join('/');
+const key = (name: string, length: number, near: boolean, link: boolean, csr: CsrWay): string =>
+  [name, length, near, link, csr].join('/');
 
 const BY_KEY = new Map(
-  HANDLERS.flatMap(({ definition, length, near, link, plainCsr }, index) =>
-    definition ? [[key(definition.name, length, near, link, plainCsr), index] as const] : [],
+  HANDLERS.flatMap(({ definition, length, near, link, csr }, index) =>
+    definition ? [[key(definition.name, length, near, link, csr), index] as const] : [],
   ),
 );
 
 /** How a handler's instruction was decoded. */
-type Way = Pick<Handler, 'length' | 'near' | 'link' | 'plainCsr'>;
+type Way = Pick<Handler, 'length' | 'near' | 'link' | 'csr'>;
 
 /** The index of a definition's handler; what does not matter for its flow is ignored. */
-export function handlerOf(definition: Definition, { length, near, link, plainCsr }: Way): number {
+export function handlerOf(definition: Definition, { length, near, link, csr }: Way): number {
   const relative = definition.flow === 'branch' || definition.flow === 'jump';
   const links = definition.flow === 'jump' || (definition.flow === 'jumpIndirect' && definition.writesX);
-  const index = BY_KEY.get(key(definition.name, length, near && relative, link && links, plainCsr));
+  const index = BY_KEY.get(key(definition.name, length, near && relative, link && links, csr));
   if (index === undefined) throw new Error(`no handler for ${definition.name} of ${length} bytes`);
   return index;
 }

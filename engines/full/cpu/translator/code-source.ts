@@ -21,6 +21,8 @@ export interface CodePage {
  * time and makes what does run slower.
  */
 export class CodeSource {
+  /** The mode that the code is executed in. */
+  readonly privilege: number;
   private readonly slots = new Map<number, number | undefined>();
 
   constructor(
@@ -29,6 +31,7 @@ export class CodeSource {
     slot: number,
     private readonly everything: boolean,
   ) {
+    this.privilege = hart.get(OFFSET.privilege);
     this.slots.set(0, slot);
   }
 

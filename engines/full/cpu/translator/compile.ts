@@ -1,10 +1,11 @@
 import { countEvent, jumpEntry, REGION_IMPORTS, REGION_SIGNATURE, RegionExit } from '../interpreter/region-support.js';
+import { importTraps } from '../interpreter/trap-code.js';
 import { DECODE, EVENT, JUMP, OFFSET, REGION, TLB } from '../layout.js';
 import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import { ModuleBuilder } from '../wasm/module.js';
 import { type I32, type I64, i32, i64 } from '../wasm/value.js';
 import type { CodePage, CodeSource } from './code-source.js';
-import { type Assumptions, TranslatorEmitter, type Ways } from './emitter.js';
+import { type Assumptions, type OutsideFunctions, TranslatorEmitter, type Ways } from './emitter.js';
 import { analyze } from './graph.js';
 import { Ranges, type Window } from './ranges.js';
 import type { Block } from './region.js';
@@ -41,15 +42,18 @@ export function encodeRegion(entry: Block, source: CodeSource, facts: RegionFact
     poll: module.import('cpu', 'poll', poll.parameters, poll.results),
   };
   const validate = module.import('cpu', 'validate', ['i32'], ['i32']);
+  const outside = { ...importTraps(module), time: module.import('cpu', 'time', [], ['f64']) };
   module.importTable('cpu', 'table', REGION.count);
   const regionType = module.type(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
   const region = module.declare(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
   module.define(region, (body) =>
-    new RegionCode(body, source, { ...imports, validate }, regionType, facts).emit(entry),
+    new RegionCode(body, source, { ...imports, validate, ...outside }, regionType, facts).emit(entry),
   );
   module.export('region', region);
   return module.encode();
 }
+
+type RegionImports = Record<keyof typeof REGION_IMPORTS | 'validate', FunctionRef> & OutsideFunctions;
 
 /**
  * The function of a region: a prologue that checks assumptions and loads registers, the blocks, and one epilogue that
@@ -70,11 +74,11 @@ class RegionCode {
   constructor(
     private readonly body: Body,
     private readonly source: CodeSource,
-    private readonly imports: Record<keyof typeof REGION_IMPORTS | 'validate', FunctionRef>,
+    private readonly imports: RegionImports,
     private readonly regionType: number,
     private readonly facts: RegionFacts,
   ) {
-    this.assumptions = { float: false, roundsToNearest: false, inexact: facts.inexact };
+    this.assumptions = { float: false, roundsToNearest: false, privilege: false, inexact: facts.inexact };
     this.base = body.parameter(0, 'i32');
     this.count = body.parameter(1, 'i32');
     this.exitPc = body.permanent('i64');
@@ -91,8 +95,18 @@ class RegionCode {
       go: (from, edge) => this.structure.go(from, edge),
       leaveTo: (target) => this.leaveTo(target),
       interpret: (at, undone) => this.interpret(at, undone),
+      redirected: (undone) => this.redirected(undone),
     };
-    this.emitter = new TranslatorEmitter(body, this.base, source, this.registers, ranges, ways, this.assumptions);
+    this.emitter = new TranslatorEmitter(
+      body,
+      this.base,
+      source,
+      this.registers,
+      ranges,
+      ways,
+      this.assumptions,
+      imports,
+    );
   }
 
   emit(entry: Block): void {
@@ -159,6 +173,12 @@ class RegionCode {
     this.body.br(this.epilogue);
   }
 
+  private redirected(undone: number): void {
+    const { body, base, count } = this;
+    if (undone > 0) body.set(count, i32.add(count, i32.const(undone)));
+    this.leaveTo(i64.load(base, OFFSET.pc));
+  }
+
   private interpret(at: number, undone: number): void {
     const { body, count } = this;
     body.set(count, i32.add(count, i32.const(undone)));
@@ -172,6 +192,9 @@ class RegionCode {
     body.block((sound) => {
       body.block((declined) => {
         const declineIf: Decline = (condition) => body.brIfUnlikely(condition, declined);
+        if (assumptions.privilege) {
+          declineIf(i32.ne(i32.load(base, OFFSET.privilege), i32.const(this.source.privilege)));
+        }
         if (assumptions.float) declineIf(i32.eqz(i32.load(base, OFFSET.fpEnabled)));
         if (assumptions.roundsToNearest) declineIf(i32.load(base, OFFSET.frm));
         if (assumptions.float && assumptions.inexact) {

@@ -1,6 +1,10 @@
+import { MODE } from '../host/status.js';
+import { changedCsr, fastCsr, PLAIN_CSR } from '../interpreter/fast-csr.js';
+import type { TrapFunctions } from '../interpreter/trap-code.js';
 import { emitAmo, emitLoadReserved, emitStoreConditional } from '../isa/atomic-code.js';
 import type { AmoChange, CsrOperation, Emitter, MemoryKind, SystemOperation } from '../isa/emitter.js';
-import type { Body, Local } from '../wasm/body.js';
+import { OFFSET } from '../layout.js';
+import type { Body, FunctionRef, Local } from '../wasm/body.js';
 import {
   type F32,
   type F64,
@@ -29,7 +33,12 @@ export interface Ways {
   leaveTo(target: I64): void;
   /** Gives the instruction to the interpreter; registers are as before it. `undone`: from it to the block's end. */
   interpret(at: number, undone: number): void;
+  /** To OFFSET.pc, where a trap or a return from one has set it; `undone` as above. */
+  redirected(undone: number): void;
 }
+
+/** What instructions other than memory accesses call. */
+export type OutsideFunctions = TrapFunctions & { readonly time: FunctionRef };
 
 /** What a region's code takes for granted, and its prologue must check. */
 export interface Assumptions {
@@ -37,6 +46,8 @@ export interface Assumptions {
   float: boolean;
   /** The dynamic rounding mode is "to nearest, ties to even". */
   roundsToNearest: boolean;
+  /** The mode is the one that the region was made in. */
+  privilege: boolean;
   /** NX is raised already: nobody can tell which results are inexact. Given, not found out. */
   readonly inexact: boolean;
 }
@@ -55,6 +66,7 @@ export class TranslatorEmitter implements Emitter {
     private readonly ranges: Ranges,
     private readonly ways: Ways,
     private readonly assumptions: Assumptions,
+    private readonly outside: OutsideFunctions,
   ) {}
 
   emitBlock(block: Block): void {
@@ -157,16 +169,41 @@ export class TranslatorEmitter implements Emitter {
     ways.leaveTo(to);
   }
 
-  csr(_operation: CsrOperation, _uses: 'register' | 'immediate'): void {
-    throw new Error('CSR instructions are not translated');
+  csr(operation: CsrOperation, uses: 'register' | 'immediate'): void {
+    const { rs1, imm } = this.operands;
+    const csr = fastCsr(imm);
+    if (csr === undefined) throw new Error(`CSR ${imm} is not translated`);
+    this.assumptions.privilege = true;
+    const operand = uses === 'register' ? this.rs1 : i64.const(rs1);
+    const writes = operation === 'write' || rs1 !== 0;
+    if (csr.way === 'plain') this.plainCsr(operation, operand, csr.operand, writes);
+    else this.statusCsr(operation, operand, csr.operand, writes);
   }
 
   readTime(): I64 {
-    throw new Error('rdtime is not translated');
+    const { body, base } = this;
+    const { privilege } = this.source;
+    this.assumptions.privilege = true;
+    const hiddenBy = (register: number): void =>
+      body.unlikely(i32.eqz(i32.and(i32.load(base, register), i32.const(2))), () => this.interpret());
+    if (privilege !== MODE.M) hiddenBy(OFFSET.mcounteren);
+    if (privilege === MODE.U) hiddenBy(OFFSET.scounteren);
+    return i64.truncF64U(body.call('f64', this.outside.time));
   }
 
   system(operation: SystemOperation): void {
-    throw new Error(`${operation} is not translated`);
+    const { body, base, outside } = this;
+    this.assumptions.privilege = true;
+    if (operation === 'ecall') {
+      body.store('i64', base, this.pc, OFFSET.pc);
+      body.callVoid(outside.environmentCall, base);
+      this.ways.redirected(this.undone); // an exception: not executed
+      return;
+    }
+    const back = { mret: outside.machineReturn, sret: outside.supervisorReturn }[operation as string];
+    if (back === undefined) throw new Error(`${operation} is not translated`);
+    body.if(i32.eqz(body.call('i32', back, base)), () => this.interpret());
+    this.ways.redirected(this.undone - 1);
   }
 
   requireFloat(): void {
@@ -218,6 +255,27 @@ export class TranslatorEmitter implements Emitter {
   /** Rare: the interpreter asks for it. */
   softFloat(_name: string, _rounding: I32): void {
     this.interpret();
+  }
+
+  private plainCsr(operation: CsrOperation, operand: I64, how: number, writes: boolean): void {
+    const { body, base } = this;
+    const offset = how & PLAIN_CSR.offsetMask;
+    const old = body.keep(i64.load(base, offset));
+    const value = changedCsr(operation, old, operand);
+    const even = ((how >> PLAIN_CSR.evenShift) & 1) !== 0;
+    if (writes) body.store('i64', base, even ? i64.and(value, i64.const(-2)) : value, offset);
+    this.setRd(old);
+  }
+
+  private statusCsr(operation: CsrOperation, operand: I64, privilege: number, writes: boolean): void {
+    const { body, base, outside } = this;
+    const of = i32.const(privilege);
+    const old = body.keep(body.call('i64', outside.readStatus, base, of));
+    if (writes) {
+      const written = i32.wrap(changedCsr(operation, old, operand));
+      body.if(i32.eqz(body.call('i32', outside.writeStatus, base, of, written)), () => this.interpret());
+    }
+    this.setRd(old);
   }
 
   private get operands(): Instruction['operands'] {

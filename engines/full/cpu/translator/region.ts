@@ -1,3 +1,5 @@
+import { MODE } from '../host/status.js';
+import { csrPrivilege, fastCsr } from '../interpreter/fast-csr.js';
 import type { CodeSource, Instruction } from './code-source.js';
 
 /** Where a block goes on: in another block, or out of the region at `at`. */
@@ -60,9 +62,19 @@ const LIMITS = { instructions: 700, callDepth: 4 } as const;
 const RA = 1;
 
 /** Instructions that only the interpreter executes: they change how code is executed, or ask the host. */
-const INTERPRETED = new Set(['pause', 'rdtime', 'ecall', 'ebreak', 'mret', 'sret', 'wfi', 'sfence.vma', 'fence.i']);
+const INTERPRETED = new Set(['pause', 'ebreak', 'wfi', 'sfence.vma', 'fence.i']);
+/** The mode that returns from traps must be executed in; elsewhere they are illegal, or the host has to look. */
+const RETURNS: Readonly<Record<string, number>> = { mret: MODE.M, sret: MODE.S };
 
-const translatable = ({ definition }: Instruction): boolean => !definition.csr && !INTERPRETED.has(definition.name);
+function translatable({ definition, operands }: Instruction, privilege: number): boolean {
+  const { name, csr } = definition;
+  if (csr) return fastCsr(operands.imm) !== undefined && csrPrivilege(operands.imm) <= privilege;
+  return !INTERPRETED.has(name) && (RETURNS[name] ?? privilege) === privilege;
+}
+
+/** Memory may be seen otherwise after a write to mstatus: what a region has found out about it ends there. */
+const endsRegion = ({ definition, operands }: Instruction): boolean =>
+  definition.csr && fastCsr(operands.imm)?.way === 'status';
 
 /**
  * Finds the code of a region: what is reached from its entry by branches, jumps and calls, nearest first, until it is
@@ -108,7 +120,7 @@ export class RegionFinder {
     let previous: Instruction | undefined;
     for (let at = start; !frame.known.has(at) && this.found < LIMITS.instructions; ) {
       const instruction = this.source.instruction(at);
-      if (instruction === undefined || !translatable(instruction)) return;
+      if (instruction === undefined || !translatable(instruction, this.source.privilege)) return;
       frame.known.set(at, instruction);
       this.found++;
       const { flow } = instruction.definition;
@@ -116,6 +128,7 @@ export class RegionFinder {
         this.follow(frame, instruction, previous);
         return;
       }
+      if (endsRegion(instruction)) return;
       previous = instruction;
       at += instruction.length;
     }
@@ -161,7 +174,7 @@ export class RegionFinder {
       if (instruction === undefined || (at !== start && frame.leaders.has(at))) break;
       instructions.push(instruction);
       at += instruction.length;
-      if (instruction.definition.flow !== 'next') break;
+      if (instruction.definition.flow !== 'next' || endsRegion(instruction)) break;
     }
     const placeholder: End = { kind: 'next', next: { to: undefined, at } };
     const block = new Block(start, instructions, placeholder);
@@ -175,7 +188,7 @@ export class RegionFinder {
     const edge = (at: number, inside = frame): Edge => ({ to: this.block(inside, at), at });
     switch (last.definition.flow) {
       case 'next':
-        return { kind: 'next', next: edge(next) };
+        return { kind: 'next', next: endsRegion(last) ? { to: undefined, at: next } : edge(next) };
       case 'branch':
         return { kind: 'branch', taken: edge(target as number), next: edge(next) };
       case 'jump':

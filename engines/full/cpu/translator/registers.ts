@@ -64,7 +64,9 @@ export class Registers {
     for (const index of this.writtenX) body.store('i64', base, this.localX(index), OFFSET.x + index * 8);
     for (const index of this.writtenF) body.store('f64', base, this.localF(index), OFFSET.f + index * 8);
     if (this.flags !== undefined && this.raises) body.store('i32', base, this.flags, OFFSET.fflags);
-    if (this.raises || this.writtenF.size > 0) body.store('i32', base, i32.const(1), OFFSET.fpDirty);
+    // Unless the region has switched FS off after it wrote.
+    const enabled = i32.load(base, OFFSET.fpEnabled);
+    if (this.raises || this.writtenF.size > 0) body.store('i32', base, enabled, OFFSET.fpDirty);
   }
 
   private localX(index: number): Local<'i64'> {

@@ -5,6 +5,7 @@ import type { Fetch } from '../host/fetch.js';
 import type { TlbControl } from '../host/tlb.js';
 import { SPECIAL } from '../interpreter/handlers.js';
 import { ENTRY_SCALE, HANDLER_MASK } from '../interpreter/operation.js';
+import type { TrapExports } from '../interpreter/trap-code.js';
 import { DECODE, EVENT, OFFSET, REGION, TLB } from '../layout.js';
 import { CodeSource } from './code-source.js';
 import { encodeRegion } from './compile.js';
@@ -16,7 +17,7 @@ import { Windows } from './windows.js';
 export type TranslateMode = 'off' | 'on' | 'forced';
 
 /** What regions import from the interpreter's instance, and the table that it calls them through. */
-export interface RegionHost {
+export interface RegionHost extends TrapExports {
   table: WebAssembly.Table;
   refill: WebAssembly.ExportValue;
   locate: WebAssembly.ExportValue;
@@ -61,11 +62,11 @@ export class Translator {
     private readonly everything: boolean,
   ) {
     for (const flag of V8_FLAGS) setFlagsFromString(flag);
-    const { table, refill, locate, poll } = host;
+    const time = () => hart.bus.time();
     this.windows = new Windows(hart, slow);
     this.imports = {
       env: { memory },
-      cpu: { table, refill, locate, poll, validate: (record: number) => this.validate(record) },
+      cpu: { ...host, time, validate: (record: number) => this.validate(record) },
     };
   }
 

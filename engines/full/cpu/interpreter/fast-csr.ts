@@ -1,0 +1,49 @@
+import type { CsrOperation } from '../isa/emitter.js';
+import { OFFSET } from '../layout.js';
+import { type I64, i64 } from '../wasm/value.js';
+
+/**
+ * How an instruction reaches its CSR: by asking the host; as a word that only holds what is written to it (trap handlers
+ * live on these); or as mstatus or sstatus, most of whose changes are done by trap-code.ts.
+ */
+export type CsrWay = 'host' | 'plain' | 'status';
+
+/** `even`: bit 0 is always 0. */
+const PLAIN_CSRS: Readonly<Record<number, { offset: number; even?: true }>> = {
+  320: { offset: OFFSET.sscratch },
+  321: { offset: OFFSET.sepc, even: true },
+  322: { offset: OFFSET.scause },
+  323: { offset: OFFSET.stval },
+  832: { offset: OFFSET.mscratch },
+  833: { offset: OFFSET.mepc, even: true },
+  834: { offset: OFFSET.mcause },
+  835: { offset: OFFSET.mtval },
+};
+
+const SSTATUS = 0x100;
+const MSTATUS = 0x300;
+
+/** Fields of the operand that stands for a plain CSR: the register's offset, the privilege it needs, and `even`. */
+export const PLAIN_CSR = { offsetMask: 0xffff, privilegeShift: 16, privilegeMask: 3, evenShift: 18 } as const;
+
+/** The privilege that a CSR's number asks for (privileged specification, 2.1). */
+export const csrPrivilege = (number: number): number => (number >> 8) & 3;
+
+/** What stands for a CSR's number in an operation: of `status` the privilege. undefined: the host must be asked. */
+export function fastCsr(number: number): { way: Exclude<CsrWay, 'host'>; operand: number } | undefined {
+  const privilege = csrPrivilege(number);
+  if (number === SSTATUS || number === MSTATUS) return { way: 'status', operand: privilege };
+  const csr = PLAIN_CSRS[number];
+  if (csr === undefined) return undefined;
+  const even = csr.even ? 1 : 0;
+  const { privilegeShift, evenShift } = PLAIN_CSR;
+  return { way: 'plain', operand: csr.offset | (privilege << privilegeShift) | (even << evenShift) };
+}
+
+/** What a CSR instruction writes. */
+export const changedCsr = (operation: CsrOperation, old: I64, operand: I64): I64 =>
+  ({
+    write: () => operand,
+    set: () => i64.or(old, operand),
+    clear: () => i64.and(old, i64.xor(operand, i64.const(-1))),
+  })[operation]();
