@@ -2,8 +2,8 @@ import { SPECIAL } from '../interpreter/handlers.js';
 import { DecodeResult } from '../interpreter/host.js';
 import { DECODE, EVENT, OFFSET, TLB } from '../layout.js';
 import type { HartContext } from './context.js';
-import { decode, toOperation } from './decoder.js';
 import type { Mmu } from './mmu.js';
+import { OperationCache } from './operation-cache.js';
 import { type Pmp, PmpVerdict } from './pmp.js';
 import { ACCESS, CAUSE } from './status.js';
 import type { TlbControl } from './tlb.js';
@@ -18,6 +18,8 @@ const PAGE_END = [2048, 2049];
  * them with memory. So code that was written shows after fence.i, no earlier, as the ISA has it.
  */
 export class Fetch {
+  private readonly operations = new OperationCache();
+
   constructor(
     private readonly hart: HartContext,
     private readonly mmu: Mmu,
@@ -164,7 +166,7 @@ export class Fetch {
   }
 
   private writeEntry(address: number, insn: number, offset: number): void {
-    const { low, high } = toOperation(decode(insn), offset);
+    const { low, high } = this.operations.operation(insn, offset);
     // The handler last: the entry counts from then on.
     this.hart.i32[(address >> 2) + 1] = high;
     this.hart.i32[address >> 2] = low;
@@ -197,7 +199,7 @@ export class Fetch {
     const way = hart.i32[victim];
     hart.i32[victim] = (way + 1) % DECODE.ways;
     const slot = set + way * DECODE.slotBytes;
-    if (hart.f64[(slot + DECODE.page) >> 3] !== 0) this.tlb.flushExecute(); // it may point here
+    if (hart.f64[(slot + DECODE.page) >> 3] !== 0) this.tlb.forgetSlot(slot);
     hart.f64[(slot + DECODE.page) >> 3] = page;
     hart.i32[(slot + DECODE.stale) >> 2] = 0;
     this.load(slot, page);

@@ -106,6 +106,15 @@ export class TlbControl {
     this.hart.set(OFFSET.codeEpoch, this.hart.get(OFFSET.codeEpoch) + 1);
   }
 
+  /** A slot of the decode cache is about to hold another page. */
+  forgetSlot(slot: number): void {
+    this.forgetJumps();
+    const { i32, base } = this.hart;
+    const from = (base + TLB.executeTable(0)) >> 2;
+    const to = from + (3 * TLB.executeEntries * TLB.entryBytes) / 4;
+    for (let at = from; at < to; at += TLB.entryBytes / 4) if (i32[at + 2] === slot) i32[at] = TLB.empty;
+  }
+
   private changed(): void {
     this.hart.set(OFFSET.epoch, this.hart.get(OFFSET.epoch) + 1);
     this.forgetJumps();
