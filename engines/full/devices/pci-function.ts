@@ -39,11 +39,24 @@ export interface PciPort {
 /** What devices on PCI are constructed with: their interrupt comes from the slot that they are put into. */
 export type PciDeviceContext = Omit<DeviceContext, 'irq'>;
 
+/** An entry of the list of capabilities (PCI 3.0, 6.7). */
+export interface PciCapability {
+  id: number;
+  /** What follows the id and the pointer to the next one, as after reset. */
+  body: readonly number[];
+  /** Bytes of the body that the guest may write: from, and up to but not including. */
+  writable?: readonly [number, number];
+  /** Four bytes of the body, from `at` on, that are a register of the device. Gets the body as it stands. */
+  port?: { at: number; read(body: Uint8Array): number; write(body: Uint8Array, value: number): void };
+}
+
 export interface PciDevice {
   readonly name: string;
   readonly identity: PciIdentity;
   /** By number of BAR. */
   readonly bars: readonly (PciBar | undefined)[];
+  /** In their order; absent: none. */
+  readonly capabilities?: readonly PciCapability[];
   /** Called once, when the device is put into its slot. */
   connect(port: PciPort): void;
 }
@@ -55,6 +68,7 @@ const CONFIG = {
   revisionAndClass: 0x08,
   bar0: 0x10,
   subsystem: 0x2c,
+  capabilities: 0x34,
   interruptLine: 0x3c,
 } as const;
 const BARS = 6;
@@ -64,6 +78,9 @@ const COMMAND = { io: 1 << 0, memory: 1 << 1, master: 1 << 2, interruptOff: 1 <<
 /** Bits of the command register that we keep: I/O, memory, master, parity response, SERR, interrupt off. */
 const COMMAND_WRITABLE = 0x0547;
 const STATUS_INTERRUPT = 1 << 3;
+const STATUS_CAPABILITIES = 1 << 4;
+/** Where the header ends. Capabilities start on words (PCI 3.0, 6.7). */
+const FIRST_CAPABILITY = 0x40;
 
 /** Bytes that are written as they come, beside the command register and the BARs: cache line size, latency timer, interrupt line. */
 const PLAIN_WRITABLE: ReadonlySet<number> = new Set([0x0c, 0x0d, CONFIG.interruptLine]);
@@ -71,15 +88,17 @@ const PLAIN_WRITABLE: ReadonlySet<number> = new Set([0x0c, 0x0d, CONFIG.interrup
 export class PciFunction {
   readonly #u8: Uint8Array;
   readonly #u32: Uint32Array;
+  readonly #capabilities: readonly PlacedCapability[];
 
   /** state: CONFIG_BYTES. changed() is called after the guest has written to the command register. */
   constructor(
-    readonly device: Pick<PciDevice, 'name' | 'identity' | 'bars'>,
+    readonly device: Pick<PciDevice, 'name' | 'identity' | 'bars' | 'capabilities'>,
     state: StateSlice,
     private readonly changed: () => void,
   ) {
     this.#u8 = state.u8;
     this.#u32 = new Uint32Array(state.buffer, state.offset, CONFIG_BYTES / 4);
+    this.#capabilities = place(device.capabilities ?? [], this.#u8);
     for (const bar of device.bars) {
       const least = bar?.kind === 'io' ? 4 : 16;
       if (bar && (bar.bytes < least || (bar.bytes & (bar.bytes - 1)) !== 0)) {
@@ -100,6 +119,14 @@ export class PciFunction {
     bars.forEach((bar, n) => {
       if (bar?.kind === 'io') this.#u32[(CONFIG.bar0 >> 2) + n] = 1;
     });
+    let link: number = CONFIG.capabilities;
+    for (const { at, body, capability } of this.#capabilities) {
+      this.#u8[CONFIG.status] |= STATUS_CAPABILITIES;
+      this.#u8[link] = at;
+      this.#u8[at] = capability.id;
+      body.set(capability.body);
+      link = at + 1;
+    }
   }
 
   get command(): number {
@@ -132,7 +159,10 @@ export class PciFunction {
 
   /** offset: within CONFIG_BYTES, aligned to size. */
   readConfig(offset: number, size: AccessSize): number {
-    const word = this.#u32[offset >> 2] >>> ((offset & 3) * 8);
+    const placed = this.#capabilityAt(offset);
+    const port = placed && portAt(placed, offset);
+    const value = placed && port ? port.read(placed.body) : this.#u32[offset >> 2];
+    const word = value >>> ((offset & 3) * 8);
     return size === 4 ? word >>> 0 : word & ((1 << (size * 8)) - 1);
   }
 
@@ -141,8 +171,20 @@ export class PciFunction {
       this.#writeBar((offset - CONFIG.bar0) >> 2, offset & 3, size, value);
       return;
     }
+    const placed = this.#capabilityAt(offset);
+    if (placed) {
+      const port = portAt(placed, offset);
+      if (port) port.write(placed.body, value); // whatever the width: the register says itself how much of it counts
+      else writeBody(placed, offset, size, value);
+      return;
+    }
     for (let i = 0; i < size; i++) this.#writeByte(offset + i, (value >>> (i * 8)) & 0xff);
     if (offset <= CONFIG.command + 1 && offset + size > CONFIG.command) this.changed();
+  }
+
+  #capabilityAt(offset: number): PlacedCapability | undefined {
+    if (offset < FIRST_CAPABILITY) return undefined;
+    return this.#capabilities.find(({ at, body }) => offset >= at && offset < at + 2 + body.length);
   }
 
   #writeByte(offset: number, value: number): void {
@@ -161,5 +203,36 @@ export class PciFunction {
     const mask = size === 4 ? -1 : ((1 << (size * 8)) - 1) << (byte * 8);
     const written = (this.#u32[at] & ~mask) | ((value << (byte * 8)) & mask);
     this.#u32[at] = (written & -bar.bytes) | (bar.kind === 'io' ? 1 : 0);
+  }
+}
+
+interface PlacedCapability {
+  /** Of its first byte in the configuration space. */
+  at: number;
+  body: Uint8Array;
+  capability: PciCapability;
+}
+
+function place(capabilities: readonly PciCapability[], config: Uint8Array): PlacedCapability[] {
+  let at = FIRST_CAPABILITY;
+  return capabilities.map((capability) => {
+    const bytes = 2 + capability.body.length;
+    const placed = { at, body: config.subarray(at + 2, at + bytes), capability };
+    at += (bytes + 3) & ~3;
+    if (at > CONFIG_BYTES) throw new RangeError(`PCI capabilities of ${at} bytes`);
+    return placed;
+  });
+}
+
+function portAt({ at, capability }: PlacedCapability, offset: number): PciCapability['port'] {
+  const { port } = capability;
+  return port && (offset & ~3) === at + 2 + port.at ? port : undefined;
+}
+
+function writeBody({ at, body, capability }: PlacedCapability, offset: number, size: number, value: number): void {
+  const [from, to] = capability.writable ?? [0, 0];
+  for (let i = 0; i < size; i++) {
+    const index = offset + i - at - 2;
+    if (index >= from && index < to) body[index] = (value >>> (i * 8)) & 0xff;
   }
 }
