@@ -13,6 +13,14 @@ const PAGE = 4096;
 const USUAL_ALIGNMENTS = [512, PAGE];
 const EINVAL = 22;
 
+/* Modes of fallocate(2), linux/falloc.h. */
+const KEEP_SIZE = 0x01;
+const PUNCH_HOLE = 0x02;
+const ZERO_RANGE = 0x10;
+
+/** Mode of fallocate(2) that makes a range read as zeros, with its blocks given back or kept. */
+export const zeroMode = (unmap: boolean): number => KEEP_SIZE | (unmap ? PUNCH_HOLE : ZERO_RANGE);
+
 export class BlockFile {
   /** O_DIRECT when info.direct. */
   readonly fd: number;

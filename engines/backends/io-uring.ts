@@ -5,7 +5,7 @@
  *   submit()/wait()  ─► one io_uring_enter(2)
  *   poll()           ─► CQEs: user_data = (index, KIND) ─► table ─► the caller's callback
  */
-import { BlockFile } from './block-file.js';
+import { BlockFile, zeroMode } from './block-file.js';
 import { BouncePool } from './bounce.js';
 import { nowNs } from './clock.js';
 import { HandleTable } from './handles.js';
@@ -101,6 +101,18 @@ export class UringContext implements IoContext {
     const file = this.#handles.file(handle);
     const index = this.#begin(OP.FSYNC, file.fd, done);
     if (index >= 0) this.#push(index);
+  }
+
+  zero(handle: HandleId, offset: number, bytes: number, unmap: boolean, done: Completion): void {
+    const file = this.#handles.file(handle);
+    file.check(offset, bytes);
+    const index = this.#begin(OP.FALLOCATE, file.fd, done);
+    if (index < 0) return;
+    // io_uring's FALLOCATE has the length where others have an address, and the mode where they have a length.
+    this.#requests.address[index] = bytes;
+    this.#requests.bytes[index] = zeroMode(unmap);
+    this.#requests.offset[index] = offset;
+    this.#push(index);
   }
 
   openUdp(port: number, address?: number): HandleId {

@@ -3,6 +3,7 @@ import { fdatasyncSync, readSync, writeSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { JOB, type Job, JobQueue } from './job-queue.js';
 import { KickArea } from './kick.js';
+import { libc } from './libc.js';
 
 export interface IoWorkerData {
   queue: SharedArrayBuffer;
@@ -12,6 +13,7 @@ export interface IoWorkerData {
 }
 
 const EIO = 5;
+const EOPNOTSUPP = 95;
 const RETRIED = new Set(['EINTR', 'EAGAIN']);
 
 function main(data: IoWorkerData): void {
@@ -41,6 +43,8 @@ function perform(job: Job, memory: WebAssembly.Memory | undefined): number {
       fdatasyncSync(job.fd);
       return 0;
     }
+    // fallocate(2) is not among Node's calls; the mode travels as the address.
+    if (job.op === JOB.ZERO) return libc()?.fallocate(job.fd, job.address, job.offset, job.bytes) ?? -EOPNOTSUPP;
     if (memory === undefined) return -EIO;
     return transfer(job, new Uint8Array(memory.buffer, job.address, job.bytes));
   } catch (error) {

@@ -4,7 +4,7 @@
  * the network alone is missing.
  */
 import { Worker } from 'node:worker_threads';
-import { BlockFile } from './block-file.js';
+import { BlockFile, zeroMode } from './block-file.js';
 import { nowNs } from './clock.js';
 import { HandleTable } from './handles.js';
 import type { BlockInfo, Completion, HandleId, IoContext, MemoryId, WaitingPolicy } from './io.js';
@@ -86,6 +86,12 @@ export class WorkersContext implements IoContext {
 
   flush(handle: HandleId, done: Completion): void {
     this.#push({ op: JOB.FLUSH, fd: this.#handles.file(handle).fd, memory: 0, address: 0, bytes: 0, offset: 0 }, done);
+  }
+
+  zero(handle: HandleId, offset: number, bytes: number, unmap: boolean, done: Completion): void {
+    const file = this.#handles.file(handle);
+    file.check(offset, bytes);
+    this.#push({ op: JOB.ZERO, fd: file.fd, memory: 0, address: zeroMode(unmap), bytes, offset }, done);
   }
 
   #transfer(

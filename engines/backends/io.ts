@@ -49,6 +49,11 @@ export interface IoContext {
   write(handle: HandleId, memory: MemoryId, address: number, bytes: number, offset: number, done: Completion): void;
   /** Completes when everything that completed before it is durable (fdatasync). */
   flush(handle: HandleId, done: Completion): void;
+  /**
+   * Makes a range of a block file read as zeros; unmap: and gives its blocks back to the file system. Result: 0, or a negative
+   * errno; -EOPNOTSUPP where the file system cannot.
+   */
+  zero(handle: HandleId, offset: number, bytes: number, unmap: boolean, done: Completion): void;
 
   /**
    * A UDP socket connected to a port of `address` (an IPv4 address as a number; the host's loopback when absent).

@@ -9,7 +9,7 @@
  */
 import { REQUESTS_MAX } from './requests.js';
 
-export const JOB = { READ: 0, WRITE: 1, FLUSH: 2 } as const;
+export const JOB = { READ: 0, WRITE: 1, FLUSH: 2, ZERO: 3 } as const;
 
 const HEAD = 0;
 const TAIL = 1;

@@ -24,6 +24,7 @@ export const OP = {
   FSYNC: 3,
   POLL_ADD: 6,
   ASYNC_CANCEL: 14,
+  FALLOCATE: 17,
   READ: 22,
   WRITE: 23,
   RECV: 27,

@@ -9,6 +9,11 @@ import { LSI_STATE_BYTES, Lsi53c895a } from './devices/lsi53c895a.js';
 import type { PciDevice, PciDeviceContext } from './devices/pci-function.js';
 import { RTL8139_STATE_BYTES, Rtl8139 } from './devices/rtl8139.js';
 import { RTL8169_STATE_BYTES, Rtl8169 } from './devices/rtl8169.js';
+import { VirtioBlk, virtioBlkStateBytes } from './devices/virtio/blk.js';
+import type { VirtioContext, VirtioModel } from './devices/virtio/core.js';
+import { VirtioMmio } from './devices/virtio/mmio.js';
+import { VirtioPci } from './devices/virtio/pci.js';
+import { VIRTIO_MMIO_WINDOWS } from './devices/virtio-mmio-bank.js';
 
 /** The host side of a machine's devices, as the calling thread reaches it. On the main thread it does no I/O. */
 export interface HostSide {
@@ -59,6 +64,9 @@ const scsiDisks = (host: HostSide) =>
     disk.interface === 'scsi' ? [{ port: host.disk(index), readonly: disk.readonly, media: disk.media }] : [],
   );
 
+/** The same for the windows of virtio over MMIO. */
+const WINDOW = { nic: 0, rng: 1, balloon: 2, console: 3, firstVirtioDisk: 4 } as const;
+
 /** A PCI device that is there or not. */
 function pci(
   name: string,
@@ -68,6 +76,35 @@ function pci(
   build: PlannedPci['build'],
 ): (config: VmConfig) => PlannedDevice[] {
   return (config) => (wanted(config) ? [{ bus: 'pci', name, slot, stateBytes, build }] : []);
+}
+
+/** A virtio device, on the transport that the configuration says. */
+function virtio(
+  config: VmConfig,
+  place: { name: string; slot: number; window: number; stateBytes: number },
+  model: (context: VirtioContext, host: HostSide) => VirtioModel,
+): PlannedDevice {
+  const { window, slot, ...named } = place;
+  if (config.virtioTransport !== 'mmio') {
+    return { bus: 'pci', slot, ...named, build: (context, host) => new VirtioPci(model(context, host)) };
+  }
+  if (window >= VIRTIO_MMIO_WINDOWS) throw new DeviceUnavailable(`no virtio-mmio window is left for ${place.name}`);
+  const build = (context: DeviceContext, host: HostSide) => new VirtioMmio(model(context, host), context.irq);
+  return { bus: 'virtio-mmio', window, ...named, build };
+}
+
+function virtioDisks(config: VmConfig): PlannedDevice[] {
+  const disks = config.disks.flatMap((disk, index) => (disk.interface === 'virtio' ? [{ disk, index }] : []));
+  return disks.map(({ disk, index }, n) => {
+    const place = {
+      name: `virtio-blk${n}`,
+      slot: SLOT.firstVirtioDisk + n,
+      window: WINDOW.firstVirtioDisk + n,
+      stateBytes: virtioBlkStateBytes(config.harts),
+    };
+    const options = { queues: config.harts, readonly: disk.readonly, serial: `virtax-disk${n}` };
+    return virtio(config, place, (context, host) => new VirtioBlk(context, host.disk(index), options, place.name));
+  });
 }
 
 const TABLE: readonly ((config: VmConfig) => PlannedDevice[])[] = [
@@ -86,6 +123,7 @@ const TABLE: readonly ((config: VmConfig) => PlannedDevice[])[] = [
     (context, host) => new Rtl8169(context, host.network, host.mac),
   ),
   pci('lsi53c895a', SLOT.scsi, LSI_STATE_BYTES, hasScsi, (context, host) => new Lsi53c895a(context, scsiDisks(host))),
+  virtioDisks,
 ];
 
 /** The configuration asks for what this machine does not have: a sentence for the user. */

@@ -14,6 +14,7 @@ export const NO_IO: IoContext = {
   read: refuse,
   write: refuse,
   flush: refuse,
+  zero: refuse,
   openUdp: refuse,
   descriptor: refuse,
   send: refuse,

@@ -45,6 +45,9 @@ export class FakeDisk implements IoContext {
     this.add({ kind: 'write', address, bytes, offset, done });
   }
 
+  zero(_h: number, _offset: number, _bytes: number, _unmap: boolean, done: Completion): void {
+    done(-95);
+  }
   flush(_h: number, done: Completion): void {
     this.add({ kind: 'flush', address: 0, bytes: 0, offset: 0, done });
   }

@@ -180,6 +180,11 @@ export class Lock {
     while (Atomics.exchange(words, index, CONTENDED) !== FREE) Atomics.wait(words, index, CONTENDED);
   }
 
+  /** Takes it if it is free. */
+  tryAcquire(): boolean {
+    return Atomics.compareExchange(this.words, this.index, FREE, HELD) === FREE;
+  }
+
   release(): void {
     const { words, index } = this;
     if (Atomics.exchange(words, index, FREE) === CONTENDED) Atomics.notify(words, index, 1);

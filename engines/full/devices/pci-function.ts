@@ -174,7 +174,8 @@ export class PciFunction {
     const placed = this.#capabilityAt(offset);
     if (placed) {
       const port = portAt(placed, offset);
-      if (port) port.write(placed.body, value); // whatever the width: the register says itself how much of it counts
+      if (port)
+        port.write(placed.body, value); // whatever the width: the register says itself how much of it counts
       else writeBody(placed, offset, size, value);
       return;
     }

@@ -80,7 +80,7 @@ export class PciBench {
 }
 
 interface Request {
-  kind: 'read' | 'write' | 'flush';
+  kind: 'read' | 'write' | 'flush' | 'zero';
   offset: number;
   run(error?: number): void;
 }
@@ -93,6 +93,7 @@ export class FakeDisk {
   readonly requests: Request[] = [];
   submits = 0;
   flushes = 0;
+  readonly zeroed: { offset: number; bytes: number; unmap: boolean }[] = [];
   readonly port: BlockPort;
 
   constructor(memory: WebAssembly.Memory, size: number) {
@@ -107,7 +108,7 @@ export class FakeDisk {
           then(error ?? bytes);
         },
       });
-    const io: Pick<BlockPort['io'], 'read' | 'write' | 'flush' | 'submit'> = {
+    const io: Pick<BlockPort['io'], 'read' | 'write' | 'flush' | 'zero' | 'submit'> = {
       read: (_h, _m, address, bytes, offset, then) =>
         done('read', offset, bytes, () => all.set(this.bytes.subarray(offset, offset + bytes), address), then),
       write: (_h, _m, address, bytes, offset, then) =>
@@ -115,6 +116,10 @@ export class FakeDisk {
       flush: (_h, then) => {
         this.flushes++;
         done('flush', 0, 0, () => {}, then);
+      },
+      zero: (_h, offset, bytes, unmap, then) => {
+        this.zeroed.push({ offset, bytes, unmap });
+        done('zero', offset, 0, () => this.bytes.fill(0, offset, offset + bytes), then);
       },
       submit: () => {
         this.submits++;

@@ -4,9 +4,19 @@
  *
  *      doorbell ─► take() all that is available ─► IoContext ─► … ─► poll() ─► status byte, used ring, interrupt
  */
-import { type BlockPort, type Resettable } from '../device.js';
+import type { BlockPort, Resettable } from '../device.js';
 import { BlkRequest } from './blk-request.js';
-import { BLK_CONFIG, BLK_F, BLK_S, BLK_T, HEADER_BYTES, ID_BYTES, RANGE_BYTES, RANGE_F_UNMAP, SECTOR_BYTES } from './blk-spec.js';
+import {
+  BLK_CONFIG,
+  BLK_F,
+  BLK_S,
+  BLK_T,
+  HEADER_BYTES,
+  ID_BYTES,
+  RANGE_BYTES,
+  RANGE_F_UNMAP,
+  SECTOR_BYTES,
+} from './blk-spec.js';
 import { Chain } from './chain.js';
 import { type VirtioContext, VirtioCore, type VirtioHooks, type VirtioModel, virtioStateBytes } from './core.js';
 import { TYPE } from './spec.js';
@@ -24,7 +34,12 @@ const PIECES_MAX = 256;
 const BURST = QUEUE_SIZE;
 /** Entries that the kernel gets at a time: of more it makes one batch and starts none before all are prepared (IO_PLUG_THRESHOLD). */
 const SUBMIT_AT = 2;
-const PAGE = 4096;
+/** Ranges of one DISCARD or WRITE_ZEROES, and sectors of each: 1 GiB, which the host does at once. */
+const RANGES_MAX = 16;
+const RANGE_SECTORS_MAX = 2 ** 21;
+/** In sectors; file systems of the host give back blocks of 4 KiB. */
+const DISCARD_ALIGNMENT = 8;
+const EOPNOTSUPP = 95;
 
 export const virtioBlkStateBytes = (queues: number): number => virtioStateBytes(queues);
 
@@ -42,6 +57,8 @@ export class VirtioBlk implements VirtioModel, VirtioHooks, Pick<Resettable, 'co
   readonly #chain: Chain;
   readonly #header = new Uint8Array(HEADER_BYTES);
   readonly #headerWords = new DataView(this.#header.buffer);
+  readonly #ranges = new Uint8Array(RANGES_MAX * RANGE_BYTES);
+  readonly #rangeWords = new DataView(this.#ranges.buffer);
   readonly #id = new Uint8Array(ID_BYTES);
   /* Of this thread: requests at the host, and queues that wait for one of them to end. */
   readonly #spare: BlkRequest[] = [];
@@ -51,7 +68,7 @@ export class VirtioBlk implements VirtioModel, VirtioHooks, Pick<Resettable, 'co
 
   /** name: distinguishes the machine's disks, in counters. */
   constructor(
-    context: VirtioContext,
+    private readonly context: VirtioContext,
     private readonly disk: BlockPort,
     private readonly options: VirtioBlkOptions,
     name = 'virtio-blk',
@@ -67,10 +84,7 @@ export class VirtioBlk implements VirtioModel, VirtioHooks, Pick<Resettable, 'co
       configBytes: BLK_CONFIG.BYTES,
     };
     this.core = new VirtioCore(name, context, traits, this);
-    this.defer = context.defer;
   }
-
-  private readonly defer: (task: () => void) => void;
 
   counters(): Record<string, number> {
     return this.core.counters();
@@ -87,39 +101,225 @@ export class VirtioBlk implements VirtioModel, VirtioHooks, Pick<Resettable, 'co
     config.setUint8(BLK_CONFIG.PHYSICAL_BLOCK_EXP, Math.max(0, Math.log2(info.alignment / SECTOR_BYTES)));
     config.setUint16(BLK_CONFIG.MIN_IO_SIZE, 1, true);
     config.setUint16(BLK_CONFIG.NUM_QUEUES, this.options.queues, true);
+    config.setUint32(BLK_CONFIG.MAX_DISCARD_SECTORS, RANGE_SECTORS_MAX, true);
+    config.setUint32(BLK_CONFIG.MAX_DISCARD_SEG, RANGES_MAX, true);
+    config.setUint32(BLK_CONFIG.DISCARD_SECTOR_ALIGNMENT, DISCARD_ALIGNMENT, true);
+    config.setUint32(BLK_CONFIG.MAX_WRITE_ZEROES_SECTORS, RANGE_SECTORS_MAX, true);
+    config.setUint32(BLK_CONFIG.MAX_WRITE_ZEROES_SEG, RANGES_MAX, true);
+    config.setUint8(BLK_CONFIG.WRITE_ZEROES_MAY_UNMAP, 1);
   }
 
   /** Work on a queue: until it is empty, the host has enough, or the guest shall run again. */
   notified(n: number): void {
     const queue = this.core.queues[n];
-    let more = true;
-    while (more) {
-      // Who holds it looks at the queue again when it lets go.
+    do {
+      // Who has it looks at the queue once more after letting go.
       if (!queue.taking.tryAcquire()) return;
-      const left = this.#takeAll(n, queue);
+      const empty = this.#takeAll(n, queue);
       queue.taking.release();
       this.#submit();
-      if (left === 'stop') return;
-      more = left === 'look again' || queue.rearm();
+      if (!empty) return;
+    } while (queue.waiting);
+  }
+
+  /** Holding `taking`. True when nothing is left in the queue; false when someone else will see to what is. */
+  #takeAll(n: number, queue: Virtqueue): boolean {
+    for (let burst = 0; burst < BURST; burst++) {
+      if (!this.core.live) return false;
+      if (this.#pieces >= PIECES_MAX) {
+        this.#stalled[n] = true;
+        return false;
+      }
+      const head = queue.take(this.#chain);
+      if (head === EMPTY) {
+        if (!queue.rearm()) return true;
+      } else if (head === BROKEN || !this.#start(queue, n, head)) {
+        this.core.needsReset();
+        return false;
+      }
+    }
+    this.context.defer(() => this.notified(n));
+    return false;
+  }
+
+  /** False when the chain is no request at all: no header, or no place for the status. */
+  #start(queue: Virtqueue, n: number, head: number): boolean {
+    const chain = this.#chain;
+    if (chain.readableBytes < HEADER_BYTES || chain.writableBytes < 1) return false;
+    chain.copyOut(0, this.#header);
+    const request = this.#spare.pop() ?? new BlkRequest((ended) => this.#ended(ended));
+    request.begin(queue, n, head, chain.lastWritable);
+    this.core.began();
+    const status = this.#carryOut(request);
+    if (request.pieces === 0) this.#finish(request, status);
+    else this.#pieces += request.pieces;
+    return true;
+  }
+
+  /** Starts what the header asks for. The status counts only when nothing was started. */
+  #carryOut(request: BlkRequest): number {
+    const type = this.#headerWords.getUint32(0, true);
+    const sector = this.#headerWords.getUint32(8, true) + this.#headerWords.getUint32(12, true) * 4_294_967_296;
+    switch (type) {
+      case BLK_T.IN:
+      case BLK_T.OUT:
+        return this.#transfer(request, type === BLK_T.OUT, sector * SECTOR_BYTES);
+      case BLK_T.FLUSH:
+        this.#flush(request);
+        return BLK_S.OK;
+      case BLK_T.GET_ID:
+        request.written += this.#chain.copyIn(0, this.#id.subarray(0, this.#chain.writableBytes - 1));
+        return BLK_S.OK;
+      case BLK_T.DISCARD:
+        return this.#zeroAll(request, true);
+      case BLK_T.WRITE_ZEROES:
+        return this.#zeroAll(request, false);
+      default:
+        return BLK_S.UNSUPP;
     }
   }
 
-  /** Holding `taking`. */
-  #takeAll(n: number, queue: Virtqueue): 'stop' | 'empty' | 'look again' {
-    for (let burst = 0; burst < BURST; burst++) {
-      if (this.#pieces >= PIECES_MAX) {
-        this.#stalled[n] = true;
-        return 'stop';
-      }
-      if (!this.core.live) return 'stop';
-      const head = queue.take(this.#chain);
-      if (head === EMPTY) return queue.rearm() ? 'look again' : 'empty';
-      if (head === BROKEN || !this.#start(queue, head)) {
-        this.core.needsReset();
-        return 'stop';
-      }
+  /** Data lies between the header and the status. offset: bytes. */
+  #transfer(request: BlkRequest, write: boolean, offset: number): number {
+    const chain = this.#chain;
+    const bytes = write ? chain.readableBytes - HEADER_BYTES : chain.writableBytes - 1;
+    const legal = bytes % SECTOR_BYTES === 0 && chain.count <= SEG_MAX + 2 && offset + bytes <= this.#capacity;
+    if (!legal || (write && this.options.readonly)) return BLK_S.IOERR;
+    if (write) {
+      request.durable = !this.core.has(BLK_F.FLUSH); // no cache that the driver knew of (5.2.6.2)
+      this.#move(request, true, 0, HEADER_BYTES, bytes, offset);
+    } else {
+      request.written += bytes;
+      this.#move(request, false, chain.readable, 0, bytes, offset);
     }
-    this.defer(() => this.notified(n));
-    return 'stop';
+    return BLK_S.OK;
   }
+
+  /** `bytes` bytes, from byte `skip` of piece `first` on. The hot path. */
+  #move(request: BlkRequest, write: boolean, first: number, skip: number, bytes: number, offset: number): void {
+    const { io, handle } = this.disk;
+    const chain = this.#chain;
+    const { memory } = chain.ram;
+    let left = bytes;
+    let at = offset;
+    let from = skip;
+    for (let i = first; left > 0; i++) {
+      const length = Math.min(chain.length[i] - from, left);
+      if (length > 0) {
+        request.add(length);
+        if (write) io.write(handle, memory, chain.offset[i] + from, length, at, request.done);
+        else io.read(handle, memory, chain.offset[i] + from, length, at, request.done);
+        if (++this.#unsubmitted === SUBMIT_AT) this.#submit();
+        at += length;
+        left -= length;
+      }
+      from = Math.max(0, from - chain.length[i]);
+    }
+  }
+
+  #flush(request: BlkRequest): void {
+    request.add(0);
+    this.#unsubmitted++;
+    this.disk.io.flush(this.disk.handle, request.done);
+  }
+
+  /** DISCARD and WRITE_ZEROES: ranges behind the header, all of them checked before the first is begun. */
+  #zeroAll(request: BlkRequest, discard: boolean): number {
+    const bytes = this.#chain.readableBytes - HEADER_BYTES;
+    if (this.options.readonly || bytes === 0 || bytes % RANGE_BYTES !== 0 || bytes > RANGES_MAX * RANGE_BYTES) {
+      return BLK_S.IOERR;
+    }
+    this.#chain.copyOut(HEADER_BYTES, this.#ranges.subarray(0, bytes));
+    for (let at = 0; at < bytes; at += RANGE_BYTES) {
+      const status = this.#checkRange(at, discard);
+      if (status !== BLK_S.OK) return status;
+    }
+    request.durable = !this.core.has(BLK_F.FLUSH);
+    for (let at = 0; at < bytes; at += RANGE_BYTES) this.#zero(request, at, discard);
+    return BLK_S.OK;
+  }
+
+  #checkRange(at: number, discard: boolean): number {
+    const { sector, sectors, flags } = this.#range(at);
+    if (flags & ~RANGE_F_UNMAP || (discard && flags !== 0)) return BLK_S.UNSUPP; // 5.2.6.2
+    const legal = sectors <= RANGE_SECTORS_MAX && (sector + sectors) * SECTOR_BYTES <= this.#capacity;
+    return legal ? BLK_S.OK : BLK_S.IOERR;
+  }
+
+  #zero(request: BlkRequest, at: number, discard: boolean): void {
+    const { sector, sectors, flags } = this.#range(at);
+    if (sectors === 0) return;
+    request.add(0);
+    this.#unsubmitted++;
+    const unmap = discard || (flags & RANGE_F_UNMAP) !== 0;
+    const { io, handle } = this.disk;
+    const [offset, bytes] = [sector * SECTOR_BYTES, sectors * SECTOR_BYTES];
+    io.zero(handle, offset, bytes, unmap, (result) => {
+      // To discard is a wish; and blocks that cannot be zeroed in place may be given back, since they read as zeros then.
+      if (result !== -EOPNOTSUPP) request.done(result);
+      else if (discard) request.done(0);
+      else io.zero(handle, offset, bytes, true, request.done);
+    });
+  }
+
+  #range(at: number): { sector: number; sectors: number; flags: number } {
+    const view = this.#rangeWords;
+    return {
+      sector: view.getUint32(at, true) + view.getUint32(at + 4, true) * 4_294_967_296,
+      sectors: view.getUint32(at + 8, true),
+      flags: view.getUint32(at + 12, true),
+    };
+  }
+
+  get #capacity(): number {
+    return Math.floor(this.disk.info.bytes / SECTOR_BYTES) * SECTOR_BYTES;
+  }
+
+  /** The host has done all pieces: on the thread that began them, from poll() or wait(). */
+  #ended(request: BlkRequest): void {
+    this.#pieces -= request.pieces;
+    if (request.good && request.durable) {
+      request.durable = false;
+      request.pieces = 0;
+      this.#flush(request);
+      this.#pieces++;
+      this.#submit();
+      return;
+    }
+    this.#finish(request, request.good ? BLK_S.OK : BLK_S.IOERR);
+    this.#resume();
+  }
+
+  #finish(request: BlkRequest, status: number): void {
+    const { queue } = request;
+    if (queue?.begin(request.epoch)) {
+      this.#chain.all[request.statusAt] = status;
+      queue.give(request.head, request.written);
+      queue.end();
+    }
+    this.core.ended();
+    this.#spare.push(request);
+  }
+
+  /** Queues that had to wait for this thread's requests. */
+  #resume(): void {
+    for (let n = 0; n < this.#stalled.length; n++) {
+      if (!this.#stalled[n]) continue;
+      this.#stalled[n] = false;
+      this.notified(n);
+    }
+  }
+
+  #submit(): void {
+    if (this.#unsubmitted === 0) return;
+    this.#unsubmitted = 0;
+    this.disk.io.submit();
+  }
+}
+
+function features({ queues, readonly }: VirtioBlkOptions): number {
+  const bits: number[] = [BLK_F.SEG_MAX, BLK_F.BLK_SIZE, BLK_F.TOPOLOGY, BLK_F.FLUSH];
+  if (queues > 1) bits.push(BLK_F.MQ);
+  bits.push(...(readonly ? [BLK_F.RO] : [BLK_F.DISCARD, BLK_F.WRITE_ZEROES]));
+  return bits.reduce((all, bit) => all | (1 << bit), 0);
 }

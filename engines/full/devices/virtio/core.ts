@@ -57,8 +57,7 @@ export const CONFIG_SPACE_BYTES = 128;
 const QUEUES_AT = CONFIG_AT + CONFIG_SPACE_BYTES;
 
 /** Bytes of a device's state with so many queues and so many bytes of its own. */
-export const virtioStateBytes = (queues: number, own = 0): number =>
-  QUEUES_AT + queues * VIRTQUEUE_STATE_BYTES + own;
+export const virtioStateBytes = (queues: number, own = 0): number => QUEUES_AT + queues * VIRTQUEUE_STATE_BYTES + own;
 
 const RING_FEATURES = ((1 << FEATURE.INDIRECT_DESC) | (1 << FEATURE.EVENT_IDX)) >>> 0;
 const VERSION_1 = 1 << (FEATURE.VERSION_1 - 32);

@@ -64,7 +64,13 @@ export class VirtioPci implements PciDevice, Resettable {
       read: (offset, size) => this.#read(offset, size),
       write: (offset, size, value) => this.#write(offset, size, value),
     };
-    this.bars = [undefined, undefined, undefined, undefined, { kind: 'memory', bytes: BAR_BYTES, window: this.#window }];
+    this.bars = [
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      { kind: 'memory', bytes: BAR_BYTES, window: this.#window },
+    ];
     this.capabilities = this.#capabilities();
   }
 

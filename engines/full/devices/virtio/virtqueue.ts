@@ -102,7 +102,8 @@ export class Virtqueue {
     w[TABLE_AT] = table;
     w[AVAILABLE_AT] = available / 2;
     w[USED_AT] = used / 2;
-    w[FLAGS] = (features & (1 << FEATURE.EVENT_IDX) ? EVENT_IDX : 0) | (features & (1 << FEATURE.INDIRECT_DESC) ? INDIRECT : 0);
+    w[FLAGS] =
+      (features & (1 << FEATURE.EVENT_IDX) ? EVENT_IDX : 0) | (features & (1 << FEATURE.INDIRECT_DESC) ? INDIRECT : 0);
     w[LAST_AVAILABLE] = w[USED_INDEX] = w[SIGNALLED] = 0;
     Atomics.store(w, ENABLED, 1);
     return true;
@@ -161,6 +162,13 @@ export class Virtqueue {
     const last = w[LAST_AVAILABLE];
     if (w[FLAGS] & EVENT_IDX) Atomics.store(this.#u16, (w[USED_AT] >>> 0) + 2 + 4 * w[SIZE], last);
     return Atomics.load(this.#u16, (w[AVAILABLE_AT] >>> 0) + 1) !== last;
+  }
+
+  /** The driver has added what nobody has taken. For any thread. */
+  get waiting(): boolean {
+    const w = this.#w;
+    if (w[ENABLED] === 0) return false;
+    return Atomics.load(this.#u16, (w[AVAILABLE_AT] >>> 0) + 1) !== Atomics.load(w, LAST_AVAILABLE);
   }
 
   /** For queues of empty buffers: their filling is of no interest. With EVENT_IDX it is enough never to rearm. */
