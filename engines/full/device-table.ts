@@ -5,6 +5,7 @@
 import type { NetPort } from '../backends/net-port.js';
 import type { VmConfig } from './config.js';
 import type { BlockPort, Device, DeviceContext, Resettable } from './devices/device.js';
+import { E1000, E1000_STATE_BYTES } from './devices/e1000.js';
 import { LSI_STATE_BYTES, Lsi53c895a } from './devices/lsi53c895a.js';
 import type { PciDevice, PciDeviceContext } from './devices/pci-function.js';
 import { RTL8139_STATE_BYTES, Rtl8139 } from './devices/rtl8139.js';
@@ -121,6 +122,13 @@ const TABLE: readonly ((config: VmConfig) => PlannedDevice[])[] = [
     RTL8169_STATE_BYTES,
     (config) => config.nic?.model === 'rtl8169',
     (context, host) => new Rtl8169(context, host.network, host.mac),
+  ),
+  pci(
+    'e1000',
+    SLOT.nic,
+    E1000_STATE_BYTES,
+    (config) => config.nic?.model === 'e1000',
+    (context, host) => new E1000(context, host.network, host.mac),
   ),
   pci('lsi53c895a', SLOT.scsi, LSI_STATE_BYTES, hasScsi, (context, host) => new Lsi53c895a(context, scsiDisks(host))),
   virtioDisks,

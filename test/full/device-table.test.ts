@@ -16,6 +16,7 @@ const disk = (fields: Partial<VmDisk> = {}): VmDisk => ({
 const EVERYTHING: Partial<VmConfig>[] = [
   { nic: { mode: 'switch', model: 'rtl8139' } },
   { nic: { mode: 'user', model: 'rtl8169' } },
+  { nic: { mode: 'user', model: 'e1000' } },
   { disks: [disk()] },
   { nic: { mode: 'user', model: 'rtl8139' }, disks: [disk()] },
 ];
@@ -33,7 +34,7 @@ describe('table of devices', () => {
   });
 
   it('the card and the controller are where QEMU puts the first two devices of its command line', () => {
-    const devices = plannedDevices({ ...CONFIG, ...EVERYTHING[3] });
+    const devices = plannedDevices({ ...CONFIG, ...EVERYTHING[4] });
     expect(devices).toMatchObject([
       { bus: 'pci', name: 'rtl8139', slot: 1 },
       { bus: 'pci', name: 'lsi53c895a', slot: 2 },

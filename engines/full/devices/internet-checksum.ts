@@ -85,9 +85,16 @@ export function putChecksum(frame: Uint8Array, at: number, sum: number, udp = fa
  * Checksum of [start, end) written at `at`; what stands there counts, since drivers put the pseudo header's sum there. Nothing
  * happens when the places do not lie in the frame.
  */
-export function insertChecksum(frame: Uint8Array, length: number, start: number, at: number, end: number): void {
+export function insertChecksum(
+  frame: Uint8Array,
+  length: number,
+  start: number,
+  at: number,
+  end: number,
+  udp = false,
+): void {
   if (start >= end || end > length || at + 2 > length) return;
-  putChecksum(frame, at, addUp(frame, start, end));
+  putChecksum(frame, at, addUp(frame, start, end), udp);
 }
 
 export function insertIpChecksum(frame: Uint8Array, ip: IpLayout): void {

@@ -34,16 +34,17 @@ export function gatherPacket(ram: GuestRam, ring: number, index: number, buffer:
   buffer.clear();
   const packet: TxPacket = { count: 0, next: index, command: 0, vlan: 0, fault: true };
   while (packet.count < RING_MAX) {
-    const descriptor = ram.view(at(ring, packet.next), DESCRIPTOR_BYTES);
-    if (descriptor === undefined) return packet;
-    const word = littleEndian(descriptor, 0);
+    const descriptor = at(ring, packet.next);
+    const word = ram.read32(descriptor);
+    if (word === BUS_ERROR) return packet;
     if (!(word & DESCRIPTOR.OWN)) return undefined;
     if (packet.count === 0) {
       packet.command = word;
-      packet.vlan = littleEndian(descriptor, 4);
+      packet.vlan = ram.read32(guestAddress(descriptor + 4));
     }
-    const address = littleEndian(descriptor, 8) + littleEndian(descriptor, 12) * 2 ** 32;
-    buffer.append(ram, guestAddress(address), word & FRAGMENT_BYTES);
+    const low = ram.read32(guestAddress(descriptor + 8));
+    const high = ram.read32(guestAddress(descriptor + 12));
+    buffer.append(ram, guestAddress(low + high * 2 ** 32), word & FRAGMENT_BYTES);
     packet.count++;
     packet.next = after(packet.next, word);
     if (word & DESCRIPTOR.LS) {
@@ -53,9 +54,6 @@ export function gatherPacket(ram: GuestRam, ring: number, index: number, buffer:
   }
   return packet;
 }
-
-const littleEndian = (b: Uint8Array, i: number): number =>
-  (b[i] | (b[i + 1] << 8) | (b[i + 2] << 16) | (b[i + 3] << 24)) >>> 0;
 
 /** Gives a packet's descriptors back to the driver, the first one last, since that is the one it looks at. */
 export function returnPacket(ram: GuestRam, ring: number, index: number, count: number): void {
