@@ -1,7 +1,7 @@
 /** One hart (a hardware thread of RV64GC) as the machine sees it. */
 import { HartExit } from './exit.js';
 import { SlowAccess } from './host/access.js';
-import { type BulkMemory, HartContext } from './host/context.js';
+import { type BulkMemory, HartContext, type TlbMemory } from './host/context.js';
 import { CsrAccess } from './host/csr-access.js';
 import { buildCsrs } from './host/csr-table.js';
 import { Fetch } from './host/fetch.js';
@@ -15,7 +15,7 @@ import { Traps } from './host/traps.js';
 import { encodeInterpreter } from './interpreter/build.js';
 import { DecodeResult, type HostFunctions } from './interpreter/host.js';
 import { SLICE } from './interpreter/region-support.js';
-import { OFFSET } from './layout.js';
+import { OFFSET, RAM_BASE } from './layout.js';
 import { HartLines } from './lines.js';
 import { HartState } from './state.js';
 import { type RegionHost, type TranslateMode, Translator } from './translator/translator.js';
@@ -71,7 +71,7 @@ export function buildCpuModule({ maximumPages }: CpuModuleOptions): WebAssembly.
 const MODES: Readonly<Record<string, TranslateMode>> = { interpreter: 'off', translator: 'on', forced: 'forced' };
 const defaultMode = (): TranslateMode => MODES[process.env.VIRTAX_CPU ?? ''] ?? 'off';
 
-interface Exports extends BulkMemory, RegionHost {
+interface Exports extends BulkMemory, TlbMemory, RegionHost {
   run(stateBase: number): number;
 }
 
@@ -145,6 +145,7 @@ export class Hart {
 
   /** What follows from the registers: which TLBs count, PMP regions. Nothing cached before is believed. */
   private derive(): void {
+    this.hart.set(OFFSET.ramAddend, this.hart.ramOffset - RAM_BASE);
     this.pmp.update();
     this.tlb.flushAll();
     this.fetch.clear();

@@ -105,6 +105,14 @@ export const OFFSET = {
   jumps: 0xe00,
   /** Changes whenever code may lie elsewhere, or a region may be gone: entries of jump tables count for one value of it. */
   codeEpoch: 0xe04,
+  /** What makes an address in wasm memory of a physical one. */
+  ramAddend: 0xe08,
+  /** What walk() found: log2 of the pages that its leaf maps, and the number of the physical page. */
+  walkLevel: 0xe0c,
+  walkPage: 0xe10,
+  /** Physical pages of RAM, by number, where PMP lets S and U do everything: the first, and how many. */
+  openFrom: 0xe18,
+  openPages: 0xe20,
 
   /** TLBs: for each context read, write; then execute. See TLB. */
   tlb: 0x1000,
@@ -155,6 +163,9 @@ export const TLB = {
   writeTable: (context: number): number => OFFSET.tlb + (context * 2 + 1) * 8192,
   /** Fetches have half as many entries. */
   executeEntries: 256,
+  /** Pages (large ones) on either side that an entry speaks for at most, beyond its own page's. */
+  mergedSmall: 31,
+  mergedLarge: 64,
   executeTable: (context: number): number => OFFSET.tlb + 8 * 8192 + context * 4096,
 } as const;
 
@@ -211,5 +222,15 @@ export const JUMP = {
   table: (context: number): number => REGION.records + REGION.count * REGION.bytes + context * 1024 * 16,
 } as const;
 
+/** Ranges of virtual pages, by number, that entries of the TLBs speak for as a whole, because of large pages. */
+export const LARGE = { count: JUMP.table(3), most: 8, ranges: JUMP.table(3) + 8 } as const;
+
+/** Entries of the TLBs (addresses in wasm memory) that were filled since all were flushed; unknown when there are `filledMost`. */
+export const WALK = {
+  filledCount: LARGE.ranges + LARGE.most * 16,
+  filledMost: 512,
+  filled: LARGE.ranges + LARGE.most * 16 + 8,
+} as const;
+
 /** Bytes of shared memory that one hart needs; a multiple of 64 KiB. */
-export const HART_STATE_BYTES = Math.ceil(JUMP.table(3) / 65536) * 65536;
+export const HART_STATE_BYTES = Math.ceil((WALK.filled + WALK.filledMost * 4) / 65536) * 65536;

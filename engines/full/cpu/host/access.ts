@@ -87,7 +87,7 @@ export class SlowAccess {
     const paddr = mmu.peek(low, high, access, mode);
     if (paddr < 0 || !hart.inRam(paddr, 4096) || this.addend(paddr, low) !== addend) return false;
     const { before, after } = this.around(paddr, access, mode);
-    if (mode !== MODE.M) tlb.noteRange(low, high, before, after);
+    if (mode !== MODE.M && mmu.leafPages > 1) tlb.noteRange(low, high, before, after);
     return after >= pages - 1;
   }
 
@@ -100,7 +100,7 @@ export class SlowAccess {
     const addend = this.addend(page, low);
     const { before, after } = this.around(page, access, mode);
     this.tlb.fill(table, TLB.entries, low, high, addend, before | (after << 16));
-    if (mode !== MODE.M && before + after > 0) this.tlb.noteRange(low, high, before, after);
+    if (mode !== MODE.M && this.mmu.leafPages > 1) this.tlb.noteRange(low, high, before, after);
   }
 
   /** How many pages around a page are translated and protected as it is, and lie in RAM next to it. */

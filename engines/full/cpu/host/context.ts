@@ -9,6 +9,13 @@ export interface BulkMemory {
   equal(a: number, b: number, bytes: number): number;
 }
 
+/** What the module exports for TlbControl: see ../interpreter/walk-code.ts. */
+export interface TlbMemory {
+  flushTlb(stateBase: number): void;
+  flushTlbPage(stateBase: number, low: number, high: number): void;
+  noteLarge(stateBase: number, first: bigint, last: bigint): void;
+}
+
 /** Index of each 32-bit word of the state, from `base >> 2`. */
 export const word = (offset: number): number => offset >> 2;
 
@@ -27,7 +34,14 @@ export class HartContext {
   readonly ramOffset: number;
   readonly ramEnd: number;
   readonly hartId: number;
-  bulk: BulkMemory = { fill: () => {}, copy: () => {}, equal: () => 0 };
+  bulk: BulkMemory & TlbMemory = {
+    fill: () => {},
+    copy: () => {},
+    equal: () => 0,
+    flushTlb: () => {},
+    flushTlbPage: () => {},
+    noteLarge: () => {},
+  };
 
   constructor(
     memory: WebAssembly.Memory,

@@ -1,4 +1,4 @@
-import { OFFSET } from '../layout.js';
+import { OFFSET, TLB } from '../layout.js';
 import type { HartContext } from './context.js';
 import type { Pmp } from './pmp.js';
 import { PmpVerdict } from './pmp.js';
@@ -116,7 +116,8 @@ export class Mmu {
     const { i32 } = this.hart;
     const own = this.leafIndex;
     const place = (own >> 1) & 511;
-    const most = step === 1 ? 511 - place : place;
+    const inTable = step === 1 ? 511 - place : place;
+    const most = Math.min(inTable, this.leafPages > 1 ? TLB.mergedLarge : TLB.mergedSmall);
     // A page number is at bit 10; a leaf is leafPages of them. Carries into the upper word end the run.
     const stride = step * this.leafPages * 1024;
     let count = 0;

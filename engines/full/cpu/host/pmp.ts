@@ -1,6 +1,6 @@
-import { OFFSET } from '../layout.js';
+import { OFFSET, RAM_BASE } from '../layout.js';
 import type { HartContext } from './context.js';
-import { MODE } from './status.js';
+import { ACCESS, MODE } from './status.js';
 
 const ENTRIES = 16;
 const LOCKED = 0x80;
@@ -30,6 +30,32 @@ export class Pmp {
     this.regions = [];
     for (let entry = 0; entry < ENTRIES; entry++) this.addRegion(entry);
     this.locked = this.regions.some(({ config }) => (config & LOCKED) !== 0);
+    this.publish();
+  }
+
+  /** The longest piece of RAM in which S and U may do everything, for those who cannot ask here. */
+  private publish(): void {
+    const { hart } = this;
+    const ends = [RAM_BASE, ...this.regions.flatMap(({ from, to }) => [from, to]), hart.ramEnd]
+      .map((address) => Math.min(Math.max(address, RAM_BASE), hart.ramEnd))
+      .sort((a, b) => a - b);
+    const best = { from: 0, pages: 0 };
+    let start = RAM_BASE;
+    for (const [index, end] of ends.entries()) {
+      const from = ends[index - 1] ?? end;
+      if (end > from && !this.open(from, end - from)) start = end;
+      const first = Math.ceil(start / 4096);
+      const pages = Math.floor(end / 4096) - first;
+      if (pages > best.pages) Object.assign(best, { from: first, pages });
+    }
+    hart.view.setBigInt64(hart.base + OFFSET.openFrom, BigInt(best.from), true);
+    hart.view.setBigInt64(hart.base + OFFSET.openPages, BigInt(best.pages), true);
+  }
+
+  private open(paddr: number, bytes: number): boolean {
+    return [ACCESS.read, ACCESS.write, ACCESS.execute].every(
+      (access) => this.check(paddr, bytes, access, MODE.S) === PmpVerdict.Allowed,
+    );
   }
 
   config(entry: number): number {

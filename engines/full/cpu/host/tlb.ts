@@ -1,4 +1,4 @@
-import { EVENT, JUMP, OFFSET, TLB } from '../layout.js';
+import { EVENT, JUMP, LARGE, OFFSET, TLB, WALK } from '../layout.js';
 import type { HartContext } from './context.js';
 import { MODE, MSTATUS } from './status.js';
 
@@ -6,10 +6,6 @@ const { user, supervisor, machine, supervisorUserMemory } = TLB.contexts;
 
 /** Fills and flushes the software TLBs, and chooses which of them count. */
 export class TlbControl {
-  /** Virtual pages (address / 4096, modulo 2^52) that entries for other pages speak for, since the last flush. */
-  private largeFrom = Number.POSITIVE_INFINITY;
-  private largeTo = -1;
-
   constructor(private readonly hart: HartContext) {}
 
   /** Chooses the TLBs for the present privilege, MPRV and SUM; call after each change of these. */
@@ -40,19 +36,19 @@ export class TlbControl {
     i32[at + 1] = high;
     i32[at + 2] = addend;
     i32[at + 3] = around;
+    this.noteFilled(at << 2);
   }
 
   /** A page of more than 4 KiB has been used: `pages` of them from the one at (low, high). */
   noteLarge(low: number, high: number, pages: number): void {
-    const before = pageNumber(low, high) % pages;
+    const before = ((high >>> 0) * 0x10_0000 + (low >>> 12)) % pages;
     this.noteRange(low, high, before, pages - 1 - before);
   }
 
-  /** An entry for the page at (low, high) speaks for pages around it as well. */
+  /** An entry for the page at (low, high) speaks for pages around it as well, because of large pages. */
   noteRange(low: number, high: number, before: number, after: number): void {
-    const page = pageNumber(low, high);
-    this.largeFrom = Math.min(this.largeFrom, page - before);
-    this.largeTo = Math.max(this.largeTo, page + after);
+    const page = (BigInt(high >>> 0) << 20n) | BigInt(low >>> 12);
+    this.hart.bulk.noteLarge(this.hart.base, page - BigInt(before), page + BigInt(after));
   }
 
   /** Forgets everything: PMP has changed, or the hart starts. */
@@ -60,7 +56,8 @@ export class TlbControl {
     const { hart } = this;
     this.changed();
     hart.bulk.fill(hart.base + OFFSET.tlb, 0xff, OFFSET.decode - OFFSET.tlb);
-    this.forgetLarge();
+    hart.set(WALK.filledCount, 0);
+    hart.set(LARGE.count, 0);
   }
 
   /** Forgets what page tables said: S and U mode. */
@@ -68,30 +65,13 @@ export class TlbControl {
     const { hart } = this;
     this.changed();
     hart.count(EVENT.tlbFlushes);
-    for (const context of [user, supervisor, supervisorUserMemory]) {
-      hart.bulk.fill(hart.base + TLB.readTable(context), 0xff, 2 * TLB.tableBytes);
-    }
-    hart.bulk.fill(hart.base + TLB.executeTable(user), 0xff, 2 * TLB.executeEntries * TLB.entryBytes);
-    this.forgetLarge();
+    hart.bulk.flushTlb(hart.base);
   }
 
   /** Forgets one virtual page, or everything when it may belong to a large one. */
   flushPage(low: number, high: number): void {
-    const page = pageNumber(low, high);
-    if (page >= this.largeFrom && page <= this.largeTo) {
-      this.flushTranslations();
-      return;
-    }
     this.changed();
-    const { hart } = this;
-    const data = ((low >>> 12) & (TLB.entries - 1)) * TLB.entryBytes;
-    for (const context of [user, supervisor, supervisorUserMemory]) {
-      hart.i32[(hart.base + TLB.readTable(context) + data) >> 2] = -1;
-      hart.i32[(hart.base + TLB.writeTable(context) + data) >> 2] = -1;
-    }
-    const fetch = ((low >>> 12) & (TLB.executeEntries - 1)) * TLB.entryBytes;
-    hart.i32[(hart.base + TLB.executeTable(user) + fetch) >> 2] = -1;
-    hart.i32[(hart.base + TLB.executeTable(supervisor) + fetch) >> 2] = -1;
+    this.hart.bulk.flushTlbPage(this.hart.base, low, high);
   }
 
   /** Forgets where code lies in the decode cache. */
@@ -127,10 +107,12 @@ export class TlbControl {
     return (this.hart.get(OFFSET.mstatus) & MSTATUS.SUM) !== 0 ? supervisorUserMemory : supervisor;
   }
 
-  private forgetLarge(): void {
-    this.largeFrom = Number.POSITIVE_INFINITY;
-    this.largeTo = -1;
+  /** So that flushing takes no longer than filling did. */
+  private noteFilled(entry: number): void {
+    const { hart } = this;
+    const count = hart.get(WALK.filledCount);
+    if (count >= WALK.filledMost) return;
+    hart.i32[hart.at + (WALK.filled >> 2) + count] = entry;
+    hart.set(WALK.filledCount, count + 1);
   }
 }
-
-const pageNumber = (low: number, high: number): number => (high >>> 0) * 0x10_0000 + (low >>> 12);

@@ -9,6 +9,7 @@ import { HANDLERS, type Handler, SPECIAL } from './handlers.js';
 import { DecodeResult, importHost } from './host.js';
 import { exportRegionSupport, REGION_SIGNATURE } from './region-support.js';
 import { exportTraps } from './trap-code.js';
+import { exportWalks } from './walk-code.js';
 
 /** The handler of entries that are not decoded. */
 function emitDecode(body: Body, flow: Flow): void {
@@ -41,14 +42,15 @@ export function encodeInterpreter(maximumPages: number): Uint8Array<ArrayBuffer>
   const host = importHost(module);
   const run = module.declare(['i32'], ['i32']);
   const traps = exportTraps(module);
+  const walks = exportWalks(module);
   const regionType = module.type(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
   module.define(run, (body) => {
-    const flow = new Flow(body, host, traps, regionType);
+    const flow = new Flow(body, { ...host, ...traps, ...walks }, regionType);
     flow.build(HANDLERS.map((handler, index) => () => emitHandler(body, flow, handler, index)));
   });
   module.export('run', run);
   module.table(REGION.count);
   exportBulkMemory(module);
-  exportRegionSupport(module, host);
+  exportRegionSupport(module, { ...host, ...walks });
   return module.encode();
 }

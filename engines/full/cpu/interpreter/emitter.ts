@@ -60,7 +60,7 @@ export class InterpreterEmitter implements Emitter {
       ? ({ 1: i64.load8S, 2: i64.load16S, 4: i64.load32S, 8: i64.load } as const)[bytes]
       : ({ 1: i64.load8U, 2: i64.load16U, 4: i64.load32U, 8: i64.load } as const)[bytes];
     body.if(
-      this.tlbHit(entry, at, bytes),
+      this.tlbFound(entry, at, bytes, 0),
       () => body.set(result, read(this.hostAddress(entry, at))),
       () => {
         this.sync();
@@ -77,7 +77,7 @@ export class InterpreterEmitter implements Emitter {
     const entry = this.tlbEntry(OFFSET.tlbWrite, at);
     const kind = ({ 1: 'i64_8', 2: 'i64_16', 4: 'i64_32', 8: 'i64' } as const)[bytes];
     body.if(
-      this.tlbHit(entry, at, bytes),
+      this.tlbFound(entry, at, bytes, 1),
       () => body.store(kind, this.hostAddress(entry, at), value),
       () => {
         this.sync();
@@ -153,10 +153,10 @@ export class InterpreterEmitter implements Emitter {
     body.block((done) => {
       body.block((host) => {
         body.brIf(i32.ltU(i32.load(base, OFFSET.privilege), needed), host);
-        body.set(old, body.call('i64', flow.traps.readStatus, base, needed));
+        body.set(old, body.call('i64', flow.host.readStatus, base, needed));
         body.if(writes, () => {
           const written = i32.wrap(changedCsr(operation, old, operand));
-          body.brIf(i32.eqz(body.call('i32', flow.traps.writeStatus, base, needed, written)), host);
+          body.brIf(i32.eqz(body.call('i32', flow.host.writeStatus, base, needed, written)), host);
         });
         this.setRd(old);
         body.br(done);
@@ -182,11 +182,11 @@ export class InterpreterEmitter implements Emitter {
     const { base } = this.registers;
     if (operation === 'ecall') {
       body.store('i64', base, this.pc, OFFSET.pc);
-      body.callVoid(flow.traps.environmentCall, base);
+      body.callVoid(flow.host.environmentCall, base);
       flow.trapped();
       return;
     }
-    const fast = { mret: flow.traps.machineReturn, sret: flow.traps.supervisorReturn }[operation as string];
+    const fast = { mret: flow.host.machineReturn, sret: flow.host.supervisorReturn }[operation as string];
     if (fast !== undefined) body.if(body.call('i32', fast, base), () => flow.jump(i64.load(base, OFFSET.pc)));
     this.sync();
     const low = i32.wrap(this.registers.op);
@@ -309,6 +309,17 @@ export class InterpreterEmitter implements Emitter {
     return i64.eq(i64.load(entry), i64.and(address, i64.const(BigInt(-4096 | (bytes - 1)))));
   }
 
+  /** Whether it hits, after a walk if need be. */
+  private tlbFound(entry: I32, address: Local<'i64'>, bytes: number, writing: 0 | 1): I32 {
+    const { body } = this;
+    const found = body.keep(this.tlbHit(entry, address, bytes));
+    body.if(i32.eqz(found), () => {
+      const filled = body.call('i32', this.flow.host.fillData, this.registers.base, address, i32.const(writing));
+      body.if(filled, () => body.set(found, this.tlbHit(entry, address, bytes)));
+    });
+    return found;
+  }
+
   private hostAddress(entry: I32, address: I64): I32 {
     return i32.add(i32.load(entry, 8), i32.wrap(address));
   }
@@ -320,7 +331,7 @@ export class InterpreterEmitter implements Emitter {
     const entry = this.tlbEntry(reading ? OFFSET.tlbRead : OFFSET.tlbWrite, at);
     const address = body.local('i32');
     body.if(
-      this.tlbHit(entry, at, width),
+      this.tlbFound(entry, at, width, reading ? 0 : 1),
       () => body.set(address, this.hostAddress(entry, at)),
       () => {
         this.sync();

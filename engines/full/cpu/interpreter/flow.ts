@@ -6,6 +6,7 @@ import type { HostRefs } from './host.js';
 import { ENTRY_SCALE, HANDLER_MASK } from './operation.js';
 import { countEvent, jumpEntry } from './region-support.js';
 import type { TrapFunctions } from './trap-code.js';
+import type { WalkFunctions } from './walk-code.js';
 
 /** What every handler has: the hart's state, where it is in the decode cache, instructions left, its own operation. */
 export interface Registers {
@@ -32,8 +33,7 @@ export class Flow {
 
   constructor(
     private readonly body: Body,
-    readonly host: HostRefs,
-    readonly traps: TrapFunctions,
+    readonly host: HostRefs & TrapFunctions & WalkFunctions,
     private readonly regionType: number,
   ) {
     const base = body.parameter(0, 'i32');
@@ -204,7 +204,10 @@ export class Flow {
     };
     body.if(i32.leS(count, i32.const(0)), () => ask(host.boundary));
     const entry = this.executeEntry();
-    body.if(i64.ne(i64.load(entry), this.pageOf()), () => ask(host.fetch));
+    body.if(i64.ne(i64.load(entry), this.pageOf()), () => {
+      body.if(body.call('i32', host.fillExecute, base, pc), () => body.br(this.fetchLabel as Label));
+      ask(host.fetch);
+    });
     this.arrive(entry);
   }
 

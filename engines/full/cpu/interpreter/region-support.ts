@@ -3,6 +3,7 @@ import type { Body, Local } from '../wasm/body.js';
 import type { Declared, ModuleBuilder } from '../wasm/module.js';
 import { type F64, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
 import type { HostRefs } from './host.js';
+import type { WalkFunctions } from './walk-code.js';
 
 /** Instructions between two looks at the interrupt lines, at most (and the rest of a straight line). */
 export const SLICE = 512;
@@ -29,7 +30,7 @@ export const REGION_IMPORTS = {
 } as const;
 
 /** Exports what translated regions call, and the table that they are called through. */
-export function exportRegionSupport(module: ModuleBuilder, host: HostRefs): void {
+export function exportRegionSupport(module: ModuleBuilder, host: HostRefs & WalkFunctions): void {
   const refill = module.declare(REGION_IMPORTS.refill.parameters, REGION_IMPORTS.refill.results);
   module.define(refill, (body) => defineRefill(body, host));
   module.export('refill', refill);
@@ -54,7 +55,7 @@ export function jumpEntry(base: I32, pc: I64): I32 {
   return i32.add(i32.load(base, OFFSET.jumps), i32.shl(index, i32.const(Math.log2(JUMP.entryBytes / 2))));
 }
 
-function defineRefill(body: Body, host: HostRefs): void {
+function defineRefill(body: Body, host: HostRefs & WalkFunctions): void {
   const base = body.parameter(0, 'i32');
   countEvent(body, base, EVENT.rangeMisses);
   const address = body.parameter(1, 'i64');
@@ -74,8 +75,10 @@ function defineRefill(body: Body, host: HostRefs): void {
     });
     body.if(missing(), () => {
       const high = i32.wrap(i64.shrU(address, i64.const(32)));
-      const filled = body.call('i32', host.fill, i32.wrap(address), high, bytes, writing);
-      body.if(i32.eqz(filled), () => body.return(i32.const(0)));
+      body.if(i32.eqz(body.call('i32', host.fillData, base, address, writing)), () => {
+        const filled = body.call('i32', host.fill, i32.wrap(address), high, bytes, writing);
+        body.if(i32.eqz(filled), () => body.return(i32.const(0)));
+      });
       body.if(missing(), () => body.return(i32.const(0)));
     });
   });

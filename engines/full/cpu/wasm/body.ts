@@ -181,6 +181,11 @@ export class Body {
     this.code.push(value.code, 0x0f);
   }
 
+  /** Out of a function without results. */
+  returnVoid(): void {
+    this.code.push(0x0f);
+  }
+
   /** A call as an expression. */
   call<T extends ValueType>(type: T, callee: FunctionRef, ...args: Value<ValueType>[]): Value<T> {
     return new Value(type, [args.map((arg) => arg.code), 0x10, uleb(callee.index)]);
