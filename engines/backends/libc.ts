@@ -28,6 +28,8 @@ export interface Libc {
   /** fd -1: anonymous memory. Answers an address, or a negative errno. */
   mmap(bytes: number, protection: number, flags: number, fd: number, offset: number): number;
   munmap(address: number, bytes: number): number;
+  /** address: a multiple of the page size. */
+  madvise(address: number, bytes: number, advice: number): number;
   memcpy(to: number, from: number, bytes: number): void;
   open(path: string, flags: number, mode: number): number;
   close(fd: number): number;
@@ -155,6 +157,7 @@ function bind(koffi: Koffi, numbers: { gettid: number; statx: number }): Libc {
       return address === -1 ? -errno() : address;
     },
     munmap: checked('munmap', ['uintptr_t', 'size_t']),
+    madvise: checked('madvise', ['uintptr_t', 'size_t', 'int']),
     memcpy: (to, from, bytes) => {
       memcpy(to, from, bytes);
     },

@@ -3,6 +3,7 @@
  * the guest's work is done by the harts' threads.
  */
 import { Worker } from 'node:worker_threads';
+import { wantHugePages } from '../backends/huge-pages.js';
 import { createKickArea, KickArea } from '../backends/kick.js';
 import { createFlowMemory } from '../backends/user-network.js';
 import type { VmConfig, VmEnd } from './config.js';
@@ -43,6 +44,7 @@ export class Vm {
   ) {
     const layout = new StateLayout(config);
     const memory = new WebAssembly.Memory({ initial: layout.pages, maximum: layout.pages, shared: true });
+    wantHugePages(memory);
     const ram = new Uint8Array(memory.buffer, layout.ramOffset, config.memoryBytes);
     const loaded = load(ram, readImages(config), config);
     const zero = process.hrtime();

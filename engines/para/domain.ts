@@ -3,6 +3,7 @@
  * hypercall; it is what Xen leaves to the toolstack.
  */
 import { Worker } from 'node:worker_threads';
+import { wantHugePages } from '../backends/huge-pages.js';
 import type { KickArea } from '../backends/kick.js';
 import { createFlowMemory } from '../backends/user-network.js';
 import { withHostCpus } from '../process/affinity.js';
@@ -71,6 +72,7 @@ export class Domain {
     const frames = Math.floor(this.config.memoryBytes / WASM_PAGE) * (WASM_PAGE / PARA_FRAME_BYTES);
     const pages = (frames * PARA_FRAME_BYTES) / WASM_PAGE;
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    wantHugePages(memory);
     this.memory = memory;
     hv.clearDomain(this.id);
     hv.i32[this.word + DOM.vcpus] = this.config.vcpus;
