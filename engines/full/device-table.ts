@@ -6,7 +6,7 @@ import type { NetPort } from '../backends/net-port.js';
 import type { VmConfig } from './config.js';
 import type { BlockPort, Device, DeviceContext, Resettable } from './devices/device.js';
 import { E1000, E1000_STATE_BYTES } from './devices/e1000.js';
-import { LSI_STATE_BYTES, Lsi53c895a } from './devices/lsi53c895a.js';
+import { Lsi53c895a, lsiStateBytes } from './devices/lsi53c895a.js';
 import type { PciDevice, PciDeviceContext } from './devices/pci-function.js';
 import { RTL8139_STATE_BYTES, Rtl8139 } from './devices/rtl8139.js';
 import { RTL8169_STATE_BYTES, Rtl8169 } from './devices/rtl8169.js';
@@ -59,7 +59,8 @@ export const SLOT = {
   firstVirtioDisk: 8,
 } as const;
 
-const hasScsi = (config: VmConfig): boolean => config.disks.some((disk) => disk.interface === 'scsi');
+const scsiCount = (config: VmConfig): number => config.disks.filter((disk) => disk.interface === 'scsi').length;
+const hasScsi = (config: VmConfig): boolean => scsiCount(config) > 0;
 const scsiDisks = (host: HostSide) =>
   host.config.disks.flatMap((disk, index) =>
     disk.interface === 'scsi' ? [{ port: host.disk(index), readonly: disk.readonly, media: disk.media }] : [],
@@ -72,11 +73,12 @@ const WINDOW = { nic: 0, rng: 1, balloon: 2, console: 3, firstVirtioDisk: 4 } as
 function pci(
   name: string,
   slot: number,
-  stateBytes: number,
+  stateBytes: number | ((config: VmConfig) => number),
   wanted: (config: VmConfig) => boolean,
   build: PlannedPci['build'],
 ): (config: VmConfig) => PlannedDevice[] {
-  return (config) => (wanted(config) ? [{ bus: 'pci', name, slot, stateBytes, build }] : []);
+  const bytes = typeof stateBytes === 'number' ? () => stateBytes : stateBytes;
+  return (config) => (wanted(config) ? [{ bus: 'pci', name, slot, stateBytes: bytes(config), build }] : []);
 }
 
 /** A virtio device, on the transport that the configuration says. */
@@ -130,7 +132,13 @@ const TABLE: readonly ((config: VmConfig) => PlannedDevice[])[] = [
     (config) => config.nic?.model === 'e1000',
     (context, host) => new E1000(context, host.network, host.mac),
   ),
-  pci('lsi53c895a', SLOT.scsi, LSI_STATE_BYTES, hasScsi, (context, host) => new Lsi53c895a(context, scsiDisks(host))),
+  pci(
+    'lsi53c895a',
+    SLOT.scsi,
+    (config) => lsiStateBytes(scsiCount(config)),
+    hasScsi,
+    (context, host) => new Lsi53c895a(context, scsiDisks(host)),
+  ),
   virtioDisks,
 ];
 

@@ -1,11 +1,12 @@
 /**
- * What all parts of the 53C895A share: its view of the bus (memory by DMA), its interrupts, and its target.
+ * What all parts of the 53C895A share: its view of the bus (memory by DMA), its interrupts, and the SCSI bus.
  * Everything here runs under the chip's lock.
  */
 import { BUS_ERROR, type GuestRam, guestAddress, type StateSlice } from './device.js';
 import { CHIP_RAM_BYTES, DSTAT, ISTAT0, LsiState, REG, REGISTER_BYTES, RUN, SIST0, SIST1 } from './lsi53c895a-state.js';
 import type { PciPort } from './pci-function.js';
-import type { Piece, ScsiTarget } from './scsi-target.js';
+import type { ScsiBus } from './scsi-bus.js';
+import type { Piece } from './scsi-target.js';
 
 export const BAR_REGISTERS = 1;
 export const BAR_RAM = 2;
@@ -35,16 +36,17 @@ export class LsiCore {
   constructor(
     private readonly slice: StateSlice,
     private readonly ram: GuestRam,
-    private readonly makeTarget: (state: StateSlice) => ScsiTarget,
+    makeBus: (state: StateSlice) => ScsiBus,
   ) {
     this.state = new LsiState(slice);
     this.#ramBuffer = new Uint8Array(ram.buffer);
     this.#chipBuffer = slice.buffer === ram.buffer ? this.#ramBuffer : new Uint8Array(slice.buffer);
     this.#piece = { memory: ram.memory, buffer: this.#ramBuffer, offset: 0 };
-    this.target = this.makeTarget(this.state.target);
+    this.target = makeBus(this.state.bus);
   }
 
-  readonly target: ScsiTarget;
+  /** The bus, and on it the target that is connected. */
+  readonly target: ScsiBus;
 
   /* ---- memory, as the chip reaches it ---- */
 

@@ -3,8 +3,6 @@ import { BUS_ERROR } from './device.js';
 import { type LsiCore, signed24 } from './lsi53c895a-core.js';
 import { COUNT, DCNTL, ISTAT0, REG, RUN, SBCL, SIST1, WORD } from './lsi53c895a-state.js';
 
-/** The one target on our bus. */
-const TARGET_ID = 0;
 const RELATIVE = 1 << 26;
 const TABLE = 1 << 25;
 const WITH_ATN = 1 << 24;
@@ -55,11 +53,7 @@ function select(core: LsiCore, insn: number, elsewhere: number): void {
     return;
   }
   state.u8[REG.SSTAT0] |= SSTAT0_WON_ARBITRATION;
-  if (id !== TARGET_ID) {
-    core.scsiInterrupt(0, SIST1.STO);
-    return;
-  }
-  target.select((insn & WITH_ATN) !== 0);
+  if (!target.select(id, (insn & WITH_ATN) !== 0)) core.scsiInterrupt(0, SIST1.STO);
 }
 
 /** The bus is free as soon as the target's last message has been taken; while it is not, there is something left to wait for. */
@@ -84,9 +78,10 @@ function waitReselect(core: LsiCore, elsewhere: number): void {
 /** Lets a target that is ready come back. True when one did. */
 export function reselected(core: LsiCore): boolean {
   const { state, target } = core;
-  if (!target.reselect()) return false;
-  state.u8[REG.SSID] = RESELECTED | TARGET_ID;
-  if (!(state.u8[REG.DCNTL] & DCNTL.COM)) state.u8[REG.SFBR] = 1 << TARGET_ID; // as the 53C700 did
+  const id = target.reselect();
+  if (id < 0) return false;
+  state.u8[REG.SSID] = RESELECTED | id;
+  if (!(state.u8[REG.DCNTL] & DCNTL.COM)) state.u8[REG.SFBR] = 1 << id; // as the 53C700 did
   state.count[COUNT.RESELECTIONS]++;
   return true;
 }

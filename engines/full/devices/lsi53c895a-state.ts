@@ -2,11 +2,11 @@
  * LSI 53C895A: names of its registers, and its state in shared memory. LSI53C895A Technical Manual 2.2, chapter 4.
  *
  * The slice holds the words below, the 256 bytes of registers as the guest sees them, the chip's 8 KiB of SCRIPTS RAM, and the
- * state of the SCSI target (scsi-disk.ts). 32-bit registers lie in the register file as they do in the chip, so that the
+ * state of the SCSI bus (scsi-bus.ts). 32-bit registers lie in the register file as they do in the chip, so that the
  * SCRIPTS processor uses them in place.
  */
 import { STATE_ALIGNMENT, type StateSlice } from './device.js';
-import { SCSI_STATE_BYTES } from './scsi-target.js';
+import { scsiBusStateBytes } from './scsi-bus.js';
 
 export { PHASE } from './scsi-target.js';
 
@@ -144,8 +144,9 @@ const REGISTERS_AT = 2 * STATE_ALIGNMENT;
 export const REGISTER_BYTES = 256;
 const RAM_AT = REGISTERS_AT + REGISTER_BYTES;
 export const CHIP_RAM_BYTES = 8192;
-const TARGET_AT = RAM_AT + CHIP_RAM_BYTES;
-export const LSI_STATE_BYTES = TARGET_AT + SCSI_STATE_BYTES;
+const BUS_AT = RAM_AT + CHIP_RAM_BYTES;
+/** Of a controller with so many disks. */
+export const lsiStateBytes = (units: number): number => BUS_AT + scsiBusStateBytes(units);
 
 export class LsiState {
   readonly words: Int32Array;
@@ -154,7 +155,7 @@ export class LsiState {
   readonly u32: Uint32Array;
   readonly ram: Uint8Array;
   readonly ramView: DataView;
-  readonly target: StateSlice;
+  readonly bus: StateSlice;
 
   constructor(slice: StateSlice) {
     this.words = slice.i32;
@@ -164,7 +165,7 @@ export class LsiState {
     this.u32 = new Uint32Array(slice.buffer, at, REGISTER_BYTES / 4);
     this.ram = new Uint8Array(slice.buffer, slice.offset + RAM_AT, CHIP_RAM_BYTES);
     this.ramView = new DataView(slice.buffer, slice.offset + RAM_AT, CHIP_RAM_BYTES);
-    this.target = slice.part(TARGET_AT, SCSI_STATE_BYTES);
+    this.bus = slice.part(BUS_AT, slice.bytes - BUS_AT);
   }
 
   /** A 32-bit register, unsigned. */

@@ -1,33 +1,26 @@
 /**
- * LSI 53C895A PCI to SCSI controller with one disk at target 0: the device on the bus. LSI53C895A Technical Manual 2.2.
+ * LSI 53C895A PCI to SCSI controller with its disks: the device on the bus. LSI53C895A Technical Manual 2.2.
  *
  * A write that lets the chip's program go on (DSP, SIGP, DCNTL.STD) runs it at once, on the thread of the vCPU that wrote, until
  * it waits; requests to the host start on the way, and when they complete the same thread's IoContext runs the program further,
  * up to the interrupt. No other thread is woken.
  *
- * Not there: target mode, low-level mode, arbitration by hand, parity errors, real timers, synchronous and wide transfers (the
- * target rejects their negotiation). Data that the host still reads or writes when the guest resets chip or bus is not stopped.
+ * Not there: target mode, low-level mode, arbitration by hand, parity errors, real timers, synchronous and wide transfers (targets
+ * answer that they do neither). Data that the host still reads or writes when the guest resets chip or bus is not stopped.
  */
 import type { IoContext } from '../../backends/io.js';
-import { type AccessSize, type BlockPort, type Device, Lock, type Resettable, type StateSlice } from './device.js';
+import { type AccessSize, type Device, Lock, type Resettable, type StateSlice } from './device.js';
 import { LsiCore } from './lsi53c895a-core.js';
 import { reselected } from './lsi53c895a-io.js';
 import { LsiRegisters, resetRegisters } from './lsi53c895a-registers.js';
 import { runScripts } from './lsi53c895a-scripts.js';
 import { CHIP_RAM_BYTES, COUNT, DCNTL, DMODE_MAN, ISTAT0, REG, REGISTER_BYTES, RUN, WORD } from './lsi53c895a-state.js';
 import type { PciBar, PciDevice, PciDeviceContext, PciIdentity, PciPort } from './pci-function.js';
-import { ScsiTarget } from './scsi-target.js';
+import { ScsiBus, type ScsiUnit } from './scsi-bus.js';
 
-export { LSI_STATE_BYTES } from './lsi53c895a-state.js';
+export { lsiStateBytes } from './lsi53c895a-state.js';
 
 const REGISTER_WINDOW = 1024;
-
-/** What is at one target of the bus. */
-export interface ScsiUnit {
-  port: BlockPort;
-  readonly: boolean;
-  media: 'disk' | 'cdrom';
-}
 
 export class Lsi53c895a implements PciDevice, Resettable {
   readonly name = 'lsi53c895a';
@@ -51,11 +44,10 @@ export class Lsi53c895a implements PciDevice, Resettable {
     private readonly context: PciDeviceContext,
     disks: readonly ScsiUnit[],
   ) {
-    const disk = disks[0];
-    this.#io = disk.port.io;
-    const completed = (nexus: number, epoch: number, failed: boolean) => this.#completed(nexus, epoch, failed);
-    const makeTarget = (state: StateSlice) => new ScsiTarget(state, disk.port, disk.readonly, completed);
-    this.#core = new LsiCore(context.state, context.ram, makeTarget);
+    this.#io = disks[0].port.io; // a thread has one for all of them
+    const makeBus = (state: StateSlice) =>
+      new ScsiBus(state, disks, (id, nexus, epoch, failed) => this.#completed(id, nexus, epoch, failed));
+    this.#core = new LsiCore(context.state, context.ram, makeBus);
     this.#core.registers = new LsiRegisters(this.#core);
     this.#lock = new Lock(context.state.i32, WORD.LOCK);
     const registers: Device = {
@@ -97,7 +89,7 @@ export class Lsi53c895a implements PciDevice, Resettable {
     };
   }
 
-  /** Requests of this disk that are at the host, of all threads. */
+  /** Requests of all disks that are at the host, of all threads. */
   get inFlight(): number {
     return this.#core.target.inFlight;
   }
@@ -161,10 +153,10 @@ export class Lsi53c895a implements PciDevice, Resettable {
   }
 
   /** A request of this thread is done. */
-  #completed(nexus: number, epoch: number, failed: boolean): void {
+  #completed(id: number, nexus: number, epoch: number, failed: boolean): void {
     const core = this.#core;
     this.#lock.acquire();
-    core.target.complete(nexus, epoch, failed);
+    core.target.complete(id, nexus, epoch, failed);
     const { run } = core.state;
     const wake =
       (run === RUN.WAIT_PHASE && core.target.asks) ||
@@ -180,8 +172,7 @@ export class Lsi53c895a implements PciDevice, Resettable {
 
   /** Outside of the lock: it is a system call. */
   #submit(): void {
-    if (!this.#core.target.queued) return;
-    this.#core.target.queued = false;
+    if (!this.#core.target.takeQueued()) return;
     this.#io.submit();
   }
 }

@@ -1,5 +1,5 @@
 /**
- * A SCSI target with one disk, as the initiator sees it on the bus: phases, messages, tagged commands, disconnection and
+ * A SCSI target with one unit, a disk or a CD-ROM, as the initiator sees it on the bus: phases, messages, tagged commands, disconnection and
  * reselection (SCSI-2, chapter 6). All state is in shared memory; every method is called under the controller's lock.
  *
  * Data never passes through JavaScript. At a data phase the initiator names a piece of memory; the target starts the host's read
@@ -10,7 +10,8 @@
  */
 import type { MemoryId } from '../../backends/io.js';
 import type { BlockPort, StateSlice } from './device.js';
-import { CODE, cdbBytes, type DiskFacts, KEY, OP, type Plan, planCommand, STATUS, senseData } from './scsi-commands.js';
+import { CODE, check, KEY, OP, type Plan, STATUS, senseData, type UnitFacts } from './scsi-codes.js';
+import { cdbBytes, planCommand } from './scsi-commands.js';
 import { DIRECTION, N, NEXUS_STATE_BYTES, NexusTable, STATE, UNTAGGED } from './scsi-nexus.js';
 
 /** Bus phases: MSG, C/D, I/O. */
@@ -30,9 +31,11 @@ export const MESSAGE = {
   ORDERED_TAG: 0x22,
   IDENTIFY: 0x80,
 } as const;
+/** Of extended messages (SCSI-2, 6.6.21 and 6.6.22). */
+const EXTENDED = { SYNCHRONOUS: 0x01, WIDE: 0x03 } as const;
 
 /**
- * Requests at the host over all commands; beyond, the target lets the initiator wait, since a data phase may be cut into any number.
+ * Requests at the host over all targets and commands; beyond, the target lets the initiator wait, since a data phase may be cut into any number.
  * With a flush for each nexus on top they fit into one IoContext (backends/requests.ts: 1024).
  */
 const IN_FLIGHT_MAX = 512;
@@ -64,7 +67,8 @@ const W = {
   SENSE: 8,
   ATTENTION: 9,
   REPLIED: 10,
-  IN_FLIGHT: 11,
+  EJECTED: 11,
+  LOCKED: 12,
   MESSAGE_BYTES: 16,
 } as const;
 const SELECTING = -1;
@@ -73,30 +77,53 @@ const NEXT_STEP = -2;
 const REPLY_AT = 128;
 const REPLY_BYTES = 256;
 const NEXUS_AT = REPLY_AT + REPLY_BYTES;
-export const SCSI_STATE_BYTES = NEXUS_AT + NEXUS_STATE_BYTES;
+export const SCSI_TARGET_STATE_BYTES = NEXUS_AT + NEXUS_STATE_BYTES;
+
+/** What the target is: its id and what lies behind it. */
+export interface ScsiTargetUnit {
+  id: number;
+  port: BlockPort;
+  readonly: boolean;
+  media: 'disk' | 'cdrom';
+}
 
 export class ScsiTarget {
   readonly #w: Int32Array;
   readonly #nexus: NexusTable;
   readonly #reply: Uint8Array;
-  readonly #facts: DiskFacts;
+  readonly #disk: BlockPort;
+  readonly #facts: UnitFacts;
   readonly #cdb = new Uint8Array(16);
   /** Something was handed to the IoContext that has not been submitted. */
   queued = false;
 
   /**
-   * completed(): a request of this thread is done; the receiver takes the lock and calls complete() with the same arguments.
+   * inFlight: one word, the bus's count of requests at the host. completed(): a request of this thread is done; the receiver takes
+   * the lock and calls complete() with the same arguments.
    */
   constructor(
     state: StateSlice,
-    private readonly disk: BlockPort,
-    readonlyDisk: boolean,
+    unit: ScsiTargetUnit,
+    private readonly inFlight: Int32Array,
     private readonly completed: (nexus: number, epoch: number, failed: boolean) => void,
   ) {
     this.#w = state.i32;
     this.#nexus = new NexusTable(state.part(NEXUS_AT, NEXUS_STATE_BYTES));
     this.#reply = state.u8.subarray(REPLY_AT, REPLY_AT + REPLY_BYTES);
-    this.#facts = { bytes: disk.info.bytes, readonly: readonlyDisk };
+    this.#disk = unit.port;
+    const words = this.#w;
+    this.#facts = {
+      id: unit.id,
+      bytes: unit.port.info.bytes,
+      readonly: unit.readonly || unit.media === 'cdrom',
+      media: unit.media,
+      get ejected() {
+        return words[W.EJECTED] !== 0;
+      },
+      get locked() {
+        return words[W.LOCKED] !== 0;
+      },
+    };
   }
 
   /* ---- what the initiator sees ---- */
@@ -125,7 +152,8 @@ export class ScsiTarget {
     this.#nexus.dropAll();
     this.#free();
     this.#w[W.SENSE] = 0;
-    this.#w[W.ATTENTION] = 1;
+    this.#w[W.LOCKED] = 0;
+    this.#w[W.ATTENTION] = CODE.RESET_OCCURRED;
   }
 
   /** The initiator lets go of the bus: what is connected is lost. */
@@ -163,6 +191,7 @@ export class ScsiTarget {
     const end = offset + count;
     let at = offset;
     let rejected = false;
+    let answer: readonly number[] | undefined;
     while (at < end) {
       const message = buffer[at++];
       if (message & MESSAGE.IDENTIFY) {
@@ -172,15 +201,19 @@ export class ScsiTarget {
         this.#w[W.SELECTED_TAG] = at < end ? buffer[at] : UNTAGGED;
         at++;
       } else if (message === MESSAGE.EXTENDED) {
-        at += 1 + (at < end ? buffer[at] : 0);
-        rejected = true; // synchronous or wide transfers: we do neither
+        const length = at < end ? buffer[at] : 0;
+        answer = negotiate(at + 1 < end ? buffer[at + 1] : 0, at + 2 < end ? buffer[at + 2] : 0);
+        rejected ||= answer === undefined;
+        at += 1 + length;
       } else if (this.#abort(message)) {
         return;
       } else if (message !== MESSAGE.NOP) {
         rejected = true;
       }
     }
-    if (rejected) this.#say(REJECT, this.#w[W.CONNECTED] === SELECTING ? PHASE.COMMAND : NEXT_STEP);
+    const then = this.#w[W.CONNECTED] === SELECTING ? PHASE.COMMAND : NEXT_STEP;
+    if (rejected) this.#say(REJECT, then);
+    else if (answer !== undefined) this.#say(answer, then);
     else this.#next();
   }
 
@@ -250,20 +283,19 @@ export class ScsiTarget {
   /* ---- the host's side ---- */
 
   complete(n: number, epoch: number, failed: boolean): void {
-    this.#w[W.IN_FLIGHT]--;
+    this.inFlight[0]--;
     if (this.#get(n, N.EPOCH) === epoch && this.#get(n, N.STATE) === STATE.ACTIVE) {
       this.#set(n, N.PENDING, this.#get(n, N.PENDING) - 1);
       if (failed) this.#set(n, N.FAILED, 1);
       this.#settle(n);
       if (this.#get(n, N.STATE) === STATE.DONE && this.#get(n, N.DISCONNECTED)) this.#nexus.pushReady(n);
     }
-    const waiting = this.#w[W.CONNECTED] - 1; // for this completion, or for room
-    if (waiting >= 0 && !this.asks) this.#step(waiting);
   }
 
-  /** Requests at the host, over all commands, given-up ones included. */
-  get inFlight(): number {
-    return this.#w[W.IN_FLIGHT];
+  /** The connected command, if it waits for a completion or for room at the host, looks again. */
+  goOn(): void {
+    const waiting = this.#w[W.CONNECTED] - 1;
+    if (waiting >= 0 && !this.asks) this.#step(waiting);
   }
 
   /* ---- inside ---- */
@@ -319,7 +351,7 @@ export class ScsiTarget {
   /** What the connected nexus asks for next. */
   #step(n: number): void {
     if (this.#get(n, N.REMAINING) > 0) {
-      if (this.#w[W.IN_FLIGHT] >= IN_FLIGHT_MAX) this.#w[W.REQ] = 0;
+      if (this.inFlight[0] >= IN_FLIGHT_MAX) this.#w[W.REQ] = 0;
       else this.#ask(this.#get(n, N.DIRECTION) === DIRECTION.WRITE ? PHASE.DATA_OUT : PHASE.DATA_IN);
       return;
     }
@@ -371,12 +403,13 @@ export class ScsiTarget {
     return true;
   }
 
-  /** After a reset the first command but INQUIRY, REPORT LUNS and REQUEST SENSE fails with a unit attention (SAM-3, 5.9.7). */
+  /** After a reset, or with a new medium, the first command but INQUIRY, REPORT LUNS and REQUEST SENSE fails with a unit attention (SAM-3, 5.9.7). */
   #attentionFirst(opcode: number, plan: Plan): Plan {
-    if (!this.#w[W.ATTENTION] || opcode === OP.INQUIRY || opcode === OP.REPORT_LUNS) return plan;
+    const news = this.#w[W.ATTENTION];
+    if (!news || opcode === OP.INQUIRY || opcode === OP.REPORT_LUNS) return plan;
     this.#w[W.ATTENTION] = 0;
-    if (opcode !== OP.REQUEST_SENSE) return check(KEY.UNIT_ATTENTION, CODE.RESET_OCCURRED);
-    if (!this.#w[W.SENSE]) this.#w[W.SENSE] = (KEY.UNIT_ATTENTION << 16) | CODE.RESET_OCCURRED;
+    if (opcode !== OP.REQUEST_SENSE) return check(KEY.UNIT_ATTENTION, news);
+    if (!this.#w[W.SENSE]) this.#w[W.SENSE] = (KEY.UNIT_ATTENTION << 16) | news;
     return plan;
   }
 
@@ -398,6 +431,13 @@ export class ScsiTarget {
       }
       case 'flush':
         this.#startFlush(n);
+        return;
+      case 'tray':
+        if (this.#w[W.EJECTED] && !plan.ejected) this.#w[W.ATTENTION] = CODE.MEDIUM_CHANGED;
+        this.#w[W.EJECTED] = plan.ejected ? 1 : 0;
+        return;
+      case 'lock':
+        this.#w[W.LOCKED] = plan.locked ? 1 : 0;
         return;
       default:
         this.#set(n, N.DIRECTION, plan.kind === 'write' ? DIRECTION.WRITE : DIRECTION.READ);
@@ -428,7 +468,7 @@ export class ScsiTarget {
   }
 
   #startHost(n: number, piece: Piece, bytes: number, write: boolean): void {
-    const { io, handle } = this.disk;
+    const { io, handle } = this.#disk;
     const offset = this.#nexus.offset(n);
     this.#nexus.setOffset(n, offset + bytes);
     this.#count(n);
@@ -441,14 +481,22 @@ export class ScsiTarget {
   #startFlush(n: number): void {
     this.#count(n);
     const epoch = this.#get(n, N.EPOCH);
-    this.disk.io.flush(this.disk.handle, (result) => this.completed(n, epoch, result < 0));
+    this.#disk.io.flush(this.#disk.handle, (result) => this.completed(n, epoch, result < 0));
   }
 
   #count(n: number): void {
     this.#set(n, N.PENDING, this.#get(n, N.PENDING) + 1);
-    this.#w[W.IN_FLIGHT]++;
+    this.inFlight[0]++;
     this.queued = true;
   }
 }
 
-const check = (key: number, code: number): Plan => ({ kind: 'check', key, code });
+/**
+ * The answer to an extended message: asynchronous and 8 bits wide is all that there is here (nothing goes over wires). Offset 0
+ * means asynchronous (SCSI-2, 6.6.21). undefined: rejected, as parallel protocol requests (SPI-3) are by targets before Ultra160.
+ */
+function negotiate(code: number, first: number): readonly number[] | undefined {
+  if (code === EXTENDED.SYNCHRONOUS) return [MESSAGE.EXTENDED, 3, EXTENDED.SYNCHRONOUS, first, 0];
+  if (code === EXTENDED.WIDE) return [MESSAGE.EXTENDED, 2, EXTENDED.WIDE, 0];
+  return undefined;
+}

@@ -1,5 +1,6 @@
 /** The guest driver's part of the work, for tests: loads its SCRIPTS, fills in commands, rings the doorbell, collects status. */
 import { Lsi53c895a } from '#engines/full/devices/lsi53c895a.js';
+import type { ScsiUnit } from '#engines/full/devices/scsi-bus.js';
 import { EMPTY_SLOT, FULL, MISMATCH, PROGRAM, RAM_AT, SHARED_AT, START, WRAP } from './lsi-script.js';
 import { FakeDisk, PciBench } from './pci-bench.js';
 
@@ -31,13 +32,21 @@ export const BUFFERS = 0x8002_0000;
 
 export class LsiBench extends PciBench {
   readonly disk: FakeDisk;
+  /** All disks; the first is `disk`. */
+  readonly disks: FakeDisk[];
   readonly lsi: Lsi53c895a;
   #slot = 0;
 
-  constructor(diskBytes = 1 << 20, readonly = false) {
+  /** more: targets 1, 2, …, of so many bytes. */
+  constructor(diskBytes = 1 << 20, readonly = false, more: (Omit<ScsiUnit, 'port'> & { bytes: number })[] = []) {
     super();
-    this.disk = new FakeDisk(this.memory, diskBytes);
-    this.lsi = new Lsi53c895a(this.context(), [{ port: this.disk.port, readonly, media: 'disk' }]);
+    const units = [{ bytes: diskBytes, readonly, media: 'disk' as const }, ...more];
+    this.disks = units.map(({ bytes }) => new FakeDisk(this.memory, bytes));
+    this.disk = this.disks[0];
+    this.lsi = new Lsi53c895a(
+      this.context(),
+      units.map((unit, index) => ({ ...unit, port: this.disks[index].port })),
+    );
     this.plug(this.lsi, { 1: REGS, 2: RAM_AT });
     this.set8(R.DIEN, 0x75);
     this.set8(R.SIEN0, 0x8f);
@@ -101,10 +110,10 @@ export class LsiBench extends PciBench {
   }
 
   /** One command, alone: its SCSI status. */
-  command(cdb: number[], bytes = 1, data = BUFFERS): number {
-    this.enqueue(0, cdb, data, bytes);
+  command(cdb: number[], bytes = 1, data = BUFFERS, target = 0): number {
+    this.enqueue(0, cdb, data, bytes, target);
     this.doorbell();
-    this.disk.completeAll();
+    for (const disk of this.disks) disk.completeAll();
     return this.status(0);
   }
 

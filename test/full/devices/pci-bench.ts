@@ -8,20 +8,29 @@ export const RAM_BASE = 0x8000_0000;
 export const RAM_BYTES = 256 * 1024;
 const PAGE = 65_536;
 const DEVICE_AT = 8192;
-const DEVICE_BYTES = PAGE - DEVICE_AT;
+/** Before RAM: the state of host and device. */
+const STATE_BYTES = 2 * PAGE;
+const DEVICE_BYTES = STATE_BYTES - DEVICE_AT;
+const PAGES = (STATE_BYTES + RAM_BYTES) / PAGE + 1;
 const MMIO_BASE = 0x4000_0000;
 const SLOT = 1 << 15;
 
 export class PciBench {
   readonly memory = new WebAssembly.Memory({
-    initial: 2 + RAM_BYTES / PAGE,
-    maximum: 2 + RAM_BYTES / PAGE,
+    initial: PAGES,
+    maximum: PAGES,
     shared: true,
   });
   readonly buffer = this.memory.buffer as unknown as SharedArrayBuffer;
-  readonly ram = new GuestRam({ buffer: this.buffer, memory: 1, offset: PAGE, base: RAM_BASE, bytes: RAM_BYTES });
+  readonly ram = new GuestRam({
+    buffer: this.buffer,
+    memory: 1,
+    offset: STATE_BYTES,
+    base: RAM_BASE,
+    bytes: RAM_BYTES,
+  });
   /** What lies around RAM: a device that reaches it has broken out. */
-  readonly after = new Uint8Array(this.buffer, PAGE + RAM_BYTES, PAGE);
+  readonly after = new Uint8Array(this.buffer, STATE_BYTES + RAM_BYTES, PAGE);
   readonly wires = [false, false, false, false];
   readonly deferred: (() => void)[] = [];
   readonly host: PciHost;

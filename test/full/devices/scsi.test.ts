@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { UnitFacts } from '#engines/full/devices/scsi-codes.js';
 import { cdbBytes, planCommand } from '#engines/full/devices/scsi-commands.js';
 
-const disk = { bytes: 2048 * 512, readonly: false };
+const disk: UnitFacts = { id: 0, bytes: 2048 * 512, readonly: false, media: 'disk', ejected: false, locked: false };
 const plan = (cdb: number[], lun = 0, facts = disk) =>
   planCommand(
     Uint8Array.from({ length: 16 }, (_, i) => cdb[i] ?? 0),
@@ -26,14 +27,14 @@ describe('SCSI commands of the disk', () => {
 
   it('INQUIRY: vital product data lists its pages', () => {
     expect(reply([0x12, 1, 0, 0, 255, 0])).toEqual([0, 0, 0, 3, 0, 0x80, 0x83]);
-    expect(reply([0x12, 1, 0x83, 0, 255, 0]).slice(0, 8)).toEqual([0, 0x83, 0, 16, 2, 1, 0, 12]);
+    expect(reply([0x12, 1, 0x83, 0, 255, 0]).slice(0, 8)).toEqual([0, 0x83, 0, 17, 2, 1, 0, 13]);
     expect(plan([0x12, 1, 0x55, 0, 255, 0])).toEqual({ kind: 'check', key: 5, code: 0x2400 });
   });
 
   it('READ CAPACITY: the last block and the block length (SBC-2, 5.10 and 5.11)', () => {
     expect(reply([0x25])).toEqual([0, 0, 7, 255, 0, 0, 2, 0]);
     expect(reply([0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12])).toEqual([0, 0, 0, 0, 0, 0, 7, 255, 0, 0, 2, 0]);
-    const large = { bytes: 2 ** 32 * 512 + 512, readonly: false };
+    const large = { ...disk, bytes: 2 ** 32 * 512 + 512 };
     expect(reply([0x25], 0, large).slice(0, 4)).toEqual([255, 255, 255, 255]);
     expect(reply([0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8], 0, large)).toEqual([0, 0, 0, 1, 0, 0, 0, 0]);
   });
