@@ -56,7 +56,7 @@ const INBOX_AT = FLOW_TABLE_BYTES;
 export const NETWORK_MEMORY_BYTES = INBOX_AT + INBOX_BYTES;
 
 export interface HostPortOptions {
-  /** False: UDP checksums are neither checked nor made (a paravirtual card may declare its memory trustworthy). Default true. */
+  /** False: UDP checksums are neither checked nor made, TCP's not checked (a paravirtual card may declare its memory trustworthy). Default true. */
   udpChecksums?: boolean;
 }
 
@@ -91,7 +91,16 @@ export class HostPort {
     const [writer, timers, answers, resolver] = [this.#writer, this.#timers, this.#answers, this.#resolver];
     const flows = new FlowTable(memory);
     this.#udp = new UdpFlows({ io, batch: this.#batch, port, flows, writer, timers, checksums: this.#udpChecksums });
-    this.#services = new GuestServices({ answers, writer, resolver });
+    this.#services = new GuestServices({
+      c,
+      io,
+      port,
+      answers,
+      writer,
+      timers,
+      resolver,
+      checksums: this.#udpChecksums,
+    });
     this.#home = new Home(c, io, memory, INBOX_AT, (frame, bytes) => this.#services.take(frame, bytes));
     port.onFrame((buffer, offset, bytes) => this.#receive(this.#batch.load(buffer, offset, bytes), bytes));
     port.onFlush = () => this.#udp.flush();
@@ -103,7 +112,7 @@ export class HostPort {
       ...this.#udp.counters,
       ...this.#batch.counters,
       ...this.#home.counters,
-      ...this.#services.counters,
+      ...this.#services.counters(),
     };
   }
 

@@ -102,6 +102,11 @@ export class FrameBuffer {
     write16(this.bytes, IP.CHECKSUM, ~this.sum(IP.VERSION, bytes, 0) & 0xffff);
   }
 
+  /** The same of a TCP segment (RFC 9293, 3.1). */
+  tcpSum(tcpAt: number, tcpBytes: number): number {
+    return this.sum(tcpAt, tcpBytes, this.sum(IP.FROM, 8, PROTOCOL_TCP + tcpBytes));
+  }
+
   /** The UDP checksum's sum over pseudo header, header and data: 0xffff when a received datagram is whole. */
   udpSum(udpAt: number, udpBytes: number): number {
     // Pseudo header: both addresses, protocol, length.

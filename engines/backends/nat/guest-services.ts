@@ -1,36 +1,86 @@
 /**
- * What the home thread does for the guest (home.ts): DHCP now, and all that keeps state. Frames come here checked as far as
- * the IPv4 header; what is behind it is checked here.
+ * What the home thread does for the guest (home.ts): all that keeps state. Frames come here checked as far as the IPv4
+ * header; what is behind it is checked here. Nothing is sent from within take().
  */
-import { ETHERNET, type FrameBuffer, IP, PROTOCOL_UDP, read16, UDP, write16 } from '../packet.js';
+import { nowNs } from '../clock.js';
+import type { IoContext } from '../io.js';
+import type { Libc } from '../libc.js';
+import {
+  ETHERNET,
+  type FrameBuffer,
+  IP,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  read16,
+  TYPE_ARP,
+  UDP,
+  write16,
+} from '../packet.js';
+import type { SwitchPort } from '../switch.js';
+import { TcpSockets } from '../tcp-socket.js';
+import type { Timers } from '../timers.js';
 import { GATEWAY_IP } from './addresses.js';
 import type { Answers } from './answers.js';
+import { arpSender } from './arp.js';
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpServer } from './dhcp.js';
 import { type FrameWriter, PAYLOAD_AT } from './frame-writer.js';
 import type { HostResolver } from './resolver.js';
+import { StreamMemories } from './stream-memory.js';
+import { TcpNat } from './tcp-nat.js';
 
 export interface ServiceTools {
+  c: Libc;
+  io: IoContext;
+  port: SwitchPort;
   answers: Answers;
   writer: FrameWriter;
+  timers: Timers;
   resolver: HostResolver;
+  /** False: checksums of TCP segments are not looked at. */
+  checksums: boolean;
 }
 
 export class GuestServices {
-  readonly counters = { dhcpReplies: 0 };
+  readonly #counters = { dhcpReplies: 0 };
   readonly #dhcp: DhcpServer;
+  readonly #sockets: TcpSockets;
+  readonly #memories: StreamMemories;
+  readonly #tcp: TcpNat;
 
   constructor(private readonly tools: ServiceTools) {
     this.#dhcp = new DhcpServer(() => tools.resolver.config.domain);
+    this.#sockets = new TcpSockets(tools.c);
+    this.#memories = new StreamMemories(tools.c);
+    this.#tcp = new TcpNat({ ...tools, sockets: this.#sockets, memories: this.#memories, now: nowNs });
+  }
+
+  counters(): Record<string, number> {
+    return { ...this.#counters, ...this.#tcp.counters };
   }
 
   take(frame: FrameBuffer, _bytes: number): void {
     const at = frame.bytes;
+    if (read16(at, ETHERNET.TYPE) === TYPE_ARP) {
+      this.#found(at);
+      return;
+    }
     const headerBytes = (at[IP.VERSION] & 0xf) * 4;
     const payloadAt = ETHERNET.BYTES + headerBytes;
-    if (at[IP.PROTOCOL] === PROTOCOL_UDP) this.#answerDhcp(at, payloadAt);
+    const protocol = at[IP.PROTOCOL];
+    if (protocol === PROTOCOL_TCP) this.#tcp.take(frame, payloadAt, read16(at, IP.LENGTH) - headerBytes);
+    else if (protocol === PROTOCOL_UDP) this.#answerDhcp(at, payloadAt);
   }
 
-  dispose(): void {}
+  dispose(): void {
+    this.#tcp.dispose();
+    this.#sockets.dispose();
+    this.#memories.dispose();
+  }
+
+  #found(at: Uint8Array): void {
+    const sender = arpSender(at);
+    if (sender !== undefined) this.#tcp.found(sender.ip, sender.mac);
+  }
 
   #answerDhcp(at: Uint8Array, udpAt: number): void {
     const end = udpAt + read16(at, udpAt + UDP.LENGTH);
@@ -46,6 +96,6 @@ export class GuestServices {
     write16(out, PAYLOAD_AT + UDP.CHECKSUM, 0);
     out.set(reply.message, PAYLOAD_AT + UDP.BYTES);
     write16(out, PAYLOAD_AT + UDP.CHECKSUM, ~writer.frame.udpSum(PAYLOAD_AT, bytes) & 0xffff || 0xffff);
-    if (answers.later(out, length)) this.counters.dhcpReplies++;
+    if (answers.later(out, length)) this.#counters.dhcpReplies++;
   }
 }
