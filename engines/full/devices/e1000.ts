@@ -4,11 +4,7 @@
  *
  * Not there: wake-up and management, flash, interrupt throttling and delays (each event interrupts at once), the packet buffer
  * as memory, the packet checksum of the receiver (its field reads 0; IP and TCP/UDP are checked), frames without FCS insertion.
- *
- * A frame is sent with the lock released, since the switch may answer from within transmit(); TX_BUSY keeps other threads from
- * sending meanwhile, and EPOCH tells whether the card was reset in between: then the old life's descriptors are left alone.
  */
-import { crc32 } from 'node:zlib';
 import { FRAME_MAX, FRAME_MIN, type NetPort } from '../../backends/net-port.js';
 import { type AccessSize, type Device, Lock, type Resettable } from './device.js';
 import { readByEerd, writeEecd } from './e1000-eeprom.js';
@@ -54,11 +50,12 @@ import { MICROWIRE_STATE_WORDS } from './microwire.js';
 import { MiiPhy, PHY_STATE_WORDS, type PhyModel } from './mii-phy.js';
 import { PacketBuffer } from './packet-buffer.js';
 import type { PciBar, PciDevice, PciDeviceContext, PciIdentity, PciPort } from './pci-function.js';
+import { type Sender, TransmitTurn, TURN_STATE_WORDS } from './transmit-turn.js';
+import { FCS_BYTES, WIRE_MIN, WireFrame } from './wire-frame.js';
 
 /* Words of the state; then the registers. */
 const LOCK = 0;
-const TX_BUSY = 1;
-const EPOCH = 2;
+const TURN = 1;
 /** The driver has moved the Tx tail, or switched the transmitter on, since the ring was last looked at. */
 const DOORBELL = 3;
 /** IOADDR of the I/O window. */
@@ -75,11 +72,6 @@ const INTERRUPTS = SENT + 3;
 const REGISTERS_AT = 256;
 export const E1000_STATE_BYTES = REGISTERS_AT + REGISTER_BYTES;
 
-/** Packets that one doorbell sends at most before the guest runs again: another hart may move the tail for ever. */
-const BURST = 16;
-const WIRE_MIN = 60;
-const FCS_BYTES = 4;
-const TAG_BYTES = 4;
 const SEGMENT_MAX = 16_384;
 const PHY_ADDRESS = 1;
 const IO_BYTES = 64;
@@ -99,6 +91,12 @@ const PHY_MODEL: PhyModel = {
   },
 };
 
+interface TxResult {
+  packet: TxPacket | undefined;
+  /** Length of each frame that went out. */
+  frames: number[];
+}
+
 export class E1000 implements PciDevice, Resettable {
   readonly name = 'e1000';
   readonly identity: PciIdentity = {
@@ -117,10 +115,11 @@ export class E1000 implements PciDevice, Resettable {
   readonly #lock: Lock;
   readonly #phy: MiiPhy;
   readonly #statistics: Statistics;
-  /* Scratch space: of the thread that holds TX_BUSY, and of the one that holds the lock. */
+  readonly #turn: TransmitTurn<TxRing | undefined, TxResult>;
+  /* Scratch space: of the thread whose turn it is to send, and of the one that holds the lock. */
   readonly #packet = new PacketBuffer();
   readonly #segment = new PacketBuffer(SEGMENT_MAX);
-  readonly #received = new Uint8Array(FRAME_MAX + FCS_BYTES);
+  readonly #received = new WireFrame();
   #pci: PciPort = { irq: () => {}, busMaster: () => false, memoryAt: () => -1 };
 
   /** mac: six bytes. The port is this thread's; its receiver is set here. */
@@ -135,6 +134,8 @@ export class E1000 implements PciDevice, Resettable {
     this.#lock = new Lock(state.i32, LOCK);
     this.#phy = new MiiPhy(state.i32.subarray(PHY, PHY + PHY_STATE_WORDS), PHY_MODEL);
     this.#statistics = new Statistics(this.#regs);
+    const turn = state.i32.subarray(TURN, TURN + TURN_STATE_WORDS);
+    this.#turn = new TransmitTurn(turn, this.#lock, context.defer, this.#sender);
     const memory: Device = {
       name: this.name,
       read: (offset, size) => this.read(offset, size),
@@ -187,10 +188,10 @@ export class E1000 implements PciDevice, Resettable {
     if (size !== 4 || offset & 3) return;
     this.#lock.acquire();
     this.#writeRegister(offset, value);
-    const start = this.#takeTransmitter();
+    const start = this.#turn.take();
     this.#updateIrq();
     this.#lock.release();
-    if (start) this.#transmit();
+    if (start) this.#turn.run();
   }
 
   /** From the switch, on whatever thread the frame arrives. false: not wanted, or no room. */
@@ -308,7 +309,7 @@ export class E1000 implements PciDevice, Resettable {
   #resetRegisters(): void {
     const regs = this.#regs;
     const tables = regs.slice(REG.MTA >> 2);
-    this.#words[EPOCH]++;
+    this.#turn.renew();
     this.#words[DOORBELL] = 0;
     this.#words.fill(0, CONTEXTS, CONTEXTS + 2 * CONTEXT_WORDS);
     regs.fill(0);
@@ -346,43 +347,27 @@ export class E1000 implements PciDevice, Resettable {
 
   /* ---- transmitting ---- */
 
-  /** Under the lock: true when there may be something to send and this thread is the one that sends now. */
-  #takeTransmitter(): boolean {
-    const w = this.#words;
-    const on = (this.#regs[REG.TCTL >> 2] & TCTL.EN) !== 0;
-    if (!w[DOORBELL] || w[TX_BUSY] || !on || !this.#pci.busMaster()) return false;
-    w[TX_BUSY] = 1;
-    return true;
-  }
-
-  /** Sends packet after packet. TX_BUSY is ours. */
-  #transmit(): void {
-    let more = true;
-    for (let burst = 0; more && burst < BURST; burst++) more = this.#transmitOne();
-    this.port.flush();
-    if (more) this.context.defer(() => this.#transmit());
-  }
-
-  /** false: nothing is left to do, and TX_BUSY has been given up. */
-  #transmitOne(): boolean {
-    const w = this.#words;
-    this.#lock.acquire();
-    // Cleared before the ring is looked at: a doorbell that comes meanwhile makes us look again.
-    w[DOORBELL] = 0;
-    const epoch = w[EPOCH];
-    const ring: TxRing | undefined = this.#ring(REG.TDBAL);
-    this.#lock.release();
-    const packet = ring && gatherPacket(this.context.ram, ring, this.#packet);
-    const frames: number[] = [];
-    if (packet && !packet.context && !packet.fault) this.#send(packet, frames);
-    this.#lock.acquire();
-    if (packet && w[EPOCH] === epoch) this.#sent(packet, frames);
-    w[TX_BUSY] = 0;
-    const more = this.#takeTransmitter();
-    this.#updateIrq();
-    this.#lock.release();
-    return more;
-  }
+  readonly #sender: Sender<TxRing | undefined, TxResult> = {
+    ready: () => {
+      const on = (this.#regs[REG.TCTL >> 2] & TCTL.EN) !== 0;
+      return on && this.#words[DOORBELL] !== 0 && this.#pci.busMaster();
+    },
+    begin: () => {
+      this.#words[DOORBELL] = 0;
+      return this.#ring(REG.TDBAL);
+    },
+    send: (ring) => {
+      const packet = ring && gatherPacket(this.context.ram, ring, this.#packet);
+      const frames: number[] = [];
+      if (packet && !packet.context && !packet.fault) this.#send(packet, frames);
+      return { packet, frames };
+    },
+    finish: (_ring, { packet, frames }) => {
+      if (packet) this.#sent(packet, frames);
+    },
+    settle: () => this.#updateIrq(),
+    flush: () => this.port.flush(),
+  };
 
   /** frames: takes the length of each frame that went out. */
   #send(packet: TxPacket, frames: number[]): void {
@@ -436,7 +421,7 @@ export class E1000 implements PciDevice, Resettable {
     const strip = tag >= 0 && (regs[REG.CTRL >> 2] & CTRL.VME) !== 0;
     const status = match | this.#checks(frame) | (strip ? RX_STATUS.VP | (tag << 16) : 0);
     const ring = this.#ring(REG.RDBAL);
-    const image = this.#wireImage(frame, strip, (rctl & RCTL.SECRC) !== 0);
+    const image = this.#received.image(frame, strip, !(rctl & RCTL.SECRC));
     const result = ring && deliverFrame(this.context.ram, ring, bufferBytes(rctl), image, status);
     if (ring === undefined || result === undefined || typeof result === 'string') {
       this.#words[MISSED]++;
@@ -465,19 +450,5 @@ export class E1000 implements PciDevice, Resettable {
       status |= RX_STATUS.TCPCS | (found & CHECKED.TRANSPORT_BAD ? RX_STATUS.TCPE : 0);
     }
     return status === 0 ? RX_STATUS.IXSM : status;
-  }
-
-  /** The frame as it goes to memory: padded, without its tag if that is stripped, with its FCS unless that is too. */
-  #wireImage(frame: Uint8Array, strip: boolean, withoutFcs: boolean): Uint8Array {
-    const image = this.#received;
-    const length = Math.max(WIRE_MIN, frame.length);
-    image.set(frame);
-    image.fill(0, frame.length, length);
-    const fcs = withoutFcs ? 0 : crc32(image.subarray(0, length));
-    const end = strip ? length - TAG_BYTES : length;
-    if (strip) image.copyWithin(12, 12 + TAG_BYTES, length);
-    if (withoutFcs) return image.subarray(0, end);
-    for (let i = 0; i < FCS_BYTES; i++) image[end + i] = fcs >>> (8 * i);
-    return image.subarray(0, end + FCS_BYTES);
   }
 }

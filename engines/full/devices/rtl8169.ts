@@ -4,21 +4,17 @@
  *
  * Not there: wake-on-LAN (its registers keep what is written), the TBI for fibre, interrupt mitigation (each event interrupts at
  * once), and the timer's interrupt by itself: it is found when the driver next touches the card, since no thread waits for it.
- *
- * A frame is sent with the lock released, since the switch may answer from within transmit(); TX_BUSY keeps other threads from
- * sending meanwhile, and EPOCH tells whether the card was reset in between: then the old life's descriptors are left alone.
  */
-import { crc32 } from 'node:zlib';
 import { nowNs } from '../../backends/clock.js';
 import { FRAME_MAX, FRAME_MIN, type NetPort } from '../../backends/net-port.js';
-import { type AccessSize, type Device, guestAddress, Lock, type Resettable } from './device.js';
+import { type AccessSize, type Device, type GuestAddress, guestAddress, Lock, type Resettable } from './device.js';
 import { CHECKED, checkFrame } from './internet-checksum.js';
 import { MICROWIRE_STATE_WORDS } from './microwire.js';
 import { MiiPhy, PHY_STATE_WORDS, type PhyModel } from './mii-phy.js';
 import { PacketBuffer } from './packet-buffer.js';
 import type { PciBar, PciDevice, PciDeviceContext, PciIdentity, PciPort } from './pci-function.js';
 import { EECR, eepromWord, writeEecr } from './realtek-eeprom.js';
-import { filterFrame, MATCH } from './realtek-filter.js';
+import { filterFrame } from './realtek-filter.js';
 import { RegisterFile, type RegisterWrite } from './register-file.js';
 import { deliverFrame, gatherPacket, returnPacket, sendPacket, type TxPacket } from './rtl8169-descriptors.js';
 import {
@@ -36,11 +32,13 @@ import {
   TCR_VERSION,
   TPPOLL,
 } from './rtl8169-registers.js';
+import { TALLIES, TALLY_BYTES, Tally } from './rtl8169-tally.js';
+import { type Sender, TransmitTurn, TURN_STATE_WORDS } from './transmit-turn.js';
+import { FCS_BYTES, WireFrame } from './wire-frame.js';
 
 /* Words of the state. */
 const LOCK = 0;
-const TX_BUSY = 1;
-const EPOCH = 2;
+const TURN = 1;
 /** Queues whose doorbell has been rung: TPPOLL bits. */
 const POLL = 3;
 /** Index of the next descriptor: normal queue, high-priority queue, receiver. */
@@ -52,29 +50,12 @@ const INTERRUPTS = 7;
 const TIMER_FIRED = 8;
 const EEPROM = 9;
 const PHY = EEPROM + MICROWIRE_STATE_WORDS;
+/* Doubles: the tally, then when TCTR was zero. */
 const TALLY_AT = 256;
+const TIMER_AT = TALLY_AT + 8 * TALLIES;
 const REGISTERS_AT = 384;
 export const RTL8169_STATE_BYTES = REGISTERS_AT + REGISTER_BYTES;
 
-/** Doubles: totals since power-on, and when TCTR was zero. */
-const TALLY = {
-  TX: 0,
-  RX: 1,
-  TX_ERRORS: 2,
-  MISSED: 3,
-  UNICAST: 4,
-  BROADCAST: 5,
-  MULTICAST: 6,
-  TIMER_START: 7,
-} as const;
-const TALLIES = 8;
-const TALLY_BYTES = 64;
-
-/** Packets that one doorbell sends at most before the guest runs again: another hart may refill the ring for ever. */
-const BURST = 16;
-const WIRE_MIN = 60;
-const FCS_BYTES = 4;
-const TAG_BYTES = 4;
 /** TCTR counts the clock of the PCI bus: 33 MHz. */
 const TIMER_TICK_NS = 1000 / 33;
 const SEGMENT_MAX = 4096;
@@ -92,6 +73,19 @@ const PHY_MODEL: PhyModel = {
   },
 };
 
+/** Where the next packet may be: its queue, the word that holds the queue's index, that index and the ring. */
+interface TxJob {
+  queue: number;
+  next: number;
+  index: number;
+  ring: number;
+}
+
+interface TxResult {
+  packet: TxPacket | undefined;
+  sent: boolean;
+}
+
 export class Rtl8169 implements PciDevice, Resettable {
   readonly name = 'rtl8169';
   readonly identity: PciIdentity = {
@@ -107,17 +101,20 @@ export class Rtl8169 implements PciDevice, Resettable {
   };
   readonly bars: readonly PciBar[];
   readonly #words: Int32Array;
-  readonly #tally: Float64Array;
+  readonly #tally: Tally;
+  /** When TCTR was zero, nanoseconds. */
+  readonly #timerStart: Float64Array;
+  readonly #turn: TransmitTurn<TxJob, TxResult>;
   readonly #file: RegisterFile;
   readonly #u8: Uint8Array;
   readonly #u16: Uint16Array;
   readonly #u32: Uint32Array;
   readonly #lock: Lock;
   readonly #phy: MiiPhy;
-  /* Scratch space: of the thread that holds TX_BUSY, and of the one that holds the lock. */
+  /* Scratch space: of the thread whose turn it is to send, and of the one that holds the lock. */
   readonly #packet = new PacketBuffer();
   readonly #segment = new PacketBuffer(SEGMENT_MAX);
-  readonly #received = new Uint8Array(FRAME_MAX + FCS_BYTES);
+  readonly #received = new WireFrame();
   #pci: PciPort = { irq: () => {}, busMaster: () => false, memoryAt: () => -1 };
 
   /** mac: six bytes. The port is this thread's; its receiver is set here. */
@@ -128,13 +125,16 @@ export class Rtl8169 implements PciDevice, Resettable {
   ) {
     const { state } = context;
     this.#words = state.i32;
-    this.#tally = new Float64Array(state.buffer, state.offset + TALLY_AT, TALLIES);
+    this.#tally = new Tally(new Float64Array(state.buffer, state.offset + TALLY_AT, TALLIES));
+    this.#timerStart = new Float64Array(state.buffer, state.offset + TIMER_AT, 1);
     this.#file = new RegisterFile(registerAt, state.buffer, state.offset + REGISTERS_AT, REGISTER_BYTES);
     this.#u8 = this.#file.u8;
     this.#u16 = this.#file.u16;
     this.#u32 = this.#file.u32;
     this.#lock = new Lock(state.i32, LOCK);
     this.#phy = new MiiPhy(state.i32.subarray(PHY, PHY + PHY_STATE_WORDS), PHY_MODEL);
+    const turn = state.i32.subarray(TURN, TURN + TURN_STATE_WORDS);
+    this.#turn = new TransmitTurn(turn, this.#lock, context.defer, this.#sender);
     const window: Device = {
       name: this.name,
       read: (offset, size) => this.read(offset, size),
@@ -153,20 +153,13 @@ export class Rtl8169 implements PciDevice, Resettable {
 
   reset(): void {
     this.#words.fill(0);
-    this.#tally.fill(0);
+    this.#tally.clear();
     this.#phy.reset();
     this.#resetRegisters();
   }
 
   counters(): Record<string, number> {
-    const t = this.#tally;
-    return {
-      'rtl8169.tx_packets': t[TALLY.TX],
-      'rtl8169.tx_errors': t[TALLY.TX_ERRORS],
-      'rtl8169.rx_frames': t[TALLY.RX],
-      'rtl8169.rx_missed': t[TALLY.MISSED],
-      'rtl8169.interrupts': this.#words[INTERRUPTS],
-    };
+    return { ...this.#tally.counters(this.name), 'rtl8169.interrupts': this.#words[INTERRUPTS] };
   }
 
   read(offset: number, size: AccessSize): number {
@@ -183,10 +176,10 @@ export class Rtl8169 implements PciDevice, Resettable {
     this.#lock.acquire();
     this.#checkTimer();
     this.#file.write(offset, size, value, this.#locked, this.#effect);
-    const start = this.#takeTransmitter();
+    const start = this.#turn.take();
     this.#updateIrq();
     this.#lock.release();
-    if (start) this.#transmit();
+    if (start) this.#turn.run();
   }
 
   /** From the switch, on whatever thread the frame arrives. false: not wanted, or no room. */
@@ -280,36 +273,22 @@ export class Rtl8169 implements PciDevice, Resettable {
 
   /** DTCCR (6.1): sixty-four bytes of counters into guest memory. A place outside RAM is a system error. */
   #dumpTally(): void {
-    const t = this.#tally;
-    const image = new DataView(new ArrayBuffer(TALLY_BYTES));
-    const put64 = (at: number, value: number): void => {
-      image.setUint32(at, value, true);
-      image.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
-    };
-    put64(0, t[TALLY.TX]);
-    put64(8, t[TALLY.RX]);
-    put64(16, t[TALLY.TX_ERRORS]);
-    image.setUint32(24, t[TALLY.MISSED], true);
-    image.setUint16(28, t[TALLY.MISSED], true);
-    put64(40, t[TALLY.UNICAST]);
-    put64(48, t[TALLY.BROADCAST]);
-    image.setUint32(56, t[TALLY.MULTICAST], true);
     const address = this.#address(REG.DTCCR, ~(TALLY_BYTES - 1));
-    const done = this.#pci.busMaster() && this.context.ram.write(address, new Uint8Array(image.buffer));
+    const done = this.#pci.busMaster() && this.context.ram.write(address, this.#tally.image());
     if (!done) this.#raise(INT.SERR);
   }
 
-  #address(register: number, mask = -1) {
+  #address(register: number, mask = -1): GuestAddress {
     const at = register >> 2;
     return guestAddress(((this.#u32[at] & mask) >>> 0) + this.#u32[at + 1] * 2 ** 32);
   }
 
   #ticks(): number {
-    return Math.floor((nowNs() - this.#tally[TALLY.TIMER_START]) / TIMER_TICK_NS) % 2 ** 32;
+    return Math.floor((nowNs() - this.#timerStart[0]) / TIMER_TICK_NS) % 2 ** 32;
   }
 
   #restartTimer(fromZero: boolean): void {
-    if (fromZero) this.#tally[TALLY.TIMER_START] = nowNs();
+    if (fromZero) this.#timerStart[0] = nowNs();
     this.#words[TIMER_FIRED] = 0;
   }
 
@@ -323,14 +302,14 @@ export class Rtl8169 implements PciDevice, Resettable {
   /** CR.RST and power-on: the station address comes from the EEPROM again; the transceiver goes on. */
   #resetRegisters(): void {
     const w = this.#words;
-    w[EPOCH]++;
+    this.#turn.renew();
     w.fill(0, POLL, RX_NEXT + 1);
     w[TIMER_FIRED] = 0;
     this.#u8.fill(0);
     this.#u8.set(this.mac.subarray(0, 6), REG.IDR);
     this.#u32[REG.TCR >> 2] = TCR_VERSION;
     this.#u8[REG.CONFIG1] = 0x0c; // registers are mapped to memory and I/O
-    this.#tally[TALLY.TIMER_START] = nowNs();
+    this.#timerStart[0] = nowNs();
     this.#updateIrq();
   }
 
@@ -345,52 +324,39 @@ export class Rtl8169 implements PciDevice, Resettable {
 
   /* ---- transmitting ---- */
 
-  /** Under the lock: true when a doorbell has been rung and this thread is the one that sends now. */
-  #takeTransmitter(): boolean {
-    const w = this.#words;
-    if (!w[POLL] || w[TX_BUSY] || !(this.#u8[REG.CR] & CR.TE) || !this.#pci.busMaster()) return false;
-    w[TX_BUSY] = 1;
-    return true;
-  }
+  readonly #sender: Sender<TxJob, TxResult> = {
+    ready: () => this.#words[POLL] !== 0 && (this.#u8[REG.CR] & CR.TE) !== 0 && this.#pci.busMaster(),
+    begin: () => this.#nextJob(),
+    send: ({ ring, index }) => {
+      const packet = gatherPacket(this.context.ram, ring, index, this.#packet);
+      return { packet, sent: packet !== undefined && this.#send(packet) };
+    },
+    finish: (job, result) => this.#finish(job, result),
+    settle: () => this.#updateIrq(),
+    flush: () => this.port.flush(),
+  };
 
-  /** Sends packet after packet, the high-priority queue's first. TX_BUSY is ours. */
-  #transmit(): void {
-    let more = true;
-    for (let burst = 0; more && burst < BURST; burst++) more = this.#transmitOne();
-    this.port.flush();
-    if (more) this.context.defer(() => this.#transmit());
-  }
-
-  /** false: nothing is left to do, and TX_BUSY has been given up. */
-  #transmitOne(): boolean {
+  /** The high-priority queue goes first. */
+  #nextJob(): TxJob {
     const w = this.#words;
-    this.#lock.acquire();
     const high = (w[POLL] & TPPOLL.HIGH) !== 0;
     const queue = high ? TPPOLL.HIGH : TPPOLL.NORMAL;
-    // Cleared before the ring is looked at: a doorbell that comes meanwhile makes us look again.
-    w[POLL] &= ~queue;
     const next = high ? TX_HIGH_NEXT : TX_NEXT;
-    const index = w[next];
-    const ring = this.#address(high ? REG.THPDS : REG.TNPDS);
-    const epoch = w[EPOCH];
-    this.#lock.release();
-    const packet = gatherPacket(this.context.ram, ring, index, this.#packet);
-    const sent = packet !== undefined && this.#send(packet);
-    this.#lock.acquire();
-    if (w[EPOCH] === epoch && packet === undefined) this.#raise(INT.TDU);
-    else if (w[EPOCH] === epoch && packet) {
-      returnPacket(this.context.ram, ring, index, packet.count);
-      w[next] = packet.next;
-      // A ring outside RAM is not looked at again before the next doorbell.
-      if (packet.count > 0) w[POLL] |= queue;
-      this.#tally[sent ? TALLY.TX : TALLY.TX_ERRORS]++;
-      this.#raise(sent ? INT.TOK : packet.count > 0 ? INT.TER : INT.TER | INT.SERR);
+    w[POLL] &= ~queue;
+    return { queue, next, index: w[next], ring: this.#address(high ? REG.THPDS : REG.TNPDS) };
+  }
+
+  #finish({ queue, next, index, ring }: TxJob, { packet, sent }: TxResult): void {
+    if (packet === undefined) {
+      this.#raise(INT.TDU);
+      return;
     }
-    w[TX_BUSY] = 0;
-    const more = this.#takeTransmitter();
-    this.#updateIrq();
-    this.#lock.release();
-    return more;
+    returnPacket(this.context.ram, ring, index, packet.count);
+    this.#words[next] = packet.next;
+    // A ring outside RAM is not looked at again before the next doorbell.
+    if (packet.count > 0) this.#words[POLL] |= queue;
+    this.#tally.sent(sent);
+    this.#raise(sent ? INT.TOK : packet.count > 0 ? INT.TER : INT.TER | INT.SERR);
   }
 
   #send(packet: TxPacket): boolean {
@@ -413,22 +379,20 @@ export class Rtl8169 implements PciDevice, Resettable {
     const status = (match << RX.MATCH_SHIFT) | this.#rxStatus(frame);
     const stripped = (this.#u16[REG.CPCR >> 1] & CPCR.RX_VLAN) !== 0 && frame[12] === 0x81 && frame[13] === 0;
     const vlan = stripped && frame.length >= 16 ? RX.TAVA | frame[14] | (frame[15] << 8) : 0;
-    const image = this.#wireImage(frame, vlan !== 0);
+    const image = this.#received.image(frame, vlan !== 0);
     const result = deliverFrame(this.context.ram, this.#address(REG.RDSAR), this.#words[RX_NEXT], image, status, vlan);
     if (typeof result === 'string') {
       this.#missed(result === 'bus error');
       return false;
     }
     this.#words[RX_NEXT] = result.next;
-    this.#tally[TALLY.RX]++;
-    if (match & MATCH.BROADCAST) this.#tally[TALLY.BROADCAST]++;
-    else this.#tally[match & MATCH.MULTICAST ? TALLY.MULTICAST : TALLY.UNICAST]++;
+    this.#tally.received(match);
     this.#raise(INT.ROK);
     return true;
   }
 
   #missed(busError: boolean): void {
-    this.#tally[TALLY.MISSED]++;
+    this.#tally.missed();
     this.#u32[REG.MPC >> 2] = (this.#u32[REG.MPC >> 2] + 1) & 0xff_ffff;
     this.#raise(busError ? INT.SERR : INT.RDU);
   }
@@ -443,18 +407,5 @@ export class Rtl8169 implements PciDevice, Resettable {
     if (found & CHECKED.TCP) return RX.PID0 | bad | (broken ? RX.TCPF : 0);
     if (found & CHECKED.UDP) return RX.PID1 | bad | (broken ? RX.UDPF : 0);
     return RX.PID0 | RX.PID1 | bad;
-  }
-
-  /** The frame as it goes to memory: padded, with the FCS that it had on the wire, and without its tag if that is stripped. */
-  #wireImage(frame: Uint8Array, strip: boolean): Uint8Array {
-    const image = this.#received;
-    const length = Math.max(WIRE_MIN, frame.length);
-    image.set(frame);
-    image.fill(0, frame.length, length);
-    const fcs = crc32(image.subarray(0, length));
-    const end = strip ? length - TAG_BYTES : length;
-    if (strip) image.copyWithin(12, 12 + TAG_BYTES, length);
-    for (let i = 0; i < FCS_BYTES; i++) image[end + i] = fcs >>> (8 * i);
-    return image.subarray(0, end + FCS_BYTES);
   }
 }

@@ -336,6 +336,23 @@ describe('82540EM transmitter', () => {
     expect([b.port.sent.length, b.get(R.TDH)]).toEqual([1, 3]);
   });
 
+  it('a reset while a frame is on its way leaves the old ring alone', () => {
+    const b = new Bench().start();
+    b.port.meanwhile = () => b.set(R.CTRL, 1 << 26);
+    b.send(frame(OTHER, 60));
+    expect([b.port.sent.length, b.word(TX_RING + 12), b.get(R.TDH), b.get(R.ICR)]).toEqual([1, 0, 0, 0]);
+  });
+
+  it('a doorbell while a frame is on its way is not lost', () => {
+    const b = new Bench().start();
+    b.port.meanwhile = () => {
+      b.port.meanwhile = () => {};
+      b.send(frame(OTHER, 61));
+    };
+    b.send(frame(OTHER, 60));
+    expect(b.port.sent.map((f) => f.length)).toEqual([60, 61]);
+  });
+
   it('a switch may answer from within the call', () => {
     const b = new Bench().start();
     b.port.answer = Uint8Array.from(frame(MAC, 64));

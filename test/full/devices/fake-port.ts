@@ -8,9 +8,12 @@ export class FakePort implements NetPort {
   handler: FrameHandler = () => false;
   /** A switch that answers from within transmit(). */
   answer: Uint8Array | undefined;
+  /** Another hart, that does something while a frame is on its way. */
+  meanwhile: () => void = () => {};
   readonly counters = { txFrames: 0, txBytes: 0, txDropped: 0, rxFrames: 0, rxBytes: 0, rxDropped: 0 };
   transmit(buffer: Uint8Array, offset = 0, bytes = buffer.length): boolean {
     this.sent.push(Array.from(buffer.subarray(offset, offset + bytes)));
+    this.meanwhile();
     if (this.answer) this.handler(this.answer);
     return true;
   }

@@ -299,6 +299,26 @@ describe('RTL8169 transmitter', () => {
     expect(b.ack() & SERR).toBe(SERR);
   });
 
+  it('a reset while a frame is on its way leaves the old ring alone', () => {
+    const b = new Bench().start();
+    b.port.meanwhile = () => b.set(R.CR, 0x10, 1);
+    b.send([frame(OTHER, 60)]);
+    expect([b.port.sent.length, b.word(TX_RING) >>> 31, b.get(R.ISR, 2)]).toEqual([1, 1, 0]);
+    b.port.meanwhile = () => {};
+    b.start().send([frame(OTHER, 61)], { ring: TX_RING - 16 });
+    expect(b.port.sent.map((f) => f.length)).toEqual([60, 61]);
+  });
+
+  it('a doorbell while a frame is on its way is not lost', () => {
+    const b = new Bench().start();
+    b.port.meanwhile = () => {
+      b.port.meanwhile = () => {};
+      b.send([frame(OTHER, 61)]);
+    };
+    b.send([frame(OTHER, 60)]);
+    expect(b.port.sent.map((f) => f.length)).toEqual([60, 61]);
+  });
+
   it('a switch may answer from within the call, and the card loops back', () => {
     const b = new Bench().start();
     b.port.answer = Uint8Array.from(frame(MAC, 64));
