@@ -12,6 +12,8 @@
  * A barrier may hold many machines between prepare()/result() and start().
  */
 
+import type { Run } from './run.js';
+
 /** The three ways to run a workload that the project compares. */
 export type EngineKind = 'bare metal' | 'full virtualization' | 'paravirtualization';
 
@@ -130,6 +132,8 @@ export interface Engine {
   readonly summary: string;
   probe(): Promise<Probe>;
   boot(config: MachineConfig): Promise<Machine>;
+  /** Absent: the engine runs no operating systems of the user's. */
+  readonly run?: Run;
   /** Ends whatever the engine keeps between machines (a hypervisor process). Never rejects. */
   close(): Promise<void>;
 }

@@ -6,6 +6,8 @@ import { compare, compareCommand } from './commands/compare.js';
 import { doctor, doctorCommand } from './commands/doctor.js';
 import { type ListName, list, listCommand } from './commands/list.js';
 import { report, reportCommand } from './commands/report.js';
+import { run as runGuest } from './commands/run.js';
+import { type RunFlags, runCommand } from './commands/run-options.js';
 import { type Context, hostShell, type Output, type Shell } from './context.js';
 import { ResultsError } from './results.js';
 import { UsageError } from './usage.js';
@@ -40,7 +42,7 @@ function commands(argv: readonly string[], run: Run, { out, err }: Shell): Comma
     .version(version())
     .addHelpText(
       'after',
-      '\nExamples:\n  virtax bench --profile quick\n  virtax list workloads\n  virtax doctor\n  virtax compare base.json new.json',
+      '\nExamples:\n  virtax bench --profile quick\n  virtax list workloads\n  virtax doctor\n  virtax run --kernel image.elf\n  virtax compare base.json new.json',
     );
   program.addCommand(benchCommand().action((flags: BenchFlags) => run((context) => bench(flags, argv, context))()));
   program.addCommand(
@@ -53,6 +55,7 @@ function commands(argv: readonly string[], run: Run, { out, err }: Shell): Comma
       run((context) => compare(base, now, flags, context))(),
     ),
   );
+  program.addCommand(runCommand().action((flags: RunFlags) => run((context) => runGuest(flags, context))()));
   program.addCommand(listCommand().action((what: ListName) => run((context) => list(what, context))()));
   program.addCommand(
     doctorCommand().action((flags: { diskFile: string }) => run((context) => doctor(flags, context))()),

@@ -1,25 +1,18 @@
 /** What one machine is made of: passed from the engine to the VM's process and on to its threads. Plain data. */
 
-export type DiskInterface = 'scsi' | 'virtio';
-export type DiskMedia = 'disk' | 'cdrom';
-/** user: NAT to the host's network, as QEMU's `-netdev user`. switch: the host's loopback alone, at 10.0.2.2. */
-export type NicMode = 'user' | 'switch';
-export type NicModel = 'rtl8139' | 'rtl8169' | 'e1000' | 'virtio';
+import type { DiskInterface, NicMode, NicModel, RunDisk, TraceKind } from '../run.js';
+
+export type { DiskInterface, NicMode, NicModel, TraceKind };
 /** virtio's two transports: functions on the PCI bus, or the eight windows of `virt`. */
 export type VirtioTransport = 'pci' | 'mmio';
 /** Devices that only a guest with virtio drivers can use, beside disks and the network card. */
 export type VirtioExtra = 'rng' | 'balloon' | 'console';
 
-export interface VmDisk {
-  path: string;
+export interface VmDisk extends RunDisk {
   /** As the guest sees it; the file may be larger. */
   bytes: number;
   /** O_DIRECT is wanted. */
   direct: boolean;
-  interface: DiskInterface;
-  readonly: boolean;
-  /** `cdrom` is for `scsi` alone. */
-  media: DiskMedia;
 }
 
 export interface VmNic {
@@ -50,6 +43,8 @@ export interface VmConfig {
   virtioExtras?: VirtioExtra[];
   /** The guest's reset ends the machine instead of starting it anew. */
   noReboot?: boolean;
+  /** What is written to the standard error: see trace.ts. */
+  trace?: TraceKind[];
   /** A thread that has nothing to do polls for so long before it sleeps, microseconds. */
   pollUs: number;
 }

@@ -4,6 +4,7 @@ import { riscvImage } from '../../workloads/images.js';
 import { libcProblem } from '../backends/libc.js';
 import type { Engine, Machine, MachineConfig, Probe } from '../engine.js';
 import type { VmConfig } from './config.js';
+import { run } from './run.js';
 import { VmProcess } from './vm-process.js';
 
 const PAGE = 4096;
@@ -14,6 +15,7 @@ export const full: Engine = {
   summary: 'an unmodified guest OS on an emulated RISC-V machine (QEMU virt’s memory map, RTL8139, 53C895A)',
   probe,
   boot,
+  run,
   async close() {},
 };
 
@@ -46,6 +48,7 @@ function boot(config: MachineConfig): Promise<Machine> {
     append: '',
     disks: config.disk === undefined ? [] : [{ ...config.disk, interface: 'scsi', readonly: false, media: 'disk' }],
     ...(config.peer === undefined ? {} : { nic: { mode: 'switch', model: 'rtl8139' } }),
+    noReboot: true,
     pollUs: config.waiting.pollUs,
   };
   return VmProcess.boot({

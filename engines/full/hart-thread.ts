@@ -14,6 +14,8 @@ import { Machine } from './machine.js';
 import { RAM_BASE } from './memory-map.js';
 import { StateLayout } from './shared-state.js';
 import { SliceLength } from './slice.js';
+import { createTracer, type Tracer } from './trace.js';
+import { tracedBus } from './traced-bus.js';
 
 export interface HartThreadData {
   hart: number;
@@ -44,6 +46,7 @@ class HartThread {
   readonly #length = new SliceLength();
   #slices = 0;
   readonly #htif: Htif | undefined;
+  readonly #tracer: Tracer | undefined;
 
   constructor(private readonly data: HartThreadData) {
     const { config, memory, hart } = data;
@@ -52,6 +55,8 @@ class HartThread {
     const memoryId = this.#io.addMemory(memory);
     this.#ports = openHostPorts(this.#io, config, data.flows);
     const kicker = new KickArea(data.kicks);
+    const tracer = createTracer(config.trace ?? [], hart, () => this.#machine.clock.now());
+    this.#tracer = tracer;
     this.#machine = new Machine({
       ...data,
       layout,
@@ -59,11 +64,13 @@ class HartThread {
       memoryId,
       ports: this.#ports,
       kicker,
+      ...(tracer === undefined ? {} : { tracer }),
       defer: (task) => this.#io.defer(task),
       beforeCounters: () => this.#publish(),
       callMain: () => this.#callMain(),
     });
-    const { bus, clock } = this.#machine;
+    const { clock } = this.#machine;
+    const bus = tracer === undefined ? this.#machine.bus : tracedBus(this.#machine, tracer);
     this.#hart = new Hart(
       data.cpu,
       memory,
@@ -98,6 +105,7 @@ class HartThread {
     const { lines, clint, clock, threads } = this.#machine;
     lines.ownRaised = false;
     const exit = this.#hart.run(this.#length.instructions);
+    this.#tracer?.exit(exit, this.#hart.state.pc);
     this.#htif?.poll();
     if (exit === HartExit.Stopped) return false;
     threads.count('slices');

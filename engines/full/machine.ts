@@ -26,6 +26,7 @@ import { RunState } from './run-state.js';
 import { SharedLines } from './shared-lines.js';
 import type { Part, StateLayout } from './shared-state.js';
 import { ThreadCounters } from './thread-counters.js';
+import type { Tracer } from './trace.js';
 
 export const MAIN_THREAD = -1;
 
@@ -48,6 +49,8 @@ export interface MachineParts {
   defer(task: () => void): void;
   /** This thread's counters are about to be read by itself. */
   beforeCounters(): void;
+  /** Absent: nothing is traced. */
+  tracer?: Tracer;
   /** The main thread has something to look at: console output, a doorbell, the end. */
   callMain(): void;
 }
@@ -75,7 +78,7 @@ export class Machine {
     const buffer = memory.buffer as SharedArrayBuffer;
     const slice = (part: Part) => layout.slice(buffer, part, parts.memoryId);
     this.clock = new Clock(parts.zero);
-    this.lines = new SharedLines(memory, layout, self, parts.kicker);
+    this.lines = new SharedLines(memory, layout, self, parts.kicker, parts.tracer);
     this.run = new RunState(slice('run'));
     this.consoleOut = new ByteRing(slice('consoleOut'));
     this.consoleIn = new ByteRing(slice('consoleIn'));
@@ -89,14 +92,18 @@ export class Machine {
     this.map.add(REGION.bootRom.base, REGION.bootRom.bytes, new BootRom(parts.loaded));
     this.plic = this.#add(REGION.plic, new Plic(slice('plic'), layout.harts, this.lines));
     this.clint = this.#add(REGION.clint, new Clint(slice('clint'), layout.harts, this.clock, this.lines));
-    const irq = (level: boolean) => this.plic.setLevel(SOURCE.uart, level);
+    const irq = (level: boolean) => this.#source('uart', SOURCE.uart, level);
     this.uart = this.#add(REGION.uart, new Uart({ state: slice('uart'), irq }, this.#serialPort()));
     this.#add(REGION.rtc, new Rtc(slice('rtc'), wallClockNs));
     const finisher = new Finisher((how) => this.end(how));
     this.map.add(REGION.finisher.base, REGION.finisher.bytes, finisher);
-    this.pci = new PciHost(slice('pci'), (wire, level) => this.plic.setLevel(SOURCE.pciIntA + wire, level));
+    this.pci = new PciHost(slice('pci'), (wire, level) =>
+      this.#source(`pci int${'abcd'[wire]}`, SOURCE.pciIntA + wire, level),
+    );
     this.#devices.push(this.pci);
-    this.virtioMmio = new VirtioMmioBank((window, level) => this.plic.setLevel(SOURCE.virtioMmio + window, level));
+    this.virtioMmio = new VirtioMmioBank((window, level) =>
+      this.#source(`virtio-mmio ${window}`, SOURCE.virtioMmio + window, level),
+    );
     this.#devices.push(
       ...attachDevices(this.pci, this.virtioMmio, {
         host: hostSide(parts.config, parts.ports),
@@ -139,6 +146,12 @@ export class Machine {
     this.map.add(region.base, region.bytes, device);
     this.#devices.push(device);
     return device;
+  }
+
+  /** A device drives its wire to the interrupt controller. */
+  #source(name: string, source: number, level: boolean): void {
+    this.parts.tracer?.source(name, source, level);
+    this.plic.setLevel(source, level);
   }
 
   #ram(): GuestRam {

@@ -3,6 +3,7 @@ import type { Kicker } from '../backends/io.js';
 import { HartLines } from './cpu/lines.js';
 import type { InterruptLines } from './devices/hart-lines.js';
 import type { StateLayout } from './shared-state.js';
+import type { Tracer } from './trace.js';
 
 export class SharedLines implements InterruptLines {
   /** A line of the thread's own hart rose since the thread last cleared this: it must not go to sleep on a WFI. */
@@ -16,6 +17,7 @@ export class SharedLines implements InterruptLines {
     layout: StateLayout,
     private readonly self: number,
     private readonly kicker: Kicker,
+    private readonly tracer?: Tracer,
   ) {
     this.#harts = Array.from({ length: layout.harts }, (_, hart) => new HartLines(memory, layout.hartBase(hart)));
   }
@@ -24,8 +26,11 @@ export class SharedLines implements InterruptLines {
     const lines = this.#harts[hart];
     const now = lines.get() & bits;
     if (!level) {
-      if (now !== 0) lines.lower(bits);
+      if (now === 0) return;
+      this.tracer?.line(hart, bits, false);
+      lines.lower(bits);
     } else if (now !== bits) {
+      this.tracer?.line(hart, bits, true);
       lines.raise(bits);
       this.#wake(hart);
     }

@@ -11,7 +11,7 @@ import { buildCpuModule } from './cpu/hart.js';
 import type { Stamp } from './doorbells.js';
 import type { FromHart, HartThreadData } from './hart-thread.js';
 import { readImages } from './images.js';
-import { load } from './loader.js';
+import { type Loaded, load } from './loader.js';
 import { MAIN_THREAD, Machine } from './machine.js';
 import { NO_IO } from './no-io.js';
 import { StateLayout } from './shared-state.js';
@@ -20,6 +20,7 @@ import { StateLayout } from './shared-state.js';
 const FEED_AGAIN_MS = 10;
 /** For the harts' threads to end by themselves: they look every 100 µs or so. */
 const STOP_MS = 1000;
+const PAGE_WORDS = 1024;
 
 export interface VmEvents {
   /** The harts are about to start. facts: what a reader of the results must know about this machine. */
@@ -32,43 +33,85 @@ export interface VmEvents {
 
 export class Vm {
   readonly #machine: Machine;
-  readonly #workers: Worker[] = [];
-  readonly #exits: Promise<unknown>[] = [];
+  readonly #layout: StateLayout;
+  readonly #memory: WebAssembly.Memory;
+  readonly #kicks: SharedArrayBuffer;
   readonly #input: number[] = [];
+  #workers: Worker[] = [];
+  #exits: Promise<unknown>[] = [];
   #over = false;
+  #resetting = false;
 
-  /** Loads the image and starts the harts. Throws an Error for the user when the configuration cannot be had. */
+  /** Loads the images and starts the harts. Throws an Error for the user when the configuration cannot be had. */
   constructor(
-    config: VmConfig,
+    private readonly config: VmConfig,
     private readonly events: VmEvents,
   ) {
     const layout = new StateLayout(config);
     const memory = new WebAssembly.Memory({ initial: layout.pages, maximum: layout.pages, shared: true });
     wantHugePages(memory);
-    const ram = new Uint8Array(memory.buffer, layout.ramOffset, config.memoryBytes);
-    const loaded = load(ram, readImages(config), config);
-    const zero = process.hrtime();
-    const kicks = createKickArea(config.harts);
-    const flows = createFlowMemory();
-    const parts = {
+    this.#layout = layout;
+    this.#memory = memory;
+    this.#kicks = createKickArea(config.harts);
+    const loaded = this.#load();
+    this.#machine = new Machine({
       config,
       memory,
-      zero,
+      zero: process.hrtime(),
       layout,
       loaded,
       self: MAIN_THREAD,
       memoryId: 0,
       ports: {},
       defer: NO_IO.defer,
-      kicker: new KickArea(kicks),
+      kicker: new KickArea(this.#kicks),
       beforeCounters: () => {},
       callMain: () => {},
-    };
-    this.#machine = new Machine(parts);
+    });
+    this.#powerOn(loaded);
+  }
+
+  #load(): Loaded {
+    const { config } = this;
+    const ram = new Uint8Array(this.#memory.buffer, this.#layout.ramOffset, config.memoryBytes);
+    return load(ram, readImages(config), config);
+  }
+
+  /** Starts the harts; all state but RAM's is zero. */
+  #powerOn(loaded: Loaded): void {
+    const { config } = this;
+    const memory = this.#memory;
     this.#machine.reset();
-    const cpu = buildCpuModule({ maximumPages: layout.pages });
-    for (let hart = 0; hart < config.harts; hart++) {
-      this.#start({ hart, config, memory, cpu, kicks, flows, zero, loaded });
+    const cpu = buildCpuModule({ maximumPages: this.#layout.pages });
+    const common = {
+      config,
+      memory,
+      cpu,
+      kicks: this.#kicks,
+      flows: createFlowMemory(),
+      zero: process.hrtime(),
+      loaded,
+    };
+    this.#workers = [];
+    this.#exits = [];
+    for (let hart = 0; hart < config.harts; hart++) this.#start({ hart, ...common });
+  }
+
+  /**
+   * The guest asked for a reset: every device and hart as after power-on, images loaded anew, RAM otherwise as it was,
+   * as on QEMU.
+   */
+  async #reset(): Promise<void> {
+    this.#resetting = true;
+    await this.#stopHarts();
+    this.#resetting = false;
+    if (this.#over) return;
+    this.#drainConsole();
+    clearTouched(new Int32Array(this.#memory.buffer, 0, this.#layout.ramOffset / 4));
+    try {
+      this.#powerOn(this.#load());
+    } catch (error) {
+      this.#end({ kind: 'fault', message: faultText(error as Error) });
     }
   }
 
@@ -90,6 +133,10 @@ export class Vm {
   /** Ends the harts' threads: by asking, so that they give back what they hold; by force when they do not listen. */
   async stop(): Promise<void> {
     this.#over = true;
+    await this.#stopHarts();
+  }
+
+  async #stopHarts(): Promise<void> {
     this.#machine.lines.stopAll();
     const deadline = setTimeout(() => {
       for (const worker of this.#workers) void worker.terminate();
@@ -133,12 +180,28 @@ export class Vm {
   }
 
   #end(how: VmEnd): void {
-    if (this.#over) return;
+    if (this.#over || this.#resetting) return;
+    if (how.kind === 'reset' && !this.config.noReboot) {
+      void this.#reset();
+      return;
+    }
     void this.stop().then(() => {
-      const rest = this.#machine.consoleOut.drain();
-      if (rest.length > 0) this.events.output(rest);
+      this.#drainConsole();
       this.events.ended(how);
     });
+  }
+
+  #drainConsole(): void {
+    const rest = this.#machine.consoleOut.drain();
+    if (rest.length > 0) this.events.output(rest);
+  }
+}
+
+/** Zeroes words that are not: what was never used keeps costing no memory. */
+function clearTouched(words: Int32Array): void {
+  for (let from = 0; from < words.length; from += PAGE_WORDS) {
+    const page = words.subarray(from, from + PAGE_WORDS);
+    if (page.some((word) => word !== 0)) page.fill(0);
   }
 }
 

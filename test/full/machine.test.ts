@@ -137,6 +137,30 @@ describe('machine', () => {
     expect((await runGuest(image)).how).toEqual({ kind: 'poweroff', code: 5 });
   });
 
+  it('a reset starts the machine anew: devices and images as at first, the rest of RAM as it was', async () => {
+    const image = guest(
+      (a) => {
+        onlyHart0(a);
+        a.li('s0', UART).lbu('s1', 7, 's0').li('t0', 0x8080_0000).lw('t1', 0, 't0').li('t2', 1);
+        a.la('s2', 'word').lw('s3', 0, 's2').sw('t2', 0, 's2');
+        a.beq('t1', 't2', 'second');
+        a.sw('t2', 0, 't0').sb('t2', 7, 's0'); // the UART's scratch register
+        finish(print(a, 'one'), 0x7777);
+        a.label('second').bne('s1', 'zero', 'wrong').bne('s3', 'zero', 'wrong');
+        finish(print(a, 'two'), PASS);
+        a.label('wrong');
+        finish(a, (1 << 16) | 0x3333);
+        a.label('word').word(0);
+      },
+      { one: 'one\n', two: 'two\n' },
+    );
+    const { output, how, counters } = await runGuest(image, { noReboot: false, harts: 3 });
+    expect(how).toEqual({ kind: 'poweroff', code: 0 });
+    expect(output).toContain('one\n');
+    expect(output).toMatch(/two\n$/);
+    expect(counters['mmio.uart.reads']).toBeLessThan(100);
+  });
+
   it('doorbells are stamped in order and stay off the console', async () => {
     const image = guest((a) => finish(print(a, 'bells'), PASS), { bells: 'a\x02b\x03c\n' });
     const before = process.hrtime.bigint();

@@ -153,6 +153,12 @@ export class PciHost implements Resettable {
     return undefined;
   }
 
+  /** For traces: who answers at a bus address of a window. */
+  deviceAt(kind: PciBar['kind'], address: number): { device: Device; base: number } | undefined {
+    const found = this.#decode(kind, address);
+    return found && { device: found.window, base: found.base };
+  }
+
   #setPin(slot: number, fn: PciFunction, level: boolean): void {
     const bit = 1 << slot;
     if (((Atomics.load(this.#words, ASSERTED) & bit) !== 0) === level) return;

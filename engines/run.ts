@@ -1,0 +1,60 @@
+/**
+ * Running an operating system of the user's on an engine, with its console on the terminal (`virtax run`): a second, wider
+ * way to a machine than Engine.boot(), for engines that can do it.
+ */
+
+export type DiskInterface = 'scsi' | 'virtio';
+/** user: NAT to the host's network, as QEMU's `-netdev user`. switch: the host's loopback alone, at 10.0.2.2. */
+export type NicMode = 'user' | 'switch';
+export type NicModel = 'rtl8139' | 'rtl8169' | 'e1000' | 'virtio';
+export const TRACES = ['exits', 'irq', 'mmio'] as const;
+export type TraceKind = (typeof TRACES)[number];
+
+export interface RunDisk {
+  path: string;
+  interface: DiskInterface;
+  readonly: boolean;
+  /** `cdrom` is for `scsi` alone. */
+  media: 'disk' | 'cdrom';
+}
+
+export interface RunRequest {
+  bios?: string;
+  kernel?: string;
+  initrd?: string;
+  append: string;
+  memoryBytes: number;
+  vcpus: number;
+  disks: RunDisk[];
+  /** model: the engine's own choice when absent. */
+  nic?: { mode: NicMode; model?: NicModel };
+  /** The guest's reset ends the machine. */
+  noReboot: boolean;
+  trace: TraceKind[];
+}
+
+/** How a run came to its end. */
+export interface RunEnd {
+  /** The guest's own, 0 for a plain power-off; 1 when the engine failed. */
+  status: number;
+  /** What went wrong, for the user. */
+  problem?: string;
+}
+
+export interface RunningMachine {
+  /** Bytes typed at the console. */
+  input(bytes: Uint8Array): void;
+  /** Totals so far; also after the end. */
+  counters(): Record<string, number>;
+  /** Ends the machine from outside. */
+  stop(): Promise<void>;
+  readonly ended: Promise<RunEnd>;
+}
+
+/** The machine cannot be had as asked for: a message for the user. */
+export class RunRefused extends Error {
+  override readonly name = 'RunRefused';
+}
+
+/** Starts a machine. Rejects with RunRefused. output: what the guest writes to its console. */
+export type Run = (request: RunRequest, output: (bytes: Uint8Array) => void) => Promise<RunningMachine>;

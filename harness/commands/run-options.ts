@@ -1,0 +1,154 @@
+/** The command line of `virtax run`, and what it asks for. */
+import { Command, Option } from 'commander';
+import {
+  type NicMode,
+  type NicModel,
+  type RunDisk,
+  type RunRequest,
+  TRACES,
+  type TraceKind,
+} from '../../engines/run.js';
+import { MAX_COUNT, parseInteger, parseSize, parseWords, UsageError, unknownName } from '../usage.js';
+
+export interface RunFlags {
+  engine: string;
+  bios?: string;
+  kernel?: string;
+  initrd?: string;
+  append: string;
+  memory: string;
+  vcpus: string;
+  disk: string[];
+  net?: string;
+  reboot: boolean;
+  trace?: string;
+  counters: boolean;
+}
+
+const INTERFACES = ['scsi', 'virtio'] as const;
+const MEDIA = ['disk', 'cdrom'] as const;
+const NIC_MODES: readonly NicMode[] = ['user', 'switch'];
+const NIC_MODELS: readonly NicModel[] = ['rtl8139', 'rtl8169', 'e1000', 'virtio'];
+const EXAMPLES = `
+Examples:
+  virtax run --kernel tests/rv64ui-p-add
+  virtax run --bios fw_dynamic.bin --kernel vmlinux --initrd initrd.img --append "console=ttyS0"
+  virtax run --bios fw_dynamic.bin --kernel vmlinux --append "console=ttyS0 root=/dev/vda" \\
+             --disk root.img,if=virtio --net user,model=e1000 --vcpus 4 --memory 2G
+
+The console is on this terminal: Ctrl-A x ends the machine, Ctrl-A twice sends one Ctrl-A.
+Without --bios a kernel starts in M-mode at 0x80000000, as with QEMU's \`-M virt -bios none\`.
+
+Exit status: the guest's own; 0 for a power-off, 1 when the engine failed, 2 for bad usage or input.`;
+
+const collect = (value: string, before: string[]): string[] => [...before, value];
+
+export function runCommand(): Command {
+  return new Command('run')
+    .summary('run an operating system, its console on this terminal')
+    .description('Runs firmware, a kernel or a whole operating system on an engine, with the console on this terminal.')
+    .addOption(new Option('--engine <name>', 'the engine').default('full'))
+    .option('--bios <file>', 'M-mode firmware (OpenSBI: fw_dynamic.bin or fw_jump.bin), ELF or raw')
+    .option('--kernel <file>', 'kernel, ELF or raw')
+    .option('--initrd <file>', 'initial RAM disk')
+    .option('--append <text>', 'kernel command line', '')
+    .option('--memory <size>', 'RAM of the machine', '512M')
+    .option('--vcpus <n>', `harts, 1 to ${MAX_COUNT}`, '1')
+    .option(
+      '--disk <file[,option…]>',
+      'a disk: if=scsi|virtio, readonly, media=disk|cdrom; may be repeated',
+      collect,
+      [],
+    )
+    .option('--net <mode[,model=name]>', `network: ${NIC_MODES.join(' or ')}; model: ${NIC_MODELS.join(', ')}`)
+    .option('--no-reboot', 'the machine ends where the guest resets it')
+    .option('--trace <kinds>', `write to the standard error what happens: ${TRACES.join(',')}`)
+    .option('--counters', 'write the counters to the standard error at the end', false)
+    .addHelpText('after', EXAMPLES);
+}
+
+/** What the flags ask for. @throws UsageError */
+export function runRequest(flags: RunFlags): RunRequest {
+  const { bios, kernel, initrd } = flags;
+  if (bios === undefined && kernel === undefined) {
+    throw new UsageError('nothing to run: give a --kernel, or firmware with --bios');
+  }
+  if (initrd !== undefined && kernel === undefined)
+    throw new UsageError('--initrd is for a kernel: give a --kernel too');
+  const nic = flags.net === undefined ? undefined : parseNic(flags.net);
+  return {
+    ...(bios === undefined ? {} : { bios }),
+    ...(kernel === undefined ? {} : { kernel }),
+    ...(initrd === undefined ? {} : { initrd }),
+    append: flags.append,
+    memoryBytes: memoryBytes(flags.memory),
+    vcpus: parseInteger(flags.vcpus, '--vcpus', 1, MAX_COUNT),
+    disks: flags.disk.map(parseDisk),
+    ...(nic === undefined ? {} : { nic }),
+    noReboot: !flags.reboot,
+    trace: parseTrace(flags.trace),
+  };
+}
+
+const PAGE = 4096;
+
+function memoryBytes(text: string): number {
+  const bytes = parseSize(text, '--memory');
+  if (bytes % PAGE !== 0) throw new UsageError(`--memory: ${bytes} bytes are not a multiple of ${PAGE}`);
+  return bytes;
+}
+
+/** `FILE,if=virtio,readonly`: as in QEMU, a comma in a file name is written twice. @throws UsageError */
+export function parseDisk(text: string): RunDisk {
+  const [path, ...options] = splitOptions(text);
+  if (path === '') throw new UsageError(`--disk: "${text}" names no file; write FILE,if=scsi or FILE,if=virtio`);
+  const disk: RunDisk = { path, interface: 'scsi', readonly: false, media: 'disk' };
+  for (const option of options) {
+    const [name, value] = nameAndValue(option);
+    if (name === 'if') disk.interface = oneOf(INTERFACES, value, '--disk: if=');
+    else if (name === 'media') disk.media = oneOf(MEDIA, value, '--disk: media=');
+    else if (name === 'readonly')
+      disk.readonly = value === undefined || oneOf(['on', 'off'], value, '--disk: readonly=') === 'on';
+    else
+      throw unknownName('option of --disk', option, ['if=scsi', 'if=virtio', 'readonly', 'media=disk', 'media=cdrom']);
+  }
+  if (disk.media === 'cdrom' && disk.interface !== 'scsi') {
+    throw new UsageError(`--disk: "${text}": a CD-ROM is a SCSI device; write if=scsi`);
+  }
+  return disk;
+}
+
+/** `user,model=e1000`. @throws UsageError */
+export function parseNic(text: string): { mode: NicMode; model?: NicModel } {
+  const [mode, ...options] = splitOptions(text);
+  const nic: { mode: NicMode; model?: NicModel } = { mode: oneOf(NIC_MODES, mode, '--net: ') };
+  for (const option of options) {
+    const [name, value] = nameAndValue(option);
+    if (name !== 'model')
+      throw unknownName(
+        'option of --net',
+        option,
+        NIC_MODELS.map((model) => `model=${model}`),
+      );
+    nic.model = oneOf(NIC_MODELS, value, '--net: model=');
+  }
+  return nic;
+}
+
+function parseTrace(text: string | undefined): TraceKind[] {
+  if (text === undefined) return [];
+  return parseWords(text, '--trace').map((word) => oneOf(TRACES, word, '--trace: '));
+}
+
+const splitOptions = (text: string): string[] => text.split(/(?<!,),(?!,)/).map((part) => part.replaceAll(',,', ','));
+
+function nameAndValue(option: string): [string, string | undefined] {
+  const at = option.indexOf('=');
+  return at < 0 ? [option, undefined] : [option.slice(0, at), option.slice(at + 1)];
+}
+
+function oneOf<T extends string>(known: readonly T[], value: string | undefined, where: string): T {
+  const found = known.find((word) => word === value);
+  if (found === undefined) throw new UsageError(`${where}${value ?? ''}: not one of ${known.join(', ')}`);
+  return found;
+}
