@@ -13,6 +13,7 @@ import { RTL8169_STATE_BYTES, Rtl8169 } from './devices/rtl8169.js';
 import { VirtioBlk, virtioBlkStateBytes } from './devices/virtio/blk.js';
 import type { VirtioContext, VirtioModel } from './devices/virtio/core.js';
 import { VirtioMmio } from './devices/virtio/mmio.js';
+import { VirtioNet, virtioNetStateBytes } from './devices/virtio/net.js';
 import { VirtioPci } from './devices/virtio/pci.js';
 import { VIRTIO_MMIO_WINDOWS } from './devices/virtio-mmio-bank.js';
 
@@ -96,6 +97,13 @@ function virtio(
   return { bus: 'virtio-mmio', window, ...named, build };
 }
 
+function virtioNics(config: VmConfig): PlannedDevice[] {
+  if (config.nic?.model !== 'virtio') return [];
+  const { harts } = config;
+  const place = { name: 'virtio-net', slot: SLOT.nic, window: WINDOW.nic, stateBytes: virtioNetStateBytes(harts) };
+  return [virtio(config, place, (context, host) => new VirtioNet(context, host.network, host.mac, harts))];
+}
+
 function virtioDisks(config: VmConfig): PlannedDevice[] {
   const disks = config.disks.flatMap((disk, index) => (disk.interface === 'virtio' ? [{ disk, index }] : []));
   return disks.map(({ disk, index }, n) => {
@@ -139,6 +147,7 @@ const TABLE: readonly ((config: VmConfig) => PlannedDevice[])[] = [
     hasScsi,
     (context, host) => new Lsi53c895a(context, scsiDisks(host)),
   ),
+  virtioNics,
   virtioDisks,
 ];
 

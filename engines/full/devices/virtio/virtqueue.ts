@@ -155,6 +155,11 @@ export class Virtqueue {
     this.#w[LAST_AVAILABLE] = (this.#w[LAST_AVAILABLE] + 1) & 0xffff;
   }
 
+  /** Takes nothing of the last `count` skipped ones after all. */
+  unskip(count: number): void {
+    this.#w[LAST_AVAILABLE] = (this.#w[LAST_AVAILABLE] - count) & 0xffff;
+  }
+
   /** After EMPTY: asks for a notification of the next chain. True when one has come meanwhile. */
   rearm(): boolean {
     const w = this.#w;
