@@ -1,8 +1,12 @@
-/** A ring of bytes in shared memory between one writer and one reader at a time (the caller sees to that): the console. */
-import type { StateSlice } from './devices/device.js';
+/**
+ * A ring of bytes in shared memory: the console. One reader at a time (the caller sees to that); writers may be several devices, on
+ * several threads.
+ */
+import { Lock, type StateSlice } from './devices/device.js';
 
 /* Words of the state; head and tail count bytes since reset, modulo 2 ** 32. */
 const HEAD = 0;
+const WRITERS = 1;
 const TAIL = 16;
 const DATA_BYTES_AT = 128;
 
@@ -12,10 +16,12 @@ export class ByteRing {
   readonly #words: Int32Array;
   readonly #data: Uint8Array;
   readonly #mask: number;
+  readonly #writers: Lock;
 
   /** The slice holds byteRingBytes(capacity), the capacity a power of two. */
   constructor(state: StateSlice) {
     this.#words = state.i32;
+    this.#writers = new Lock(state.i32, WRITERS);
     this.#data = state.u8.subarray(DATA_BYTES_AT);
     this.#mask = this.#data.length - 1;
     if ((this.#data.length & this.#mask) !== 0) throw new RangeError(`ring of ${this.#data.length} bytes`);
@@ -35,11 +41,15 @@ export class ByteRing {
 
   /** False when it is full. */
   put(byte: number): boolean {
-    if (this.room === 0) return false;
-    const head = Atomics.load(this.#words, HEAD);
-    this.#data[head & this.#mask] = byte;
-    Atomics.store(this.#words, HEAD, (head + 1) | 0);
-    return true;
+    this.#writers.acquire();
+    const fits = this.room > 0;
+    if (fits) {
+      const head = Atomics.load(this.#words, HEAD);
+      this.#data[head & this.#mask] = byte;
+      Atomics.store(this.#words, HEAD, (head + 1) | 0);
+    }
+    this.#writers.release();
+    return fits;
   }
 
   /** The oldest byte, or -1. */

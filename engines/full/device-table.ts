@@ -3,18 +3,21 @@
  * its place, the bytes of its shared state and its constructor. Layout, attachment and device tree all follow from here.
  */
 import type { NetPort } from '../backends/net-port.js';
-import type { VmConfig } from './config.js';
+import type { VirtioExtra, VmConfig } from './config.js';
 import type { BlockPort, Device, DeviceContext, Resettable } from './devices/device.js';
 import { E1000, E1000_STATE_BYTES } from './devices/e1000.js';
 import { Lsi53c895a, lsiStateBytes } from './devices/lsi53c895a.js';
 import type { PciDevice, PciDeviceContext } from './devices/pci-function.js';
 import { RTL8139_STATE_BYTES, Rtl8139 } from './devices/rtl8139.js';
 import { RTL8169_STATE_BYTES, Rtl8169 } from './devices/rtl8169.js';
+import { VirtioBalloon, virtioBalloonStateBytes } from './devices/virtio/balloon.js';
 import { VirtioBlk, virtioBlkStateBytes } from './devices/virtio/blk.js';
+import { type ConsolePort, VIRTIO_CONSOLE_STATE_BYTES, VirtioConsole } from './devices/virtio/console.js';
 import type { VirtioContext, VirtioModel } from './devices/virtio/core.js';
 import { VirtioMmio } from './devices/virtio/mmio.js';
 import { VirtioNet, virtioNetStateBytes } from './devices/virtio/net.js';
 import { VirtioPci } from './devices/virtio/pci.js';
+import { VIRTIO_RNG_STATE_BYTES, VirtioRng } from './devices/virtio/rng.js';
 import { VIRTIO_MMIO_WINDOWS } from './devices/virtio-mmio-bank.js';
 
 /** The host side of a machine's devices, as the calling thread reaches it. On the main thread it does no I/O. */
@@ -23,6 +26,8 @@ export interface HostSide {
   /** Of the network card: locally administered, QEMU's for the first machine. */
   readonly mac: Uint8Array;
   readonly network: NetPort;
+  /** The machine's console, for devices beside the UART. */
+  readonly console: ConsolePort;
   /** By index in config.disks. */
   disk(index: number): BlockPort;
 }
@@ -97,6 +102,32 @@ function virtio(
   return { bus: 'virtio-mmio', window, ...named, build };
 }
 
+function virtioExtras(config: VmConfig): PlannedDevice[] {
+  return (config.virtioExtras ?? []).flatMap((which) => EXTRAS[which]?.(config) ?? []);
+}
+
+const EXTRAS: Record<VirtioExtra, (config: VmConfig) => PlannedDevice> = {
+  rng: (config) => {
+    const place = {
+      name: 'virtio-rng',
+      slot: SLOT.virtioRng,
+      window: WINDOW.rng,
+      stateBytes: VIRTIO_RNG_STATE_BYTES,
+    };
+    return virtio(config, place, (context) => new VirtioRng(context));
+  },
+  balloon: (config) => {
+    const stateBytes = virtioBalloonStateBytes(config.memoryBytes);
+    const place = { name: 'virtio-balloon', slot: SLOT.virtioBalloon, window: WINDOW.balloon, stateBytes };
+    return virtio(config, place, (context) => new VirtioBalloon(context));
+  },
+  console: (config) => {
+    const stateBytes = VIRTIO_CONSOLE_STATE_BYTES;
+    const place = { name: 'virtio-console', slot: SLOT.virtioConsole, window: WINDOW.console, stateBytes };
+    return virtio(config, place, (context, host) => new VirtioConsole(context, host.console));
+  },
+};
+
 function virtioNics(config: VmConfig): PlannedDevice[] {
   if (config.nic?.model !== 'virtio') return [];
   const { harts } = config;
@@ -148,6 +179,7 @@ const TABLE: readonly ((config: VmConfig) => PlannedDevice[])[] = [
     (context, host) => new Lsi53c895a(context, scsiDisks(host)),
   ),
   virtioNics,
+  virtioExtras,
   virtioDisks,
 ];
 

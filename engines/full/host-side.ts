@@ -16,12 +16,13 @@ export interface HostPorts {
   network?: NetPort;
 }
 
-export function hostSide(config: VmConfig, ports: HostPorts): HostSide {
+export function hostSide(config: VmConfig, ports: HostPorts, console: HostSide['console']): HostSide {
   const mac = Buffer.alloc(6);
   mac.writeUIntBE(FIRST_MAC + config.id, 0, 6);
   return {
     config,
     mac,
+    console,
     network: ports.network ?? new Switch().addPort('nowhere'),
     disk: (index) => ports.disks?.[index] ?? nowhere(config.disks[index]?.bytes ?? 0),
   };

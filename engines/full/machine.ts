@@ -106,7 +106,11 @@ export class Machine {
     );
     this.#devices.push(
       ...attachDevices(this.pci, this.virtioMmio, {
-        host: hostSide(parts.config, parts.ports),
+        host: hostSide(
+          parts.config,
+          parts.ports,
+          this.#consolePort(() => true),
+        ),
         ram: this.#ram(),
         slice: (name) => layout.deviceSlice(buffer, name, parts.memoryId),
         defer: parts.defer,
@@ -161,6 +165,12 @@ export class Machine {
   }
 
   #serialPort() {
+    const unclaimed = () => !this.#devices.some((device) => device.takesInput);
+    return { ...this.#consolePort(unclaimed), doorbell: (byte: number) => this.doorbells.ring(byte) };
+  }
+
+  /** hasInput: the console's input is for the one who asks. */
+  #consolePort(hasInput: () => boolean) {
     const { consoleOut, consoleIn } = this;
     return {
       room: () => consoleOut.room,
@@ -169,9 +179,14 @@ export class Machine {
         // One wake-up of the main thread a line, not one a byte; idle harts send what is left (flushConsole).
         if (byte === 0x0a || consoleOut.room < consoleOut.capacity / 2) this.parts.callMain();
       },
-      take: () => consoleIn.take(),
-      doorbell: (byte: number) => this.doorbells.ring(byte),
+      take: () => (hasInput() ? consoleIn.take() : -1),
     };
+  }
+
+  /** There is input for the guest, or room for output again. */
+  consoleChanged(): void {
+    this.uart.serve();
+    for (const device of this.#devices) device.consoleChanged?.();
   }
 
   /** Before a hart sleeps: an unfinished line (a prompt) must reach the console too. */

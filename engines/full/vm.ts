@@ -157,12 +157,12 @@ export class Vm {
   }
 
   #look(): void {
-    const { run, doorbells, consoleOut, uart } = this.#machine;
+    const { run, doorbells, consoleOut } = this.#machine;
     run.mainLooks();
     for (const stamp of doorbells.take()) this.events.doorbell(stamp);
     const bytes = consoleOut.drain();
     if (bytes.length > 0) this.events.output(bytes);
-    uart.serve();
+    this.#machine.consoleChanged();
     this.#feed();
     const ended = run.ended;
     if (ended !== undefined) this.#end(ended);
@@ -170,13 +170,13 @@ export class Vm {
 
   /** Moves input to the shared ring as far as it goes; the guest does not say when it has read, so the rest is tried later. */
   #feed(): void {
-    const { consoleIn, uart } = this.#machine;
+    const { consoleIn } = this.#machine;
     let fed = 0;
     while (fed < this.#input.length && consoleIn.put(this.#input[fed])) fed++;
     if (fed < this.#input.length) setTimeout(() => this.#feed(), FEED_AGAIN_MS).unref();
     if (fed === 0) return;
     this.#input.splice(0, fed);
-    uart.serve();
+    this.#machine.consoleChanged();
   }
 
   #end(how: VmEnd): void {

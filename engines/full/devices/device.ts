@@ -216,4 +216,8 @@ export interface Resettable {
   reset(): void;
   /** Totals since reset, over all threads, under names like `lsi.commands`. */
   counters(): Record<string, number>;
+  /** Devices that are a console: it holds input, or has room for output again. Any thread. */
+  consoleChanged?(): void;
+  /** Such a device has a driver: the console's input is for it, not for the UART. */
+  readonly takesInput?: boolean;
 }

@@ -4,7 +4,7 @@
  *
  *      doorbell ─► take() all that is available ─► IoContext ─► … ─► poll() ─► status byte, used ring, interrupt
  */
-import type { BlockPort, Resettable } from '../device.js';
+import type { BlockPort } from '../device.js';
 import { BlkRequest } from './blk-request.js';
 import {
   BLK_CONFIG,
@@ -51,7 +51,7 @@ export interface VirtioBlkOptions {
   serial: string;
 }
 
-export class VirtioBlk implements VirtioModel, VirtioHooks, Pick<Resettable, 'counters'> {
+export class VirtioBlk implements VirtioModel, VirtioHooks {
   readonly name: string;
   readonly core: VirtioCore;
   readonly #chain: Chain;

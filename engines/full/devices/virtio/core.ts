@@ -5,7 +5,7 @@
  *
  * Locks, outermost first: control (registers), a queue's `taking`, its used ring's, interrupt status.
  */
-import { type AccessSize, type GuestRam, Lock, type StateSlice } from '../device.js';
+import { type AccessSize, type GuestRam, Lock, type Resettable, type StateSlice } from '../device.js';
 import type { PciDeviceContext } from '../pci-function.js';
 import { FEATURE, ISR, STATUS } from './spec.js';
 import { VIRTQUEUE_STATE_BYTES, Virtqueue } from './virtqueue.js';
@@ -14,7 +14,7 @@ import { VIRTQUEUE_STATE_BYTES, Virtqueue } from './virtqueue.js';
 export type VirtioContext = PciDeviceContext;
 
 /** What a device type gives to the transport. Constructed over VirtioCore, which it shows as `core`. */
-export interface VirtioModel {
+export interface VirtioModel extends Pick<Resettable, 'counters' | 'consoleChanged' | 'takesInput'> {
   readonly name: string;
   readonly core: VirtioCore;
 }

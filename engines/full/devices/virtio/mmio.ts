@@ -55,7 +55,15 @@ export class VirtioMmio implements Device, Resettable {
   }
 
   counters(): Record<string, number> {
-    return this.model.core.counters();
+    return this.model.counters();
+  }
+
+  consoleChanged(): void {
+    this.model.consoleChanged?.();
+  }
+
+  get takesInput(): boolean {
+    return this.model.takesInput === true;
   }
 
   read(offset: number, size: AccessSize): number {

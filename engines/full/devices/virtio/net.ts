@@ -8,7 +8,6 @@
  * (automatic receive steering, 5.1.6.5.6).
  */
 import { FRAME_MAX, FRAME_MIN, type NetPort } from '../../../backends/net-port.js';
-import type { Resettable } from '../device.js';
 import { CHECKED, checkFrame } from '../internet-checksum.js';
 import { Chain } from './chain.js';
 import { type VirtioContext, VirtioCore, type VirtioHooks, type VirtioModel, virtioStateBytes } from './core.js';
@@ -31,7 +30,7 @@ const DROPPED = 0;
 const queueCount = (pairs: number): number => 2 * pairs + 1;
 export const virtioNetStateBytes = (pairs: number): number => virtioStateBytes(queueCount(pairs), OWN_BYTES);
 
-export class VirtioNet implements VirtioModel, VirtioHooks, Pick<Resettable, 'counters'> {
+export class VirtioNet implements VirtioModel, VirtioHooks {
   readonly name = 'virtio-net';
   readonly core: VirtioCore;
   readonly #control: NetControl;

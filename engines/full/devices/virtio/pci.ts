@@ -86,7 +86,15 @@ export class VirtioPci implements PciDevice, Resettable {
   }
 
   counters(): Record<string, number> {
-    return this.model.core.counters();
+    return this.model.counters();
+  }
+
+  consoleChanged(): void {
+    this.model.consoleChanged?.();
+  }
+
+  get takesInput(): boolean {
+    return this.model.takesInput === true;
   }
 
   #read(offset: number, size: AccessSize): number {

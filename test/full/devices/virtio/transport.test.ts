@@ -10,6 +10,7 @@ class Echo {
   readonly name = 'echo';
   readonly core: VirtioCore;
   readonly heads: number[] = [];
+  counters = () => this.core.counters();
   chains = 0;
   constructor(bench: VirtioBench, queues = 2) {
     const traits = { type: 4, features: 1 << 3, queueSizes: new Array<number>(queues).fill(64), configBytes: 8 };
