@@ -25,6 +25,7 @@ import {
 import { Answers } from './nat/answers.js';
 import { answerArp, arpSender } from './nat/arp.js';
 import { DHCP_SERVER_PORT } from './nat/dhcp.js';
+import type { Forward } from './nat/forward.js';
 import { FrameWriter } from './nat/frame-writer.js';
 import { GuestServices } from './nat/guest-services.js';
 import { Home, INBOX_BYTES } from './nat/home.js';
@@ -58,6 +59,8 @@ export const NETWORK_MEMORY_BYTES = INBOX_AT + INBOX_BYTES;
 export interface HostPortOptions {
   /** False: UDP checksums are neither checked nor made, TCP's not checked (a paravirtual card may declare its memory trustworthy). Default true. */
   udpChecksums?: boolean;
+  /** Ports of the host that lead into the guest. */
+  forwards?: readonly Forward[];
 }
 
 export class HostPort {
@@ -90,6 +93,7 @@ export class HostPort {
     this.#answers = new Answers(io, port);
     const [writer, timers, answers, resolver] = [this.#writer, this.#timers, this.#answers, this.#resolver];
     const flows = new FlowTable(memory);
+    const forwards = options.forwards ?? [];
     this.#udp = new UdpFlows({ io, batch: this.#batch, port, flows, writer, timers, checksums: this.#udpChecksums });
     this.#services = new GuestServices({
       c,
@@ -100,8 +104,18 @@ export class HostPort {
       timers,
       resolver,
       checksums: this.#udpChecksums,
+      forwards,
     });
-    this.#home = new Home(c, io, memory, INBOX_AT, (frame, bytes) => this.#services.take(frame, bytes));
+    this.#home = new Home(
+      c,
+      io,
+      memory,
+      INBOX_AT,
+      (frame, bytes) => this.#services.take(frame, bytes),
+      () => this.#services.start(),
+    );
+    // Somebody must listen before the guest has said anything.
+    if (forwards.length > 0) this.#home.isHere();
     port.onFrame((buffer, offset, bytes) => this.#receive(this.#batch.load(buffer, offset, bytes), bytes));
     port.onFlush = () => this.#udp.flush();
   }

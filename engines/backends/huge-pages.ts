@@ -11,5 +11,8 @@ const MADV_HUGEPAGE = 14;
 export function wantHugePages(memory: WebAssembly.Memory): boolean {
   const c = libc();
   // V8 reserves memories at multiples of 64 KiB, so of pages.
-  return c !== undefined && c.madvise(c.address(new Uint8Array(memory.buffer)), memory.buffer.byteLength, MADV_HUGEPAGE) === 0;
+  return (
+    c !== undefined &&
+    c.madvise(c.address(new Uint8Array(memory.buffer)), memory.buffer.byteLength, MADV_HUGEPAGE) === 0
+  );
 }

@@ -3,7 +3,7 @@ import { HostError } from './host-error.js';
 import { type Libc, NativeMemory } from './libc.js';
 
 export const AF_INET = 2;
-const SOCK_DGRAM = 2;
+export const SOCK_DGRAM = 2;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;

@@ -9,6 +9,7 @@ import {
   ETHERNET,
   type FrameBuffer,
   IP,
+  PROTOCOL_ICMP,
   PROTOCOL_TCP,
   PROTOCOL_UDP,
   read16,
@@ -23,7 +24,10 @@ import { GATEWAY_IP } from './addresses.js';
 import type { Answers } from './answers.js';
 import { arpSender } from './arp.js';
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpServer } from './dhcp.js';
+import type { Forward } from './forward.js';
 import { type FrameWriter, PAYLOAD_AT } from './frame-writer.js';
+import { HostForwards } from './host-forwards.js';
+import { Pings } from './pings.js';
 import type { HostResolver } from './resolver.js';
 import { StreamMemories } from './stream-memory.js';
 import { TcpNat } from './tcp-nat.js';
@@ -38,6 +42,7 @@ export interface ServiceTools {
   resolver: HostResolver;
   /** False: checksums of TCP segments are not looked at. */
   checksums: boolean;
+  forwards: readonly Forward[];
 }
 
 export class GuestServices {
@@ -46,16 +51,25 @@ export class GuestServices {
   readonly #sockets: TcpSockets;
   readonly #memories: StreamMemories;
   readonly #tcp: TcpNat;
+  readonly #forwards: HostForwards;
+  readonly #pings: Pings;
 
   constructor(private readonly tools: ServiceTools) {
     this.#dhcp = new DhcpServer(() => tools.resolver.config.domain);
     this.#sockets = new TcpSockets(tools.c);
     this.#memories = new StreamMemories(tools.c);
     this.#tcp = new TcpNat({ ...tools, sockets: this.#sockets, memories: this.#memories, now: nowNs });
+    this.#forwards = new HostForwards({ ...tools, sockets: this.#sockets, tcp: this.#tcp, now: nowNs });
+    this.#pings = new Pings(tools);
+  }
+
+  /** This thread is the home now. Throws an Error for the user when a port of the host cannot be had. */
+  start(): void {
+    this.#forwards.open(this.tools.forwards);
   }
 
   counters(): Record<string, number> {
-    return { ...this.#counters, ...this.#tcp.counters };
+    return { ...this.#counters, ...this.#tcp.counters, ...this.#pings.counters };
   }
 
   take(frame: FrameBuffer, _bytes: number): void {
@@ -68,10 +82,13 @@ export class GuestServices {
     const payloadAt = ETHERNET.BYTES + headerBytes;
     const protocol = at[IP.PROTOCOL];
     if (protocol === PROTOCOL_TCP) this.#tcp.take(frame, payloadAt, read16(at, IP.LENGTH) - headerBytes);
+    else if (protocol === PROTOCOL_ICMP) this.#pings.take(frame, payloadAt, read16(at, IP.LENGTH) - headerBytes);
     else if (protocol === PROTOCOL_UDP) this.#answerDhcp(at, payloadAt);
   }
 
   dispose(): void {
+    this.#forwards.dispose();
+    this.#pings.dispose();
     this.#tcp.dispose();
     this.#sockets.dispose();
     this.#memories.dispose();
@@ -79,7 +96,7 @@ export class GuestServices {
 
   #found(at: Uint8Array): void {
     const sender = arpSender(at);
-    if (sender !== undefined) this.#tcp.found(sender.ip, sender.mac);
+    if (sender !== undefined) this.#forwards.found(sender.ip, sender.mac);
   }
 
   #answerDhcp(at: Uint8Array, udpAt: number): void {

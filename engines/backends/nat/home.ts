@@ -40,13 +40,17 @@ export class Home {
   #fd = -1;
   #watch = -1;
 
-  /** inbox: INBOX_BYTES of the machine's shared memory at `offset`. take: runs at home, never inside the card's transmit(). */
+  /**
+   * inbox: INBOX_BYTES of the machine's shared memory at `offset`. take: gets the frames that other threads hand over.
+   * started: this thread has become the home.
+   */
   constructor(
     private readonly c: Libc,
     private readonly io: IoContext,
     inbox: SharedArrayBuffer,
     offset: number,
     private readonly take: FrameTaker,
+    private readonly started: () => void,
   ) {
     this.#words = new Int32Array(inbox, offset, HEADER_BYTES / 4);
     this.#ring = new Uint8Array(inbox, offset + HEADER_BYTES, SLOTS * SLOT_BYTES);
@@ -110,6 +114,7 @@ export class Home {
     this.#fd = fd;
     this.#handle = this.io.adopt(fd);
     this.#listen();
+    this.started();
     return true;
   }
 

@@ -69,6 +69,14 @@ export class Guest {
     return peer;
   }
 
+  /** Waits on `port` for one client. */
+  listen(port: number): Promise<Peer> {
+    return new Promise((resolve) => {
+      this.#listeners.set(port, resolve);
+    });
+  }
+
+  readonly #listeners = new Map<number, (peer: Peer) => void>();
   readonly #outbox: Uint8Array[] = [];
 
   /** Frames go out when the card's handler is over. */
@@ -81,6 +89,14 @@ export class Guest {
     const packet = parseTcp(frame);
     if (packet === undefined) {
       this.others.push(frame.slice());
+      return;
+    }
+    const listener = this.#listeners.get(packet.to);
+    if (listener !== undefined && packet.flags === 2) {
+      const server = new Peer((it) => this.#outbox.push(tcpFrame(packet.to, packet.from, it)));
+      this.peers.set(packet.to, server);
+      server.accept(packet);
+      listener(server);
       return;
     }
     const peer = this.peers.get(packet.to);

@@ -47,6 +47,14 @@ export class Peer {
     });
   }
 
+  /** Answers a SYN. */
+  accept(syn: Packet): void {
+    this.state = 'open';
+    this.#rcvNxt = wrap(syn.seq + 1);
+    this.#nxt = 1;
+    this.send({ flags: SYN | ACK, seq: this.#iss, ack: this.#rcvNxt, window: this.window, data: [], mss: 1460 });
+  }
+
   write(data: Iterable<number>): void {
     for (const byte of data) this.#outbox.push(byte);
     this.pump();
