@@ -112,7 +112,7 @@ export class Hart {
     const mode = config.translate ?? defaultMode();
     this.forced = mode === 'forced';
     if (mode !== 'off')
-      this.translator = new Translator(hart, this.fetch, this.tlb, this.slow, memory, this.exports, this.forced);
+      this.translator = new Translator(hart, this.fetch, this.tlb, memory, this.exports, this.forced);
     this.derive();
   }
 

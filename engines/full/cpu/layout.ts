@@ -83,21 +83,10 @@ export const OFFSET = {
   sliceLength: 0x3c8,
   budget: 0x3cc,
   instretDelta: 0x3d0,
-  /**
-   * What refill() found for translated code: the first virtual address of a range that lies in RAM in one piece, how far
-   * it may be read and written (bytes, less 7, so that an access of 8 bytes fits), and what makes an address in wasm
-   * memory of the low half of a virtual one.
-   */
-  rangeLow: 0x3d8,
-  rangeRead: 0x3e0,
-  rangeWrite: 0x3e8,
-  rangeDelta: 0x3f0,
   /** Not 0: the instruction must be interpreted, though it may be the first of a translated region. */
   once: 0x3f4,
   /** Changes whenever translations may have. */
   epoch: 0x3f8,
-  /** Address of the record of a region whose windows are missed often (see REGION), or 0. */
-  misfit: 0x3fc,
   /** Event counters, doubles: see EVENT. */
   events: 0x400,
 
@@ -195,17 +184,18 @@ export const DECODE = {
 export const REGION = {
   records: OFFSET.decode + DECODE.sets * DECODE.ways * DECODE.slotBytes,
   count: 1024,
-  bytes: 32,
+  /** The fields and the slots. */
+  bytes: 32 + 31 * 32,
   operation: 0,
   page: 8,
   index: 16,
   /** Address of the entry in the decode cache. */
   entry: 20,
-  /** Accesses outside of the ranges that the code has as constants; at `misfit` of them the code is made anew, without. */
-  misses: 24,
-  misfit: 4096,
-  /** The value of OFFSET.epoch for which these ranges are known to be right. */
+  /** The values of OFFSET.tlbRead and OFFSET.epoch that the slots count for. */
+  context: 24,
   epoch: 28,
+  slots: 32,
+  slotCount: 31,
 } as const;
 
 /**
@@ -231,6 +221,13 @@ export const WALK = {
   filledMost: 512,
   filled: LARGE.ranges + LARGE.most * 16 + 8,
 } as const;
+
+/**
+ * A slot of a region: a range of virtual addresses that lies in RAM in one piece, where its code has found it last. First
+ * address, how far it may be read and written (bytes, less 7, so that an access of 8 bytes fits; 0: not at all), and what
+ * makes an address in wasm memory of the low half of a virtual one.
+ */
+export const SLOT = { bytes: 32, low: 0, read: 8, write: 16, delta: 24 } as const;
 
 /** Bytes of shared memory that one hart needs; a multiple of 64 KiB. */
 export const HART_STATE_BYTES = Math.ceil((WALK.filled + WALK.filledMost * 4) / 65536) * 65536;

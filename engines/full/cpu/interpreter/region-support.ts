@@ -1,4 +1,4 @@
-import { EVENT, JUMP, OFFSET, REGION, TLB } from '../layout.js';
+import { EVENT, JUMP, OFFSET, SLOT, TLB } from '../layout.js';
 import type { Body, Local } from '../wasm/body.js';
 import type { Declared, ModuleBuilder } from '../wasm/module.js';
 import { type F64, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
@@ -21,10 +21,8 @@ export const RegionExit = {
 
 /** Parameters and results of what regions call. */
 export const REGION_IMPORTS = {
-  /** refill(stateBase, address, bytes, writing): finds the range of an access, see OFFSET.rangeLow; 0: it must be interpreted. */
-  refill: { parameters: ['i32', 'i64', 'i32', 'i32'], results: ['i32'] },
-  /** locate(stateBase, address, bytes, writing, record): an access outside of its window; where in wasm memory, or 0 as refill. */
-  locate: { parameters: ['i32', 'i64', 'i32', 'i32', 'i32'], results: ['i32'] },
+  /** refill(stateBase, address, bytes, writing, slot): finds the range of an access, see SLOT; 0: it must be interpreted. */
+  refill: { parameters: ['i32', 'i64', 'i32', 'i32', 'i32'], results: ['i32'] },
   /** poll(stateBase, count): the slice is used up; instructions of the next one, or 0 when the region must be left. */
   poll: { parameters: ['i32', 'i32'], results: ['i32'] },
 } as const;
@@ -34,9 +32,6 @@ export function exportRegionSupport(module: ModuleBuilder, host: HostRefs & Walk
   const refill = module.declare(REGION_IMPORTS.refill.parameters, REGION_IMPORTS.refill.results);
   module.define(refill, (body) => defineRefill(body, host));
   module.export('refill', refill);
-  const locate = module.declare(REGION_IMPORTS.locate.parameters, REGION_IMPORTS.locate.results);
-  module.define(locate, (body) => defineLocate(body, refill));
-  module.export('locate', locate);
   const poll: Declared = module.declare(REGION_IMPORTS.poll.parameters, REGION_IMPORTS.poll.results);
   module.define(poll, definePoll);
   module.export('poll', poll);
@@ -61,6 +56,7 @@ function defineRefill(body: Body, host: HostRefs & WalkFunctions): void {
   const address = body.parameter(1, 'i64');
   const bytes = body.parameter(2, 'i32');
   const writing = body.parameter(3, 'i32');
+  const slot = body.parameter(4, 'i32');
   const page = body.keep(i64.and(address, i64.const(-4096)));
   const index = body.keep(
     i32.and(i32.shrU(i32.wrap(address), i32.const(8)), i32.const((TLB.entries - 1) * TLB.entryBytes)),
@@ -82,38 +78,22 @@ function defineRefill(body: Body, host: HostRefs & WalkFunctions): void {
       body.if(missing(), () => body.return(i32.const(0)));
     });
   });
-  storeRange(body, base, page, entry, writable);
-  const end = i64.add(i64.load(base, OFFSET.rangeRead), i64.sub(i64.const(7), i64.extendU(bytes)));
-  body.return(i64.leU(i64.sub(address, i64.load(base, OFFSET.rangeLow)), end));
-  body.unreachable();
-}
-
-function defineLocate(body: Body, refill: Declared): void {
-  const base = body.parameter(0, 'i32');
-  const address = body.parameter(1, 'i64');
-  const record = body.parameter(4, 'i32');
-  const misses = body.keep(i32.add(i32.load(record, REGION.misses), i32.const(1)));
-  body.store('i32', record, misses, REGION.misses);
-  body.if(i32.eq(misses, i32.const(REGION.misfit)), () => {
-    body.store('i32', base, record, OFFSET.misfit);
-    body.store('i32', base, i32.const(1), OFFSET.attention); // for boundary(), which drops it
-  });
-  const found = body.call('i32', refill, base, address, body.parameter(2, 'i32'), body.parameter(3, 'i32'));
-  body.if(i32.eqz(found), () => body.return(i32.const(0)));
-  body.return(i32.add(i32.wrap(address), i32.load(base, OFFSET.rangeDelta)));
+  storeRange(body, slot, page, entry, writable);
+  const end = i64.add(i64.load(slot, SLOT.read), i64.sub(i64.const(7), i64.extendU(bytes)));
+  body.return(i64.leU(i64.sub(address, i64.load(slot, SLOT.low)), end));
   body.unreachable();
 }
 
 /** The range around `page` that its TLB entry tells of. */
-function storeRange(body: Body, base: I32, page: I64, entry: I32, writable: I32): void {
+function storeRange(body: Body, slot: I32, page: I64, entry: I32, writable: I32): void {
   const around = body.keep(i32.load(entry, 12));
   const before = body.keep(i64.shl(i64.extendU(i32.and(around, i32.const(0xffff))), i64.const(12)));
   const after = i64.shl(i64.extendU(i32.shrU(around, i32.const(16))), i64.const(12));
   const bytes = body.keep(i64.add(i64.add(before, after), i64.const(4096 - 7)));
-  body.store('i64', base, i64.sub(page, before), OFFSET.rangeLow);
-  body.store('i64', base, bytes, OFFSET.rangeRead);
-  body.store('i64', base, select(writable, bytes, i64.const(0)), OFFSET.rangeWrite);
-  body.store('i32', base, i32.load(entry, 8), OFFSET.rangeDelta);
+  body.store('i64', slot, i64.sub(page, before), SLOT.low);
+  body.store('i64', slot, bytes, SLOT.read);
+  body.store('i64', slot, select(writable, bytes, i64.const(0)), SLOT.write);
+  body.store('i32', slot, i32.load(entry, 8), SLOT.delta);
 }
 
 /** What Hart.boundary() does when there is nothing to look at: see there. */

@@ -7,7 +7,7 @@ import { type I32, type I64, i32, i64 } from '../wasm/value.js';
 import type { CodePage, CodeSource } from './code-source.js';
 import { type Assumptions, type OutsideFunctions, TranslatorEmitter, type Ways } from './emitter.js';
 import { analyze } from './graph.js';
-import { Ranges, type Window } from './ranges.js';
+import { Ranges } from './ranges.js';
 import type { Block } from './region.js';
 import { Registers } from './registers.js';
 import { Structure } from './structure.js';
@@ -26,34 +26,30 @@ export interface RegionFacts {
   readonly pages: () => readonly PageVersion[];
   /** See Assumptions. */
   readonly inexact: boolean;
-  readonly windows: ReadonlyMap<number, Window>;
-  /** Value of OFFSET.tlbRead that the windows count for. */
-  readonly context: number;
+  /** Address of the region's record. */
   readonly record: number;
 }
 
 /** One region as a module's bytes, which exports `region` (see REGION_SIGNATURE). */
 export function encodeRegion(entry: Block, source: CodeSource, facts: RegionFacts): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder(ANY_MEMORY);
-  const { refill, locate, poll } = REGION_IMPORTS;
+  const { refill, poll } = REGION_IMPORTS;
   const imports = {
     refill: module.import('cpu', 'refill', refill.parameters, refill.results),
-    locate: module.import('cpu', 'locate', locate.parameters, locate.results),
     poll: module.import('cpu', 'poll', poll.parameters, poll.results),
   };
-  const validate = module.import('cpu', 'validate', ['i32'], ['i32']);
   const outside = { ...importTraps(module), time: module.import('cpu', 'time', [], ['f64']) };
   module.importTable('cpu', 'table', REGION.count);
   const regionType = module.type(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
   const region = module.declare(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
   module.define(region, (body) =>
-    new RegionCode(body, source, { ...imports, validate, ...outside }, regionType, facts).emit(entry),
+    new RegionCode(body, source, { ...imports, ...outside }, regionType, facts).emit(entry),
   );
   module.export('region', region);
   return module.encode();
 }
 
-type RegionImports = Record<keyof typeof REGION_IMPORTS | 'validate', FunctionRef> & OutsideFunctions;
+type RegionImports = Record<keyof typeof REGION_IMPORTS, FunctionRef> & OutsideFunctions;
 
 /**
  * The function of a region: a prologue that checks assumptions and loads registers, the blocks, and one epilogue that
@@ -66,6 +62,7 @@ class RegionCode {
   private readonly exitPc: Local<'i64'>;
   private readonly exit: Local<'i32'>;
   private readonly registers: Registers;
+  private readonly ranges: Ranges;
   private readonly structure: Structure;
   private readonly emitter: TranslatorEmitter;
   private readonly assumptions: Assumptions;
@@ -90,7 +87,7 @@ class RegionCode {
       (block) => this.emitLoopHead(block),
       (at) => this.leave(at),
     );
-    const ranges = new Ranges(body, this.base, { ...imports, ...facts });
+    this.ranges = new Ranges(body, this.base, imports.refill, facts.record);
     const ways: Ways = {
       go: (from, edge) => this.structure.go(from, edge),
       leaveTo: (target) => this.leaveTo(target),
@@ -102,7 +99,7 @@ class RegionCode {
       this.base,
       source,
       this.registers,
-      ranges,
+      this.ranges,
       ways,
       this.assumptions,
       imports,
@@ -201,22 +198,13 @@ class RegionCode {
           declineIf(i32.eqz(i32.and(i32.load(base, OFFSET.fflags), i32.const(1))));
         }
         for (const page of facts.pages()) this.checkPage(page, declineIf);
-        if (facts.windows.size > 0) this.checkWindows(declineIf);
+        this.ranges.emitPrologue();
         body.br(sound);
       });
       body.store('i64', base, i64.const(this.source.address(at)), OFFSET.pc);
       body.store('i32', base, count, OFFSET.count);
       body.return(i32.const(RegionExit.Once));
     });
-  }
-
-  private checkWindows(declineIf: Decline): void {
-    const { body, base, facts } = this;
-    declineIf(i32.ne(i32.load(base, OFFSET.tlbRead), i32.const(facts.context)));
-    const known = i32.load(i32.const(facts.record), REGION.epoch);
-    body.unlikely(i32.ne(i32.load(base, OFFSET.epoch), known), () =>
-      declineIf(i32.eqz(body.call('i32', this.imports.validate, i32.const(facts.record)))),
-    );
   }
 
   /** The first page was fetched just now; the others must be where they were, with the code that they had. */

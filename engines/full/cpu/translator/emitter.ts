@@ -308,14 +308,11 @@ export class TranslatorEmitter implements Emitter {
 
   /** All loads and stores have their base in rs1, and an immediate offset. */
   private accessed(address: I64, bytes: number, writing: boolean, access: (at: I32, offset: number) => void): void {
-    const { rs1, imm } = this.operands;
-    const operand = { register: rs1, value: this.rs1, displacement: imm, address, bytes, writing };
-    this.ranges.access(operand, access, () => this.interpret());
+    access(this.hostAddress(address, bytes, writing), 0);
   }
 
   private hostAddress(address: I64, bytes: number, writing: boolean): I32 {
-    const at = this.body.keep(address);
-    return this.ranges.address(this.operands.rs1, at, bytes, writing, () => this.interpret());
+    return this.ranges.address(`x${this.operands.rs1}`, address, bytes, writing, () => this.interpret());
   }
 
   private atomicAddress(width: 4 | 8, writing: boolean): Local<'i32'> {

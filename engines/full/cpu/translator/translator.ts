@@ -1,5 +1,4 @@
 import { setFlagsFromString } from 'node:v8';
-import type { SlowAccess } from '../host/access.js';
 import type { HartContext } from '../host/context.js';
 import type { Fetch } from '../host/fetch.js';
 import type { TlbControl } from '../host/tlb.js';
@@ -9,9 +8,7 @@ import type { TrapExports } from '../interpreter/trap-code.js';
 import { DECODE, EVENT, OFFSET, REGION, TLB } from '../layout.js';
 import { CodeSource } from './code-source.js';
 import { encodeRegion } from './compile.js';
-import type { Window } from './ranges.js';
 import { RegionFinder } from './region.js';
-import { Windows } from './windows.js';
 
 /** When code is translated: never, when it is hot, or (for tests) the first time that it is executed. */
 export type TranslateMode = 'off' | 'on' | 'forced';
@@ -20,7 +17,6 @@ export type TranslateMode = 'off' | 'on' | 'forced';
 export interface RegionHost extends TrapExports {
   table: WebAssembly.Table;
   refill: WebAssembly.ExportValue;
-  locate: WebAssembly.ExportValue;
   poll: WebAssembly.ExportValue;
 }
 
@@ -28,12 +24,11 @@ export interface RegionHost extends TrapExports {
 const HOT_SAMPLES = 32;
 const COUNTERS = 8192;
 
-/** A check of windows is worth its microseconds once in so many instructions; less for so many times in a row is not. */
-const SOON = 100_000;
-const SOON_LIMIT = 16;
-
-/** Branch hints keep registers out of slow paths' reach; what is translated is hot, so V8 should optimize it early. */
-const V8_FLAGS = ['--experimental-wasm-branch-hinting', '--wasm-tiering-budget=100000'];
+/**
+ * Branch hints keep registers out of slow paths' reach; what is translated is hot, so V8 should optimize it early. Regions
+ * do not recurse and look by themselves whether they must stop: V8's own look in each loop would be a second one.
+ */
+const V8_FLAGS = ['--experimental-wasm-branch-hinting', '--wasm-tiering-budget=100000', '--no-wasm-stack-checks'];
 
 /**
  * Decides what is translated, and puts translations where the interpreter meets them: in place of the operation of
@@ -45,34 +40,22 @@ export class Translator {
   private readonly samples = new Uint8Array(COUNTERS);
   private readonly imports: WebAssembly.Imports;
   private regions = 0;
-  private readonly windows: Windows;
-  private readonly windowsOf: Window[][] = [];
-  /** When each region's windows were checked last (instret), and how often it was soon after the time before. */
-  private readonly checks: { last: number; score: number }[] = [];
-  /** Entries in the decode cache of regions that are better off without windows. */
-  private readonly misfits = new Set<number>();
 
   constructor(
     private readonly hart: HartContext,
     private readonly fetch: Fetch,
     private readonly tlb: TlbControl,
-    slow: SlowAccess,
     memory: WebAssembly.Memory,
     private readonly host: RegionHost,
     private readonly everything: boolean,
   ) {
     for (const flag of V8_FLAGS) setFlagsFromString(flag);
     const time = () => hart.bus.time();
-    this.windows = new Windows(hart, slow);
-    this.imports = {
-      env: { memory },
-      cpu: { ...host, time, validate: (record: number) => this.validate(record) },
-    };
+    this.imports = { env: { memory }, cpu: { ...host, time } };
   }
 
   /** A slice ended at OFFSET.pc, the target of a jump: statistically, where time is spent. */
   sample(): void {
-    this.dropMisfit();
     const { hart, samples } = this;
     const low = hart.get(OFFSET.pc);
     const high = hart.get(OFFSET.pc + 4);
@@ -109,19 +92,14 @@ export class Translator {
     if (entry === undefined) return false;
     if (this.regions === REGION.count) this.flush();
     const index = this.regions++;
-    const windows = this.misfits.has(ip) ? new Map<number, Window>() : this.windows.of(entry);
     const bytes = encodeRegion(entry, source, {
       pages: () =>
         source.otherPages().map((page) => ({ ...page, generation: hart.i32[(page.slot + DECODE.generation) >> 2] })),
       inexact: (hart.get(OFFSET.fflags) & 1) !== 0,
-      windows,
-      context: hart.get(OFFSET.tlbRead),
       record: this.record(index),
     });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.imports);
     this.host.table.set(index, instance.exports.region);
-    this.windowsOf[index] = [...windows.values()];
-    this.checks[index] = { last: 0, score: 0 };
     this.install(ip, base, index);
     hart.count(EVENT.translations);
     return true;
@@ -134,8 +112,7 @@ export class Translator {
     hart.view.setBigInt64(record + REGION.page, page, true);
     hart.i32[(record + REGION.index) >> 2] = index;
     hart.i32[(record + REGION.entry) >> 2] = ip;
-    hart.i32[(record + REGION.misses) >> 2] = 0;
-    hart.i32[(record + REGION.epoch) >> 2] = hart.get(OFFSET.epoch);
+    hart.i32[(record + REGION.context) >> 2] = 0; // its slots are empty
     hart.i32[(ip >> 2) + 1] = record;
     hart.i32[ip >> 2] = SPECIAL.region;
   }
@@ -145,7 +122,6 @@ export class Translator {
     for (let index = 0; index < this.regions; index++) this.uninstall(index);
     this.regions = 0;
     this.samples.fill(0);
-    this.misfits.clear();
   }
 
   private uninstall(index: number): void {
@@ -154,41 +130,8 @@ export class Translator {
     const ip = hart.i32[(record + REGION.entry) >> 2] >> 2;
     this.host.table.set(index, null);
     this.tlb.forgetJumps();
-    this.windowsOf[index] = [];
     const installed = (hart.i32[ip] & HANDLER_MASK) === SPECIAL.region && hart.i32[ip + 1] === record;
     if (installed) hart.i32.copyWithin(ip, (record + REGION.operation) >> 2, ((record + REGION.operation) >> 2) + 2);
-  }
-
-  /** Translations have changed: 1 when the region's windows are right all the same. Else it is made anew, without. */
-  private validate(record: number): number {
-    const { hart } = this;
-    const index = hart.i32[(record + REGION.index) >> 2];
-    if (this.tooOften(index) || !this.windows.confirmed(this.windowsOf[index])) {
-      hart.set(OFFSET.misfit, record);
-      hart.set(OFFSET.attention, 1); // for boundary(), which drops it
-      return 0;
-    }
-    hart.i32[(record + REGION.epoch) >> 2] = hart.get(OFFSET.epoch);
-    return 1;
-  }
-
-  /** Whether translations change so often that looking at them costs more than windows gain. */
-  private tooOften(index: number): boolean {
-    const { hart, checks } = this;
-    const now = hart.f64[(hart.base + OFFSET.instret) >> 3];
-    const { last, score } = checks[index];
-    checks[index] = { last: now, score: now - last < SOON ? score + 1 : 0 };
-    return score >= SOON_LIMIT;
-  }
-
-  /** A region's windows do not fit: it goes, and is translated without them when it is hot again. */
-  private dropMisfit(): void {
-    const { hart } = this;
-    const record = hart.get(OFFSET.misfit);
-    if (record === 0) return;
-    hart.set(OFFSET.misfit, 0);
-    this.misfits.add(hart.i32[(record + REGION.entry) >> 2]);
-    this.uninstall(hart.i32[(record + REGION.index) >> 2]);
   }
 
   private record(index: number): number {
