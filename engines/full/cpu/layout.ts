@@ -185,7 +185,7 @@ export const REGION = {
   records: OFFSET.decode + DECODE.sets * DECODE.ways * DECODE.slotBytes,
   count: 1024,
   /** The fields and the slots. */
-  bytes: 32 + 31 * 32,
+  bytes: 32 + 23 * 32,
   operation: 0,
   page: 8,
   index: 16,
@@ -195,7 +195,7 @@ export const REGION = {
   context: 24,
   epoch: 28,
   slots: 32,
-  slotCount: 31,
+  slotCount: 23,
 } as const;
 
 /**

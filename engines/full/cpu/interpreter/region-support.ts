@@ -23,6 +23,11 @@ export const RegionExit = {
 export const REGION_IMPORTS = {
   /** refill(stateBase, address, bytes, writing, slot): finds the range of an access, see SLOT; 0: it must be interpreted. */
   refill: { parameters: ['i32', 'i64', 'i32', 'i32', 'i32'], results: ['i32'] },
+  /**
+   * reach(stateBase, address, bytes, writing, slot, back, forth, rounds): finds the range of an access that moves by -back
+   * to forth bytes (below 2^41) a round; how many rounds, up to `rounds`, stay in it: the first does not move yet.
+   */
+  reach: { parameters: ['i32', 'i64', 'i32', 'i32', 'i32', 'i64', 'i64', 'i32'], results: ['i32'] },
   /** poll(stateBase, count): the slice is used up; instructions of the next one, or 0 when the region must be left. */
   poll: { parameters: ['i32', 'i32'], results: ['i32'] },
 } as const;
@@ -32,6 +37,9 @@ export function exportRegionSupport(module: ModuleBuilder, host: HostRefs & Walk
   const refill = module.declare(REGION_IMPORTS.refill.parameters, REGION_IMPORTS.refill.results);
   module.define(refill, (body) => defineRefill(body, host));
   module.export('refill', refill);
+  const reach = module.declare(REGION_IMPORTS.reach.parameters, REGION_IMPORTS.reach.results);
+  module.define(reach, (body) => defineReach(body, refill));
+  module.export('reach', reach);
   const poll: Declared = module.declare(REGION_IMPORTS.poll.parameters, REGION_IMPORTS.poll.results);
   module.define(poll, definePoll);
   module.export('poll', poll);
@@ -81,6 +89,27 @@ function defineRefill(body: Body, host: HostRefs & WalkFunctions): void {
   storeRange(body, slot, page, entry, writable);
   const end = i64.add(i64.load(slot, SLOT.read), i64.sub(i64.const(7), i64.extendU(bytes)));
   body.return(i64.leU(i64.sub(address, i64.load(slot, SLOT.low)), end));
+  body.unreachable();
+}
+
+function defineReach(body: Body, refill: Declared): void {
+  const base = body.parameter(0, 'i32');
+  const address = body.parameter(1, 'i64');
+  const [bytes, writing, slot] = ([2, 3, 4] as const).map((index) => body.parameter(index, 'i32'));
+  const rounds = body.parameter(7, 'i32');
+  const found = body.call('i32', refill, base, address, bytes, writing, slot);
+  body.if(i32.eqz(found), () => body.return(i32.const(0)));
+  const within = body.keep(i64.sub(address, i64.load(slot, SLOT.low)));
+  const size = i64.add(i64.load(slot, SLOT.read), i64.const(7));
+  const room = body.keep(i64.sub(i64.sub(size, within), i64.extendU(bytes)));
+  const limit = (step: Local<'i64'>, space: I64): void =>
+    body.if(i64.ne(step, i64.const(0)), () => {
+      const most = body.keep(i64.add(i64.divU(space, step), i64.const(1)));
+      body.if(i64.ltU(most, i64.extendU(rounds)), () => body.set(rounds, i32.wrap(most)));
+    });
+  limit(body.parameter(5, 'i64'), within);
+  limit(body.parameter(6, 'i64'), room);
+  body.return(rounds);
   body.unreachable();
 }
 

@@ -35,6 +35,12 @@ export interface FloatKind<T extends 'f32' | 'f64'> {
   exponent(value: Value<T>): I32;
   /** The exponent field of infinities. */
   readonly infinity: number;
+  /** 0 for infinities and NaNs (exponent field all ones), zeros, subnormals, and fields of 1 and 2, in two instructions. */
+  ordinary(value: Value<T>): I32;
+  /** 1 unless infinity or NaN. */
+  finite(value: Value<T>): I32;
+  /** 1 for positive normal numbers. */
+  positiveNormal(value: Value<T>): I32;
   /** For r = a * b, a / b, sqrt(a), rounded to nearest, all three normal (or an operand 0): 1 when r is not exact. */
   mulInexact(body: Body, a: Local<T>, b: Local<T>, r: Local<T>): I32;
   divInexact(body: Body, a: Local<T>, b: Local<T>, r: Local<T>): I32;
@@ -43,6 +49,8 @@ export interface FloatKind<T extends 'f32' | 'f64'> {
 
 const exponent64 = (value: F64): I32 =>
   i32.and(i32.wrap(i64.shrU(i64.reinterpret(value), i64.const(52))), i32.const(0x7ff));
+
+const upper = (value: F64): I32 => i32.wrap(i64.shrU(i64.reinterpret(value), i64.const(32)));
 
 /** Trailing zeros of a double's 53-bit significand. */
 const trailing = (value: F64): I32 => i32.wrap(i64.ctz(i64.or(i64.reinterpret(value), i64.const(1n << 52n))));
@@ -60,6 +68,9 @@ function product64Inexact(a: F64, b: F64, product: F64): I32 {
   return i32.and(inexact, nonzero);
 }
 
+/** Without these bits a significand has 26 digits, and a product of two such has at most 52: it is exact. */
+const HALF_MASK = (1 << 27) - 1;
+
 export const DOUBLE: FloatKind<'f64'> = {
   ...f64,
   type: 'f64',
@@ -73,7 +84,16 @@ export const DOUBLE: FloatKind<'f64'> = {
   largest: 2 ** 1020,
   exponent: exponent64,
   infinity: 0x7ff,
-  mulInexact: (_body, a, b, r) => product64Inexact(a, b, r),
+  // The field plus one has no bit above its lowest two.
+  ordinary: (value) => i32.and(i32.add(upper(value), i32.const(1 << 20)), i32.const(0x7fc << 20)),
+  finite: (value) => f64.ge(f64.sub(value, value), f64.const(0)),
+  positiveNormal: (value) => i32.ltU(i32.sub(upper(value), i32.const(1 << 20)), i32.const(0x7fe << 20)),
+  mulInexact: (body, a, b, r) => {
+    const result = body.local('i32', i32.const(0));
+    const low = i64.and(i64.or(i64.reinterpret(a), i64.reinterpret(b)), i64.const(HALF_MASK));
+    body.if(i64.ne(low, i64.const(0)), () => body.set(result, product64Inexact(a, b, r)));
+    return result;
+  },
   divInexact: (body, a, b, r) => {
     const back = body.keep(f64.mul(r, b));
     return i32.or(f64.ne(back, a), product64Inexact(r, b, back));
@@ -98,10 +118,18 @@ export const SINGLE: FloatKind<'f32'> = {
   zero: () => f32.const(0),
   exponent: (value) => i32.and(i32.shrU(i32.reinterpret(value), i32.const(23)), i32.const(0xff)),
   infinity: 0xff,
+  ordinary: (value) => i32.and(i32.add(i32.reinterpret(value), i32.const(1 << 23)), i32.const(0xfc << 23)),
+  finite: (value) => f32.le(f32.const(0), f32.sub(value, value)),
+  positiveNormal: (value) => i32.ltU(i32.sub(i32.reinterpret(value), i32.const(1 << 23)), i32.const(0xfe << 23)),
   mulInexact: (_body, a, b, r) => f64.ne(f64.mul(f64.promote(a), f64.promote(b)), f64.promote(r)),
   divInexact: (_body, a, b, r) => f64.ne(f64.mul(f64.promote(r), f64.promote(b)), f64.promote(a)),
   sqrtInexact: (_body, a, r) => f64.ne(f64.mul(f64.promote(r), f64.promote(r)), f64.promote(a)),
 };
+
+/** For r = a + b: 1 when it is not exact. TwoSum finds no error just when both operands come back. */
+export function sumInexact<T extends 'f32' | 'f64'>(kind: FloatKind<T>, a: Value<T>, b: Value<T>, r: Value<T>): I32 {
+  return i32.or(kind.ne(kind.sub(r, a), b), kind.ne(kind.sub(r, b), a));
+}
 
 /** The rounding error of r = a + b, exact (Knuth's TwoSum), while nothing overflows. */
 export function sumError<T extends 'f32' | 'f64'>(

@@ -2,7 +2,7 @@ import { type Label, type Local, not } from '../wasm/body.js';
 import { type I32, i32, type Value } from '../wasm/value.js';
 import { type Definition, define } from './definition.js';
 import type { Emitter } from './emitter.js';
-import { DOUBLE, type FloatKind, SINGLE, sumError } from './float-kinds.js';
+import { DOUBLE, type FloatKind, SINGLE, sumInexact } from './float-kinds.js';
 import { FP } from './formats.js';
 
 /**
@@ -86,9 +86,14 @@ function arithmetic<T extends Float>(
       const a = e.body.keep(kind.fs(e, 1));
       const b = e.body.keep(kind.fs(e, 2));
       const r = e.body.keep(result(a, b));
-      if (zero === undefined) mustBeFinite(e, kind, kind.abs(r), slow);
-      else mustBeNormal(e, kind, r, i32.and(kind.eq(r, kind.zero()), zero(a, b)), slow);
-      raiseInexact(e, () => inexact(a, b, r));
+      const exactZero = (): I32 => (zero === undefined ? i32.const(0) : i32.and(kind.eq(r, kind.zero()), zero(a, b)));
+      if (zero === undefined) e.body.brIfUnlikely(not(kind.finite(r)), slow);
+      else e.body.unlikely(not(kind.ordinary(r)), () => e.body.brIf(not(exactZero()), slow));
+      raiseInexact(e, () => {
+        if (zero === undefined) mustBeFinite(e, kind, kind.abs(r), slow);
+        else mustBeNormal(e, kind, r, exactZero(), slow);
+        return inexact(a, b, r);
+      });
       kind.setFd(e, r);
     });
   };
@@ -104,9 +109,8 @@ function squareRoot<T extends Float>(kind: FloatKind<T>): Definition {
       e.body.brIfUnlikely(rounding, slow);
       const a = e.body.keep(kind.fs(e, 1));
       const r = e.body.keep(kind.sqrt(a));
-      // The root of a subnormal is normal, but the test of exactness wants a normal operand as well.
-      e.body.brIfUnlikely(i32.eqz(kind.exponent(a)), slow);
-      mustBeNormal(e, kind, r, i32.const(0), slow);
+      // Such a root is normal. That of a subnormal is as well, but the test of exactness wants a normal operand.
+      e.body.brIfUnlikely(not(kind.positiveNormal(a)), slow);
       raiseInexact(e, () => kind.sqrtInexact(e.body, a, r));
       kind.setFd(e, r);
     });
@@ -122,13 +126,10 @@ function leaveIfSubnormal<T extends Float>(e: Emitter, kind: FloatKind<T>, value
 function arithmeticOf<T extends Float>(kind: FloatKind<T>): Definition[] {
   const eitherZero = (a: Value<T>, b: Value<T>): I32 => i32.or(kind.eq(a, kind.zero()), kind.eq(b, kind.zero()));
   return [
-    arithmetic(kind, 'fadd', 0x00, (e) => ({
-      result: kind.add,
-      inexact: (a, b, r) => kind.ne(sumError(kind, e.body, a, b, r), kind.zero()),
-    })),
-    arithmetic(kind, 'fsub', 0x01, (e) => ({
+    arithmetic(kind, 'fadd', 0x00, () => ({ result: kind.add, inexact: (a, b, r) => sumInexact(kind, a, b, r) })),
+    arithmetic(kind, 'fsub', 0x01, () => ({
       result: kind.sub,
-      inexact: (a, b, r) => kind.ne(sumError(kind, e.body, a, kind.neg(b), r), kind.zero()),
+      inexact: (a, b, r) => sumInexact(kind, a, kind.neg(b), r),
     })),
     arithmetic(kind, 'fmul', 0x02, (e, slow) => ({
       result: kind.mul,

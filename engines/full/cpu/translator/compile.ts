@@ -8,8 +8,10 @@ import type { CodePage, CodeSource } from './code-source.js';
 import { type Assumptions, type OutsideFunctions, TranslatorEmitter, type Ways } from './emitter.js';
 import { analyze } from './graph.js';
 import { Ranges } from './ranges.js';
-import type { Block } from './region.js';
+import type { Block, Edge, End } from './region.js';
 import { Registers } from './registers.js';
+import { StripCode } from './strip-code.js';
+import { mineStrips } from './strips.js';
 import { Structure } from './structure.js';
 
 /** The most pages that a WebAssembly memory can have: an import's maximum may be more than the memory's. */
@@ -33,9 +35,10 @@ export interface RegionFacts {
 /** One region as a module's bytes, which exports `region` (see REGION_SIGNATURE). */
 export function encodeRegion(entry: Block, source: CodeSource, facts: RegionFacts): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder(ANY_MEMORY);
-  const { refill, poll } = REGION_IMPORTS;
+  const { refill, reach, poll } = REGION_IMPORTS;
   const imports = {
     refill: module.import('cpu', 'refill', refill.parameters, refill.results),
+    reach: module.import('cpu', 'reach', reach.parameters, reach.results),
     poll: module.import('cpu', 'poll', poll.parameters, poll.results),
   };
   const outside = { ...importTraps(module), time: module.import('cpu', 'time', [], ['f64']) };
@@ -63,6 +66,7 @@ class RegionCode {
   private readonly exit: Local<'i32'>;
   private readonly registers: Registers;
   private readonly ranges: Ranges;
+  private readonly strips: StripCode;
   private readonly structure: Structure;
   private readonly emitter: TranslatorEmitter;
   private readonly assumptions: Assumptions;
@@ -88,11 +92,24 @@ class RegionCode {
       (at) => this.leave(at),
     );
     this.ranges = new Ranges(body, this.base, imports.refill, facts.record);
+    this.strips = new StripCode(body, this.base, this.count, this.registers, this.ranges, imports.reach);
     const ways: Ways = {
-      go: (from, edge) => this.structure.go(from, edge),
-      leaveTo: (target) => this.leaveTo(target),
-      interpret: (at, undone) => this.interpret(at, undone),
-      redirected: (undone) => this.redirected(undone),
+      go: (from, edge) => {
+        if (from.strip !== undefined && from.strip !== edge.to?.strip) this.strips.leave(from.strip);
+        this.structure.go(from, edge);
+      },
+      leaveTo: (from, target) => {
+        if (from.strip !== undefined) this.strips.leave(from.strip);
+        this.leaveTo(target);
+      },
+      interpret: (from, at, undone) => {
+        if (from.strip !== undefined) this.strips.leave(from.strip);
+        this.interpret(at, undone);
+      },
+      redirected: (from, undone) => {
+        if (from.strip !== undefined) this.strips.leave(from.strip);
+        this.redirected(undone);
+      },
     };
     this.emitter = new TranslatorEmitter(
       body,
@@ -100,6 +117,7 @@ class RegionCode {
       source,
       this.registers,
       this.ranges,
+      this.strips,
       ways,
       this.assumptions,
       imports,
@@ -108,7 +126,7 @@ class RegionCode {
 
   emit(entry: Block): void {
     const { body, base, registers } = this;
-    analyze(entry);
+    if (mineStrips(analyze(entry))) analyze(entry);
     const prologue = body.later();
     body.block((epilogue) => {
       this.epilogue = epilogue;
@@ -145,13 +163,32 @@ class RegionCode {
 
   private emitBlock(block: Block): void {
     const { body, count } = this;
-    body.set(count, i32.sub(count, i32.const(block.instructions.length)));
+    const { end } = block;
+    if (end.kind === 'strip' || end.kind === 'gate') {
+      this.emitStrip(block, end);
+      return;
+    }
+    if (block.instructions.length > 0) body.set(count, i32.sub(count, i32.const(block.instructions.length)));
     this.emitter.emitBlock(block);
+  }
+
+  private emitStrip(block: Block, end: Extract<End, { kind: 'strip' | 'gate' }>): void {
+    const { body, strips, structure } = this;
+    const go = (edge: Edge) => () => structure.go(block, edge);
+    if (end.kind === 'strip') {
+      strips.emitChoice(end.strip, go(end.fast), go(end.slow));
+      return;
+    }
+    body.likely(strips.mayGoOn(), go(end.on), () => {
+      strips.leave(end.strip);
+      structure.go(block, end.over);
+    });
   }
 
   /** The one place where a loop can be interrupted: nothing of the block has been executed. */
   private emitLoopHead(block: Block): void {
     const { body, base, count } = this;
+    if (block.end.kind === 'gate') return; // where it leads when the slice is over
     body.unlikely(i32.leS(count, i32.const(0)), () => {
       body.scope(() => {
         const next = body.local('i32', body.call('i32', this.imports.poll, base, count));

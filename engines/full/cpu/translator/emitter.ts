@@ -22,6 +22,7 @@ import type { CodeSource, Instruction } from './code-source.js';
 import type { Ranges } from './ranges.js';
 import type { Block, Edge } from './region.js';
 import type { Registers } from './registers.js';
+import type { StripCode } from './strip-code.js';
 
 const BOX = 0xffffffff00000000n;
 const CANONICAL_NAN_32 = 0x7fc00000;
@@ -30,11 +31,11 @@ const CANONICAL_NAN_32 = 0x7fc00000;
 export interface Ways {
   go(from: Block, edge: Edge): void;
   /** To an address that is known only when it is reached. */
-  leaveTo(target: I64): void;
+  leaveTo(from: Block, target: I64): void;
   /** Gives the instruction to the interpreter; registers are as before it. `undone`: from it to the block's end. */
-  interpret(at: number, undone: number): void;
+  interpret(from: Block, at: number, undone: number): void;
   /** To OFFSET.pc, where a trap or a return from one has set it; `undone` as above. */
-  redirected(undone: number): void;
+  redirected(from: Block, undone: number): void;
 }
 
 /** What instructions other than memory accesses call. */
@@ -64,6 +65,7 @@ export class TranslatorEmitter implements Emitter {
     private readonly source: CodeSource,
     private readonly registers: Registers,
     private readonly ranges: Ranges,
+    private readonly strips: StripCode,
     private readonly ways: Ways,
     private readonly assumptions: Assumptions,
     private readonly outside: OutsideFunctions,
@@ -166,7 +168,7 @@ export class TranslatorEmitter implements Emitter {
     for (const edge of end.likely) {
       body.if(i64.eq(to, i64.const(this.source.address(edge.at))), () => ways.go(block, edge));
     }
-    ways.leaveTo(to);
+    ways.leaveTo(block, to);
   }
 
   csr(operation: CsrOperation, uses: 'register' | 'immediate'): void {
@@ -197,13 +199,13 @@ export class TranslatorEmitter implements Emitter {
     if (operation === 'ecall') {
       body.store('i64', base, this.pc, OFFSET.pc);
       body.callVoid(outside.environmentCall, base);
-      this.ways.redirected(this.undone); // an exception: not executed
+      this.ways.redirected(this.block, this.undone); // an exception: not executed
       return;
     }
     const back = { mret: outside.machineReturn, sret: outside.supervisorReturn }[operation as string];
     if (back === undefined) throw new Error(`${operation} is not translated`);
     body.if(i32.eqz(body.call('i32', back, base)), () => this.interpret());
-    this.ways.redirected(this.undone - 1);
+    this.ways.redirected(this.block, this.undone - 1);
   }
 
   requireFloat(): void {
@@ -287,7 +289,7 @@ export class TranslatorEmitter implements Emitter {
   }
 
   private interpret(): void {
-    this.ways.interpret(this.instruction.at, this.undone);
+    this.ways.interpret(this.block, this.instruction.at, this.undone);
   }
 
   private loaded<T extends ValueType>(
@@ -308,7 +310,13 @@ export class TranslatorEmitter implements Emitter {
 
   /** All loads and stores have their base in rs1, and an immediate offset. */
   private accessed(address: I64, bytes: number, writing: boolean, access: (at: I32, offset: number) => void): void {
-    access(this.hostAddress(address, bytes, writing), 0);
+    const group = this.block.trusted?.get(this.instruction);
+    if (group === undefined) {
+      access(this.hostAddress(address, bytes, writing), 0);
+      return;
+    }
+    const { at, offset } = this.strips.address(group, this.rs1, this.operands.imm);
+    access(at, offset);
   }
 
   private hostAddress(address: I64, bytes: number, writing: boolean): I32 {

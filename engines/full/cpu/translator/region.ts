@@ -1,6 +1,7 @@
 import { MODE } from '../host/status.js';
 import { csrPrivilege, fastCsr } from '../interpreter/fast-csr.js';
 import type { CodeSource, Instruction } from './code-source.js';
+import type { Group, Strip } from './strips.js';
 
 /** Where a block goes on: in another block, or out of the region at `at`. */
 export interface Edge {
@@ -15,7 +16,11 @@ export type End =
   | { kind: 'branch'; taken: Edge; next: Edge }
   | { kind: 'jump'; next: Edge }
   /** To a computed address, which may be one of those that were foreseen. */
-  | { kind: 'indirect'; likely: Edge[] };
+  | { kind: 'indirect'; likely: Edge[] }
+  /** Without instructions: into one of a loop's copies (see strips.ts). */
+  | { kind: 'strip'; strip: Strip; fast: Edge; slow: Edge }
+  /** Without instructions, the head of the fast copy: on, or to the choice again. */
+  | { kind: 'gate'; strip: Strip; on: Edge; over: Edge };
 
 /** A straight line of code. The same code appears once for each call that it is inlined for. */
 export class Block {
@@ -26,10 +31,14 @@ export class Block {
   /** Edges that come from earlier blocks. */
   forwardEdges = 0;
   loopHead = false;
+  /** Accesses that need no check of their own. */
+  trusted: ReadonlyMap<Instruction, Group> | undefined;
+  /** The strip whose fast copy it belongs to. */
+  strip: Strip | undefined;
 
   constructor(
     readonly at: number,
-    readonly instructions: readonly Instruction[],
+    public instructions: readonly Instruction[],
     public end: End,
   ) {}
 
@@ -39,6 +48,10 @@ export class Block {
         return [this.end.taken, this.end.next];
       case 'indirect':
         return this.end.likely;
+      case 'strip':
+        return [this.end.fast, this.end.slow];
+      case 'gate':
+        return [this.end.on, this.end.over];
       default:
         return [this.end.next];
     }

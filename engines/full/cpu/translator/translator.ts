@@ -17,6 +17,7 @@ export type TranslateMode = 'off' | 'on' | 'forced';
 export interface RegionHost extends TrapExports {
   table: WebAssembly.Table;
   refill: WebAssembly.ExportValue;
+  reach: WebAssembly.ExportValue;
   poll: WebAssembly.ExportValue;
 }
 

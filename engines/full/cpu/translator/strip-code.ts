@@ -1,0 +1,114 @@
+import { SLOT } from '../layout.js';
+import type { Body, FunctionRef, Local } from '../wasm/body.js';
+import { type I32, type I64, i32, i64, select } from '../wasm/value.js';
+import type { Ranges } from './ranges.js';
+import type { Registers } from './registers.js';
+import type { Group, Strip } from './strips.js';
+
+/** Larger steps that are known only when the loop is entered make it slow: few iterations would fit a range. */
+const LARGEST_STEP = 4096;
+
+/** Emits the choice between a loop's copies (see Strip), and what the fast one's accesses need. */
+export class StripCode {
+  /** What makes an address in wasm memory of a base register's low half, less the group's least offset. */
+  private readonly deltas = new Map<Group, Local<'i32'>>();
+  /** At so many instructions left the fast copy ends; in it `count` is less by as many, so that it ends at 0. */
+  private readonly limits = new Map<Strip, Local<'i32'>>();
+  private groups = 0;
+
+  constructor(
+    private readonly body: Body,
+    private readonly base: I32,
+    private readonly count: Local<'i32'>,
+    private readonly registers: Registers,
+    private readonly ranges: Ranges,
+    private readonly reach: FunctionRef,
+  ) {}
+
+  /** Chooses by how many iterations are safe; emits both ways. */
+  emitChoice(strip: Strip, fast: () => void, slow: () => void): void {
+    const { body, count } = this;
+    const limit = body.permanent('i32');
+    this.limits.set(strip, limit);
+    body.scope(() => {
+      const rounded = i32.add(count, i32.const(strip.shortest - 1));
+      const rounds = body.local('i32', strip.shortest === 1 ? count : i32.divU(rounded, i32.const(strip.shortest)));
+      for (const group of strip.groups) this.emitGroup(group, rounds);
+      const left = body.keep(i32.sub(count, i32.mul(rounds, i32.const(strip.shortest))));
+      body.set(limit, select(i32.gtS(left, i32.const(0)), left, i32.const(0)));
+    });
+    body.set(count, i32.sub(count, limit));
+    body.likely(i32.gtS(count, i32.const(0)), fast, () => {
+      this.leave(strip);
+      slow();
+    });
+  }
+
+  /** Whether the fast copy may go on. */
+  mayGoOn(): I32 {
+    return i32.gtS(this.count, i32.const(0));
+  }
+
+  /** Must come first on each way out of the fast copy. */
+  leave(strip: Strip): void {
+    this.body.set(this.count, i32.add(this.count, this.limits.get(strip) as Local<'i32'>));
+  }
+
+  /** Where an access of a group lies in wasm memory, given its base register's value. */
+  address(group: Group, value: I64, immediate: number): { at: I32; offset: number } {
+    const delta = this.deltas.get(group) as Local<'i32'>;
+    return { at: i32.add(i32.wrap(value), delta), offset: immediate - group.leastOffset };
+  }
+
+  /** Lessens `rounds` to what the group's range allows. */
+  private emitGroup(group: Group, rounds: Local<'i32'>): void {
+    const { body } = this;
+    const slot = this.ranges.slot(`group ${this.groups++}`);
+    const first = body.keep(this.first(group));
+    const forth = this.forth(group);
+    const many = i64.extendU(rounds);
+    const times = (step: I64): I64 => i64.mul(many, step);
+    const back = i64.const(group.back);
+    const start = group.back === 0 ? first : i64.sub(first, times(back));
+    const within = body.keep(i64.sub(start, field(slot, SLOT.low)));
+    const length = i64.add(times(i64.add(forth, back)), i64.const(group.high - group.low - 7));
+    const size = body.keep(field(slot, group.writing ? SLOT.write : SLOT.read));
+    const fits = i32.and(i64.ltU(within, size), i64.leS(length, i64.sub(size, within)));
+    body.unlikely(i32.eqz(fits), () => this.emitReach(group, slot, rounds, first, forth));
+    const delta = this.deltas.get(group) ?? body.permanent('i32');
+    this.deltas.set(group, delta);
+    body.set(delta, i32.add(i32.load(i32.const(slot), SLOT.delta), i32.const(group.leastOffset)));
+  }
+
+  private emitReach(group: Group, slot: number, rounds: Local<'i32'>, first: I64, forth: I64): void {
+    const { body, base, reach } = this;
+    const extent = i32.const(group.high - group.low);
+    const writing = i32.const(+group.writing);
+    const back = i64.const(group.back);
+    const address = i32.const(slot);
+    body.set(rounds, body.call('i32', reach, base, first, extent, writing, address, back, forth, rounds));
+  }
+
+  private first(group: Group): I64 {
+    let sum = i64.const(group.low);
+    for (const [register, factor] of group.terms) {
+      const value = this.registers.getX(register);
+      sum = i64.add(sum, factor === 1 ? value : i64.mul(value, i64.const(factor)));
+    }
+    return sum;
+  }
+
+  /** Bytes forward an iteration; too many for any range when a step is large or negative. */
+  private forth(group: Group): Local<'i64'> {
+    const { body } = this;
+    let sum: I64 = i64.const(group.forth);
+    for (const { register, factor } of group.steps) {
+      const step = body.keep(this.registers.getX(register));
+      const usable = select(i64.ltU(step, i64.const(LARGEST_STEP)), step, i64.const(2 ** 40));
+      sum = i64.add(sum, i64.mul(usable, i64.const(factor)));
+    }
+    return body.keep(sum);
+  }
+}
+
+const field = (slot: number, offset: number): I64 => i64.load(i32.const(slot), offset);

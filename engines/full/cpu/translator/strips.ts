@@ -1,0 +1,220 @@
+import { accessKind } from './accesses.js';
+import { addressOf, after, asItIs, type Knowledge, type Linear, meet, termsKey } from './affine.js';
+import type { Instruction } from './code-source.js';
+import { goesBack } from './graph.js';
+import { Block, type Edge, type End } from './region.js';
+
+/**
+ * Loads and stores of a loop whose addresses have the same linear part: in each iteration they lie between `low` and
+ * `high` bytes (exclusive) from the sum of `terms` as it is at the iteration's start, and this sum moves by -back to
+ * `forth` bytes an iteration, and by `steps`.
+ */
+export interface Group {
+  readonly terms: ReadonlyMap<number, number>;
+  low: number;
+  high: number;
+  writing: boolean;
+  readonly back: number;
+  readonly forth: number;
+  /** Registers that are added in each iteration, with a factor. */
+  readonly steps: readonly { register: number; factor: number }[];
+  /** The least immediate offset. */
+  leastOffset: number;
+}
+
+/**
+ * Strip mining. An innermost loop whose addresses move by known steps gets two copies: before the fast one is entered,
+ * all its addresses are checked for as many iterations as the slice lasts or their ranges allow, so that within it
+ * nothing is checked but the number of instructions left. The slow one does an iteration that the checks do not allow.
+ */
+export interface Strip {
+  readonly groups: readonly Group[];
+  /** Instructions of the shortest way through the loop. */
+  readonly shortest: number;
+}
+
+const LIMITS = { instructions: 160, groups: 8, extent: 1024, step: 512 } as const;
+
+/** Gives all suitable loops of an analyzed graph their copies; true when the graph has changed. */
+export function mineStrips(blocks: readonly Block[]): boolean {
+  let changed = false;
+  for (const head of blocks.filter(({ loopHead }) => loopHead)) {
+    const body = innermost(head, blocks);
+    const strip = body && plan(head, body);
+    if (body === undefined || strip === undefined) continue;
+    split(head, body, strip);
+    changed = true;
+  }
+  return changed;
+}
+
+/** The blocks of the loop in order, its head first; undefined when it has other loops in it, or is too long. */
+function innermost(head: Block, blocks: readonly Block[]): Block[] | undefined {
+  const inside = new Set<Block>([head]);
+  const sources = new Map<Block, Block[]>();
+  for (const block of blocks) {
+    for (const { to } of block.edges()) if (to !== undefined) sources.set(to, [...(sources.get(to) ?? []), block]);
+  }
+  const queue = (sources.get(head) ?? []).filter((from) => goesBack(from, head));
+  for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+    if (inside.has(next)) continue;
+    inside.add(next);
+    queue.push(...(sources.get(next) ?? []));
+  }
+  const body = blocks.filter((block) => inside.has(block));
+  const length = body.reduce((sum, { instructions }) => sum + instructions.length, 0);
+  const plain = body.every((block) => (block === head || !block.loopHead) && block.end.kind !== 'strip');
+  return plain && length <= LIMITS.instructions ? body : undefined;
+}
+
+interface Found {
+  readonly instruction: Instruction;
+  readonly block: Block;
+  readonly address: Linear;
+}
+
+/** What each register is at a block's start, and after the whole loop, in terms of what it was at the iteration's start. */
+function interpret(head: Block, body: readonly Block[]): { found: Found[]; end: Knowledge } {
+  const starts = new Map<Block, Knowledge>([[head, asItIs()]]);
+  const found: Found[] = [];
+  let end: Knowledge | undefined;
+  for (const block of body) {
+    let known = starts.get(block) as Knowledge;
+    for (const instruction of block.instructions) {
+      const address = accessKind(instruction) && addressOf(instruction, known);
+      if (address !== undefined) found.push({ instruction, block, address });
+      known = after(instruction, known);
+    }
+    for (const { to } of block.edges()) {
+      if (to === head) end = end === undefined ? known : meet(end, known);
+      else if (to !== undefined && body.includes(to)) {
+        const other = starts.get(to);
+        starts.set(to, other === undefined ? known : meet(other, known));
+      }
+    }
+  }
+  return { found, end: end as Knowledge };
+}
+
+/** How a register moves in one iteration: between low and high, and by another that stays as it is. */
+interface Movement {
+  readonly low: number;
+  readonly high: number;
+  readonly steps: readonly { register: number; factor: number }[];
+}
+
+function movements(end: Knowledge): (Movement | undefined)[] {
+  const stays = (register: number): boolean => {
+    const value = end[register];
+    return value?.terms.size === 1 && value.terms.get(register) === 1 && value.low === 0 && value.high === 0;
+  };
+  return end.map((value, register) => {
+    if (value?.terms.get(register) !== 1) return undefined;
+    const steps = [...value.terms].filter(([other]) => other !== register);
+    if (steps.some(([other, factor]) => factor < 0 || !stays(other))) return undefined;
+    const { low, high } = value;
+    return { low, high, steps: steps.map(([other, factor]) => ({ register: other, factor })) };
+  });
+}
+
+function plan(head: Block, body: readonly Block[]): (Strip & { members: Map<Instruction, Group> }) | undefined {
+  const { found, end } = interpret(head, body);
+  const moves = movements(end);
+  const groups = new Map<string, Group>();
+  const members = new Map<Instruction, Group>();
+  for (const { instruction, address } of found) {
+    const group = groupOf(address, groups, moves);
+    if (group !== undefined && join(group, instruction, address)) members.set(instruction, group);
+  }
+  const used = new Set(members.values());
+  if (used.size === 0) return undefined;
+  return { groups: [...used], shortest: shortest(head, body), members };
+}
+
+function groupOf(
+  address: Linear,
+  groups: Map<string, Group>,
+  moves: readonly (Movement | undefined)[],
+): Group | undefined {
+  const key = termsKey(address);
+  const known = groups.get(key);
+  if (known !== undefined || groups.size === LIMITS.groups) return known;
+  let [back, forth] = [0, 0];
+  const steps: { register: number; factor: number }[] = [];
+  for (const [register, factor] of address.terms) {
+    const move = moves[register];
+    if (move === undefined || (move.steps.length > 0 && factor < 0)) return undefined;
+    back -= Math.min(0, factor * move.low, factor * move.high);
+    forth += Math.max(0, factor * move.low, factor * move.high);
+    for (const step of move.steps) steps.push({ register: step.register, factor: step.factor * factor });
+  }
+  if (back + forth > LIMITS.step || steps.length > 1) return undefined;
+  const { terms, low } = address;
+  const group = { terms, low, high: low, writing: false, back, forth, steps, leastOffset: 0 };
+  groups.set(key, group);
+  return group;
+}
+
+function join(group: Group, instruction: Instruction, { low, high }: Linear): boolean {
+  const kind = accessKind(instruction);
+  if (kind === undefined) return false;
+  const [from, to] = [Math.min(group.low, low), Math.max(group.high, high + kind.bytes)];
+  if (to - from > LIMITS.extent) return false;
+  group.low = from;
+  group.high = to;
+  group.writing ||= kind.writing;
+  group.leastOffset = Math.min(group.leastOffset, instruction.operands.imm);
+  return true;
+}
+
+/** Instructions of the shortest way from the head back to it. */
+function shortest(head: Block, body: readonly Block[]): number {
+  const lengths = new Map<Block, number>([[head, 0]]);
+  let least = Number.POSITIVE_INFINITY;
+  for (const block of body) {
+    const length = (lengths.get(block) ?? 0) + block.instructions.length;
+    for (const { to } of block.edges()) {
+      if (to === head) least = Math.min(least, length);
+      else if (to !== undefined) lengths.set(to, Math.min(lengths.get(to) ?? Number.POSITIVE_INFINITY, length));
+    }
+  }
+  return Math.max(1, least);
+}
+
+/** The head becomes the place where the way is chosen. */
+function split(head: Block, body: readonly Block[], strip: Strip & { members: Map<Instruction, Group> }): void {
+  const gate = new Block(head.at, [], head.end);
+  const fast = copies(head, body, gate);
+  const slow = copies(head, body, head);
+  for (const block of fast.values()) {
+    block.trusted = strip.members;
+    block.strip = strip;
+  }
+  gate.strip = strip;
+  const edge = (to: Block): Edge => ({ to, at: head.at });
+  gate.end = { kind: 'gate', strip, on: edge(fast.get(head) as Block), over: edge(head) };
+  head.instructions = [];
+  head.end = { kind: 'strip', strip, fast: edge(gate), slow: edge(slow.get(head) as Block) };
+}
+
+/** Copies of a loop's blocks, whose edges to its head go to `next`. */
+function copies(head: Block, body: readonly Block[], next: Block): Map<Block, Block> {
+  const made = new Map(body.map((block) => [block, new Block(block.at, block.instructions, block.end)]));
+  const moved = ({ to, at }: Edge): Edge => ({ to: to === head ? next : ((to && made.get(to)) ?? to), at });
+  for (const copy of made.values()) copy.end = redirect(copy.end, moved);
+  return made;
+}
+
+function redirect(end: End, moved: (edge: Edge) => Edge): End {
+  switch (end.kind) {
+    case 'next':
+    case 'jump':
+      return { kind: end.kind, next: moved(end.next) };
+    case 'branch':
+      return { kind: 'branch', taken: moved(end.taken), next: moved(end.next) };
+    case 'indirect':
+      return { kind: 'indirect', likely: end.likely.map(moved) };
+    default:
+      throw new Error('a strip within a strip');
+  }
+}
