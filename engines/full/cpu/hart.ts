@@ -111,8 +111,7 @@ export class Hart {
     hart.bulk = this.exports;
     const mode = config.translate ?? defaultMode();
     this.forced = mode === 'forced';
-    if (mode !== 'off')
-      this.translator = new Translator(hart, this.fetch, this.tlb, memory, this.exports, this.forced);
+    if (mode !== 'off') this.translator = new Translator(hart, this.fetch, this.tlb, memory, this.exports, this.forced);
     this.derive();
   }
 

@@ -58,4 +58,3 @@ export class Ranges {
 }
 
 const field = (slot: number, offset: number): I64 => i64.load(i32.const(slot), offset);
-
