@@ -1,4 +1,5 @@
 import { buildCpuModule, HART_STATE_BYTES, Hart, type HartBus, HartExit, RAM_BASE } from '#engines/full/cpu/hart.js';
+import type { TranslateMode } from '#engines/full/cpu/translator/translator.js';
 
 const STATE_BASE = 0x1_0000;
 const RAM_BYTES = 4 << 20;
@@ -18,16 +19,17 @@ export class BareMachine implements HartBus {
   ticks = 0;
   private readonly view: DataView;
 
-  constructor(count = 1) {
+  constructor(count = 1, translate?: TranslateMode) {
     const pages = pagesFor(count);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.memory = memory;
     const ramOffset = STATE_BASE + HART_STATE_BYTES * count;
     this.view = new DataView(memory.buffer, ramOffset, RAM_BYTES);
     const module = buildCpuModule({ maximumPages: pages });
+    const mode = translate === undefined ? {} : { translate };
     this.harts = Array.from({ length: count }, (_, hartId) => {
       const stateBase = STATE_BASE + HART_STATE_BYTES * hartId;
-      const hart = new Hart(module, memory, { hartId, stateBase, ramOffset, ramBytes: RAM_BYTES }, this);
+      const hart = new Hart(module, memory, { hartId, stateBase, ramOffset, ramBytes: RAM_BYTES, ...mode }, this);
       hart.reset(RAM_BASE, hartId, 0);
       return hart;
     });

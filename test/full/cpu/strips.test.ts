@@ -1,0 +1,136 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { RAM_BASE } from '#engines/full/cpu/hart.js';
+import type { TranslateMode } from '#engines/full/cpu/translator/translator.js';
+import { AT, Bench, PTE } from './support/boot.js';
+import { add, addi, beq, bne, fld, fsd, hang, iType, li, nop, rType, sType } from './support/encode.js';
+
+// Loops over memory in pages that lie scattered, from random places with random steps, up to pages that are not there:
+// the translator checks the addresses of many iterations at once, and all must be as the interpreter does it.
+
+const { V, R, W, X, U, A, D } = PTE;
+const CODE = 0x10_0000n;
+const DATA = 0x40_0000n;
+/** Read and written; then one that is only read, and a hole. */
+const WRITABLE = 6;
+const PHYSICAL = [5, 2, 6, 9, 3, 8, 4].map((page) => RAM_BASE + 0x20_0000 + page * 4096);
+const FILLED = { at: RAM_BASE + 0x20_0000, bytes: 12 * 4096 };
+
+const sub = rType(0x33, 0, 0x20);
+const LOADS = [0, 1, 2, 3, 4, 5, 6].map((funct3) => ({ bytes: 1 << (funct3 & 3), make: iType(0x03, funct3) }));
+const STORES = [0, 1, 2, 3].map((funct3) => ({ bytes: 1 << funct3, make: sType(0x23, funct3) }));
+
+/** Pointers in x10 to x12, a step in x13, iterations in x14; x20 to x23 get what is loaded. */
+const POINTERS = [10, 11, 12];
+const [STEP, LEFT, COPY] = [13, 14, 15];
+
+interface Step {
+  kind: 'load' | 'store' | 'loadDouble' | 'storeDouble' | 'move' | 'moveByStep' | 'viaSum' | 'viaCopy' | 'skip';
+  pointer: number;
+  which: number;
+  offset: number;
+}
+
+const step: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom(
+    'load',
+    'store',
+    'loadDouble',
+    'storeDouble',
+    'move',
+    'moveByStep',
+    'viaSum',
+    'viaCopy',
+    'skip',
+  ),
+  pointer: fc.constantFrom(...POINTERS),
+  which: fc.nat(6),
+  offset: fc.oneof(fc.integer({ min: -24, max: 24 }), fc.constantFrom(-2048, 2047, 8, -8, 16, 512)),
+});
+
+function words({ kind, pointer, which, offset }: Step, value: number): number[] {
+  const load = LOADS[which];
+  const store = STORES[which % STORES.length];
+  switch (kind) {
+    case 'load':
+      return [load.make(value, pointer, offset)];
+    case 'store':
+      return [store.make(value, pointer, offset)];
+    case 'loadDouble':
+      return [fld(value, pointer, offset)];
+    case 'storeDouble':
+      return [fsd(value, pointer, offset)];
+    case 'move':
+      return [addi(pointer, pointer, offset)];
+    case 'moveByStep':
+      return [which < 6 ? add(pointer, pointer, STEP) : sub(pointer, pointer, STEP)];
+    case 'viaSum':
+      return [add(COPY, pointer, STEP), load.make(value, COPY, offset), store.make(value, COPY, offset)];
+    case 'viaCopy':
+      return [addi(COPY, pointer, 1 << (which % 4)), load.make(value, COPY, offset), addi(pointer, COPY, 0)];
+    case 'skip':
+      return [beq(value, 0, 8), addi(pointer, pointer, which)];
+  }
+}
+
+interface Loop {
+  body: Step[];
+  starts: number[];
+  step: number;
+  rounds: number;
+  budget: number;
+}
+
+const place = fc.oneof(
+  fc.integer({ min: 0, max: WRITABLE * 4096 }),
+  fc.tuple(fc.integer({ min: 0, max: WRITABLE + 1 }), fc.integer({ min: -64, max: 64 })).map(([p, d]) => p * 4096 + d),
+);
+const loop: fc.Arbitrary<Loop> = fc.record({
+  body: fc.array(step, { minLength: 1, maxLength: 7 }),
+  starts: fc.tuple(place, place, place),
+  step: fc.oneof(fc.integer({ min: 0, max: 40 }), fc.constantFrom(-8, 4095, 4096, 5000, 2 ** 31, -1)),
+  rounds: fc.integer({ min: 1, max: 700 }),
+  budget: fc.integer({ min: 1, max: 400 }),
+});
+
+/** All that can be seen after a loop, run in pieces of `budget` instructions. */
+function outcome({ body, starts, step, rounds, budget }: Loop, translate: TranslateMode): unknown {
+  const bench = new Bench(translate);
+  bench.machine.bytes(FILLED.at, FILLED.bytes).forEach((_, index, bytes) => {
+    bytes[index] = (index * 37) ^ (index >> 8);
+  });
+  bench.map(CODE, AT.code, V | R | X | U | A);
+  PHYSICAL.forEach((page, index) => {
+    bench.map(DATA + BigInt(index * 4096), page, V | R | U | A | D | (index < WRITABLE ? W : 0));
+  });
+  bench.page();
+  const inside = body.flatMap((each, index) => words(each, 20 + (index % 4)));
+  const backwards = -4 * (inside.length + 1);
+  const program = [
+    ...starts.flatMap((start, index) => li(POINTERS[index], DATA + BigInt(start))),
+    ...li(STEP, BigInt(step)),
+    ...li(LEFT, BigInt(rounds)),
+    ...inside,
+    addi(LEFT, LEFT, -1),
+    bne(LEFT, 0, backwards),
+    nop,
+    hang,
+  ];
+  bench.enter(0, program, 1n << 13n, CODE);
+  for (let done = 0; done < 24_000; done += budget) bench.continue(budget);
+  const { state } = bench.hart;
+  const registers = Array.from({ length: 32 }, (_, index) => [state.x(index), state.f(index)]);
+  const memory = Buffer.from(bench.machine.bytes(FILLED.at, FILLED.bytes)).toString('latin1');
+  return { trap: bench.machineTrap, registers, memory };
+}
+
+describe('loops over memory', () => {
+  it('are as the interpreter does them, whatever the steps, ends and faults', () => {
+    fc.assert(
+      fc.property(loop, (each) => {
+        expect(outcome(each, 'forced')).toEqual(outcome(each, 'off'));
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
