@@ -86,6 +86,10 @@ function cpus(harts: number): TreeNode {
   };
 }
 
+/** The extensions of a hart: single letters, and the others in the canonical order (unprivileged specification, 27.11). */
+const LETTERS = 'imafdc';
+const MORE = ['zicntr', 'zicsr', 'zifencei', 'zihintpause', 'zba', 'zbb', 'zbs', 'sstc'];
+
 function cpu(hart: number): TreeNode {
   return {
     name: `cpu@${hex(hart)}`,
@@ -95,8 +99,10 @@ function cpu(hart: number): TreeNode {
       reg: [hart],
       status: 'okay',
       compatible: 'riscv',
-      'riscv,isa': 'rv64imafdc_zicsr_zifencei_zihintpause',
-      'mmu-type': 'riscv,sv39',
+      'riscv,isa': `rv64${LETTERS}_${MORE.join('_')}`,
+      'riscv,isa-base': 'rv64i',
+      'riscv,isa-extensions': [...LETTERS, ...MORE],
+      'mmu-type': 'riscv,sv57',
     },
     children: [
       {

@@ -6,7 +6,8 @@ import { KickArea } from '../backends/kick.js';
 import { minimizeTimerSlack, yieldProcessor } from '../process/libc.js';
 import { DYNAMIC_INFO_ADDRESS } from './boot-rom.js';
 import type { VmConfig } from './config.js';
-import { Hart, HartExit } from './cpu/hart.js';
+import { Hart, HartExit, IRQ } from './cpu/hart.js';
+import { SupervisorTimer } from './cpu/host/supervisor-timer.js';
 import { type OpenPorts, openHostPorts } from './host-ports.js';
 import { Htif } from './htif.js';
 import { ENTRY, type Loaded } from './loader.js';
@@ -47,6 +48,7 @@ class HartThread {
   #slices = 0;
   readonly #htif: Htif | undefined;
   readonly #tracer: Tracer | undefined;
+  readonly #supervisorTimer: SupervisorTimer;
 
   constructor(private readonly data: HartThreadData) {
     const { config, memory, hart } = data;
@@ -55,6 +57,7 @@ class HartThread {
     const memoryId = this.#io.addMemory(memory);
     this.#ports = openHostPorts(this.#io, config, data.flows);
     const kicker = new KickArea(data.kicks);
+    this.#supervisorTimer = new SupervisorTimer(new Int32Array(memory.buffer), layout.hartBase(hart) >> 2);
     const tracer = createTracer(config.trace ?? [], hart, () => this.#machine.clock.now());
     this.#tracer = tracer;
     this.#machine = new Machine({
@@ -113,7 +116,7 @@ class HartThread {
     this.#io.submit();
     this.#io.poll();
     const now = clock.now();
-    const timer = clint.checkTimer(this.data.hart, now);
+    const timer = Math.min(clint.checkTimer(this.data.hart, now), this.#checkSupervisorTimer(now));
     if (exit === HartExit.Budget) this.#length.usedUp(now);
     this.#length.begins(now);
     if (exit === HartExit.Wfi && !lines.ownRaised) this.#sleep(timer);
@@ -129,7 +132,14 @@ class HartThread {
     this.#io.wait(timer === Number.POSITIVE_INFINITY ? timer : clock.nsUntil(timer));
     const now = clock.now();
     clint.checkTimer(this.data.hart, now);
+    this.#checkSupervisorTimer(now);
     this.#length.begins(now);
+  }
+
+  #checkSupervisorTimer(now: number): number {
+    const next = this.#supervisorTimer.check(now);
+    if (next === 0) this.#tracer?.line(this.data.hart, IRQ.STIP, true);
+    return next;
   }
 
   #publish(): void {

@@ -43,7 +43,7 @@ const HANDLES: Record<string, (index: number) => boolean> = {
   'interrupt-map': (index) => index % 6 === 4,
 };
 /** What differs on purpose: QEMU's CPU has more extensions, and a second, 64-bit PCI window. */
-const DIFFERENT = ['phandle', 'riscv,isa', 'mmu-type', 'ranges'];
+const DIFFERENT = ['phandle', 'mmu-type', 'riscv,isa', 'riscv,isa-base', 'riscv,isa-extensions', 'ranges'];
 
 function comparable(root: ReadNode, path: string): Record<string, unknown> {
   const node = nodeAt(root, path);

@@ -102,6 +102,8 @@ export const OFFSET = {
   /** Physical pages of RAM, by number, where PMP lets S and U do everything: the first, and how many. */
   openFrom: 0xe18,
   openPages: 0xe20,
+  /** The supervisor's timer (Sstc). */
+  stimecmp: 0xe28,
 
   /** TLBs: for each context read, write; then execute. See TLB. */
   tlb: 0x1000,

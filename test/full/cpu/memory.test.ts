@@ -361,6 +361,19 @@ describe('PMP', () => {
     expect(bench.machineTrap).toMatchObject({ cause: 1n, tval: BigInt(AT.code + 8), epc: BigInt(AT.code + 8) });
     expect(bench.hart.state.x(11)).toBe(2n);
   });
+
+  it('divides a page whose code has been executed before', () => {
+    const words = [addi(11, 0, 1), addi(11, 11, 1), addi(11, 11, 1), hang];
+    const bench = protectedBench([[0n, 0n]]);
+    bench.enter(0, words);
+    expect(bench.hart.state.x(11)).toBe(3n);
+    bench.csr(CSR.mstatus); // back in M-mode
+    bench.setCsr(CSR.pmpaddr0, address(AT.code + 8));
+    bench.setCsr(CSR.pmpcfg0, NA4 | 1n | ((NAPOT | RWX) << 8n));
+    bench.enter(0, words);
+    expect(bench.machineTrap).toMatchObject({ cause: 1n, tval: BigInt(AT.code + 8), epc: BigInt(AT.code + 8) });
+    expect(bench.hart.state.x(11)).toBe(2n);
+  });
 });
 
 it('a hart needs a few MiB', () => {

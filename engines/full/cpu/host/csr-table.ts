@@ -2,6 +2,7 @@ import { OFFSET } from '../layout.js';
 import type { HartContext } from './context.js';
 import { type Csr, fixed, plain } from './csr.js';
 import { counterCsrs } from './csr-counters.js';
+import { environmentCsrs } from './csr-environment.js';
 import { floatCsrs } from './csr-float.js';
 import { statusCsrs } from './csr-status.js';
 import { trapCsrs } from './csr-traps.js';
@@ -13,9 +14,6 @@ const letters = (names: string): number =>
   [...names].reduce((bits, name) => bits | (1 << (name.charCodeAt(0) - 65)), 0);
 /** MXL is 64 bits. */
 const MISA = { low: letters('ACDFIMSU'), high: 2 << 30 };
-
-/** Fence-on-I/O-implies-memory: kept, without meaning here. */
-const FIOM = 1;
 
 /** Eight entries a register; RV64 has the even-numbered ones only (3.7.1). */
 function pmpConfig(hart: HartContext, pmp: Pmp, tlb: TlbControl, first: number): Csr {
@@ -52,8 +50,6 @@ function identity(hart: HartContext): [number, Csr][] {
     [0xf14, fixed(hart.hartId)],
     [0xf15, fixed(0)], // mconfigptr
     [0x301, fixed(MISA.low, MISA.high)],
-    [0x30a, plain(hart, OFFSET.menvcfg, FIOM, 0)],
-    [0x10a, plain(hart, OFFSET.senvcfg, FIOM, 0)],
   ];
 }
 
@@ -61,6 +57,7 @@ function identity(hart: HartContext): [number, Csr][] {
 export function buildCsrs(hart: HartContext, traps: Traps, tlb: TlbControl, pmp: Pmp): ReadonlyMap<number, Csr> {
   const entries = [
     ...identity(hart),
+    ...environmentCsrs(hart),
     ...floatCsrs(hart),
     ...counterCsrs(hart),
     ...statusCsrs(hart, tlb),

@@ -1,6 +1,7 @@
 import { IRQ, OFFSET } from '../layout.js';
 import type { HartContext } from './context.js';
 import { type Csr, plain, type Word64, withEffect } from './csr.js';
+import { SupervisorTimer } from './supervisor-timer.js';
 import type { Traps } from './traps.js';
 
 const SUPERVISOR = IRQ.SSIP | IRQ.STIP | IRQ.SEIP;
@@ -47,13 +48,14 @@ function enabled(hart: HartContext, visible: () => number): Csr {
 /** Trap setup and trap handling of M and S (3.1, 4.1). */
 export function trapCsrs(hart: HartContext, traps: Traps): [number, Csr][] {
   const all = () => IMPLEMENTED;
+  const timer = new SupervisorTimer(hart.i32, hart.at);
   const delegated = () => hart.get(OFFSET.mideleg);
   return [
     [0x302, plain(hart, OFFSET.medeleg, DELEGABLE, 0)],
     [0x303, withEffect(plain(hart, OFFSET.mideleg, SUPERVISOR, 0), () => true)],
     [0x304, enabled(hart, all)],
     [0x104, enabled(hart, delegated)],
-    [0x344, pending(hart, traps, all, () => SUPERVISOR)],
+    [0x344, pending(hart, traps, all, () => (timer.enabled ? SUPERVISOR & ~IRQ.STIP : SUPERVISOR))],
     [0x144, pending(hart, traps, delegated, () => IRQ.SSIP & delegated())],
     [0x305, vector(hart, OFFSET.mtvec)],
     [0x105, vector(hart, OFFSET.stvec)],

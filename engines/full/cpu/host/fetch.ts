@@ -26,7 +26,10 @@ export class Fetch {
     private readonly pmp: Pmp,
     private readonly tlb: TlbControl,
     private readonly traps: Traps,
-  ) {}
+  ) {
+    // What was decoded from a page that a new entry divides was not checked instruction by instruction.
+    pmp.onChange = () => this.clear();
+  }
 
   /** Fills the execute TLB for OFFSET.pc, or takes an exception. */
   fetch(): void {

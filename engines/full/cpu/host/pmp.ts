@@ -23,10 +23,14 @@ export class Pmp {
   /** Only locked entries bind M-mode. */
   private locked = false;
 
+  /** Whoever keeps verdicts is told here that they are void. */
+  onChange: () => void = () => {};
+
   constructor(private readonly hart: HartContext) {}
 
   /** Must be called after each change of the registers. */
   update(): void {
+    this.onChange();
     this.regions = [];
     for (let entry = 0; entry < ENTRIES; entry++) this.addRegion(entry);
     this.locked = this.regions.some(({ config }) => (config & LOCKED) !== 0);
