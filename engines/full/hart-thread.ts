@@ -1,13 +1,14 @@
 /** The thread of one hart: runs it in slices, and between them looks at its timer, its I/O and its messages. */
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { IoContext } from '../backends/io.js';
 import { createIoContext } from '../backends/io-context.js';
 import { KickArea } from '../backends/kick.js';
 import { minimizeTimerSlack, yieldProcessor } from '../process/libc.js';
 import { DYNAMIC_INFO_ADDRESS } from './boot-rom.js';
 import type { VmConfig } from './config.js';
-import { Hart, HartExit, IRQ } from './cpu/hart.js';
+import { type CompileService, Hart, HartExit, IRQ } from './cpu/hart.js';
 import { SupervisorTimer } from './cpu/host/supervisor-timer.js';
+import type { CompiledRegion, RegionRequest } from './cpu/translator/compiler.js';
 import { type OpenPorts, openHostPorts } from './host-ports.js';
 import { Htif } from './htif.js';
 import { ENTRY, type Loaded } from './loader.js';
@@ -32,7 +33,7 @@ export interface HartThreadData {
 }
 
 /** `look`: the machine's shared state holds something for the main thread. */
-export type FromHart = 'look' | { facts: Record<string, string> };
+export type FromHart = 'look' | { facts: Record<string, string> } | { translate: RegionRequest };
 
 /** Firmware's third argument. */
 const A2 = 12;
@@ -77,7 +78,13 @@ class HartThread {
     this.#hart = new Hart(
       data.cpu,
       memory,
-      { hartId: hart, stateBase: layout.hartBase(hart), ramOffset: layout.ramOffset, ramBytes: config.memoryBytes },
+      {
+        hartId: hart,
+        stateBase: layout.hartBase(hart),
+        ramOffset: layout.ramOffset,
+        ramBytes: config.memoryBytes,
+        compiler: mainThread,
+      },
       {
         read: (address, size) => bus.read(address, size),
         write: (address, size, value) => bus.write(address, size, value),
@@ -162,5 +169,11 @@ class HartThread {
 }
 
 const tell = (message: FromHart): void => parentPort?.postMessage(message);
+
+/** The main thread compiles: it has little else to do, and one compiler warms up sooner than one a hart. */
+const mainThread: CompileService = {
+  request: (request) => tell({ translate: request }),
+  take: () => receiveMessageOnPort(parentPort as MessagePort)?.message as CompiledRegion | undefined,
+};
 
 new HartThread(workerData as HartThreadData).run();

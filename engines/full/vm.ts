@@ -7,7 +7,8 @@ import { wantHugePages } from '../backends/huge-pages.js';
 import { createKickArea, KickArea } from '../backends/kick.js';
 import { createFlowMemory } from '../backends/user-network.js';
 import type { VmConfig, VmEnd } from './config.js';
-import { buildCpuModule } from './cpu/hart.js';
+import { buildCpuModule, HartLines } from './cpu/hart.js';
+import { RegionCompiler, type RegionRequest } from './cpu/translator/compiler.js';
 import type { Stamp } from './doorbells.js';
 import type { FromHart, HartThreadData } from './hart-thread.js';
 import { readImages } from './images.js';
@@ -39,6 +40,7 @@ export class Vm {
   readonly #input: number[] = [];
   #workers: Worker[] = [];
   #exits: Promise<unknown>[] = [];
+  #compiler: RegionCompiler | undefined;
   #over = false;
   #resetting = false;
 
@@ -146,14 +148,23 @@ export class Vm {
   }
 
   #start(data: HartThreadData): void {
+    const lines = new HartLines(this.#memory, this.#layout.hartBase(data.hart));
     const worker = new Worker(new URL('./hart-thread.js', import.meta.url), { workerData: data });
     worker.on('message', (message: FromHart) => {
       if (message === 'look') this.#look();
+      else if ('translate' in message) this.#translate(worker, lines, message.translate);
       else this.events.running(message.facts);
     });
     worker.on('error', (error) => this.#end({ kind: 'fault', message: faultText(error) }));
     this.#workers.push(worker);
     this.#exits.push(new Promise((resolve) => worker.once('exit', resolve)));
+  }
+
+  /** A hart waits for nothing: it goes on and finds the answer when it next looks. */
+  #translate(worker: Worker, lines: HartLines, request: RegionRequest): void {
+    this.#compiler ??= new RegionCompiler(this.#memory, false);
+    worker.postMessage(this.#compiler.compile(request));
+    lines.compiled();
   }
 
   #look(): void {

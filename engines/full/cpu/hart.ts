@@ -18,12 +18,14 @@ import { SLICE } from './interpreter/region-support.js';
 import { OFFSET, RAM_BASE } from './layout.js';
 import { HartLines } from './lines.js';
 import { HartState } from './state.js';
+import type { CompileService } from './translator/compiler.js';
 import { type RegionHost, type TranslateMode, Translator } from './translator/translator.js';
 
 export { HartExit } from './exit.js';
 export { HART_STATE_BYTES, IRQ, RAM_BASE } from './layout.js';
 export { HartLines } from './lines.js';
 export { HartState } from './state.js';
+export type { CompileService } from './translator/compiler.js';
 
 /** Where the hart finds itself in the machine. Offsets are bytes in the wasm memory. */
 export interface HartConfig {
@@ -36,6 +38,8 @@ export interface HartConfig {
   ramBytes: number;
   /** Default: by the environment variable VIRTAX_CPU, `interpreter` or `translator`. */
   translate?: TranslateMode;
+  /** A compiler on another thread; absent: the hart's own. */
+  compiler?: CompileService;
 }
 
 /** Everything outside of RAM. Called on the hart's thread; must not throw. Addresses are guest-physical. */
@@ -111,7 +115,8 @@ export class Hart {
     hart.bulk = this.exports;
     const mode = config.translate ?? defaultMode();
     this.forced = mode === 'forced';
-    if (mode !== 'off') this.translator = new Translator(hart, this.fetch, this.tlb, memory, this.exports, this.forced);
+    if (mode !== 'off')
+      this.translator = new Translator(hart, this.fetch, this.tlb, memory, this.exports, this.forced, config.compiler);
     this.derive();
   }
 
@@ -185,6 +190,7 @@ export class Hart {
   private boundary(): void {
     const { hart } = this;
     if (hart.get(OFFSET.sliceLength) > 0) this.translator?.sample();
+    if (hart.get(OFFSET.compiled) !== 0) this.translator?.collect();
     this.settle();
     const attention = hart.at + (OFFSET.attention >> 2);
     if (this.look || Atomics.load(hart.i32, attention) !== 0) {

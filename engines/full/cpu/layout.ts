@@ -92,6 +92,8 @@ export const OFFSET = {
 
   /** Address (in wasm memory) of the jump table that counts now: see JUMP. */
   jumps: 0xe00,
+  /** Not 0: the compiler has answered. Set by its thread. */
+  compiled: 0xe30,
   /** Changes whenever code may lie elsewhere, or a region may be gone: entries of jump tables count for one value of it. */
   codeEpoch: 0xe04,
   /** What makes an address in wasm memory of a physical one. */
@@ -174,7 +176,7 @@ export const DECODE = {
   stale: 2050 * 8 + 4096 + 8,
   /** Next way to be replaced, in the first slot of each set. */
   victim: 2050 * 8 + 4096 + 12,
-  /** How often the slot has been loaded. */
+  /** Counts up before and after the slot is loaded: odd meanwhile. */
   generation: 2050 * 8 + 4096 + 16,
   slotBytes: 20544,
 } as const;

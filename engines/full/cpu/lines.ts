@@ -9,11 +9,13 @@ export class HartLines {
   private readonly lines: number;
   private readonly attention: number;
   private readonly stopFlag: number;
+  private readonly compiledFlag: number;
 
   constructor(memory: WebAssembly.Memory, stateBase: number) {
     this.words = new Int32Array(memory.buffer);
     this.lines = (stateBase + OFFSET.irqLines) >> 2;
     this.attention = (stateBase + OFFSET.attention) >> 2;
+    this.compiledFlag = (stateBase + OFFSET.compiled) >> 2;
     this.stopFlag = (stateBase + OFFSET.stop) >> 2;
   }
 
@@ -47,6 +49,12 @@ export class HartLines {
   wake(): void {
     Atomics.store(this.words, this.attention, 1);
     Atomics.notify(this.words, this.attention);
+  }
+
+  /** The compiler's answer has been posted to the hart's thread. */
+  compiled(): void {
+    Atomics.store(this.words, this.compiledFlag, 1);
+    Atomics.store(this.words, this.attention, 1);
   }
 
   /** Sleeps on the hart's own thread after HartExit.Wfi until a line is raised, or for `timeoutMs`. */

@@ -212,10 +212,12 @@ export class Fetch {
   private load(slot: number, page: number): void {
     const { hart } = this;
     hart.count(EVENT.pagesDecoded);
-    hart.i32[(slot + DECODE.generation) >> 2]++;
+    const generation = (slot + DECODE.generation) >> 2;
+    Atomics.add(hart.i32, generation, 1);
     hart.bulk.fill(slot, 0, DECODE.copy);
     hart.bulk.copy(slot + DECODE.copy, hart.ramAddress(page * 4096), 4096);
     for (const entry of PAGE_END) hart.i32[(slot + entry * DECODE.entryBytes) >> 2] = SPECIAL.pageEnd;
+    Atomics.add(hart.i32, generation, 1);
   }
 }
 

@@ -28,6 +28,11 @@ export const REGION_IMPORTS = {
    * to forth bytes (below 2^41) a round; how many rounds, up to `rounds`, stay in it: the first does not move yet.
    */
   reach: { parameters: ['i32', 'i64', 'i32', 'i32', 'i32', 'i64', 'i64', 'i32'], results: ['i32'] },
+  /**
+   * chain(stateBase, count, pc): a region has been left for `pc`, which is in OFFSET.pc as well as the count in OFFSET.count:
+   * goes on in another one as far as that is possible, then gives the RegionExit.
+   */
+  chain: { parameters: ['i32', 'i32', 'i64'], results: ['i32'] },
   /** poll(stateBase, count): the slice is used up; instructions of the next one, or 0 when the region must be left. */
   poll: { parameters: ['i32', 'i32'], results: ['i32'] },
 } as const;
@@ -42,6 +47,11 @@ export function exportRegionSupport(module: ModuleBuilder, host: HostRefs & Walk
   module.export('reach', reach);
   const poll: Declared = module.declare(REGION_IMPORTS.poll.parameters, REGION_IMPORTS.poll.results);
   module.define(poll, definePoll);
+  const chain = module.declare(REGION_IMPORTS.chain.parameters, REGION_IMPORTS.chain.results);
+  module.define(chain, (body) =>
+    defineChain(body, poll, module.type(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results)),
+  );
+  module.export('chain', chain);
   module.export('poll', poll);
 }
 
@@ -123,6 +133,26 @@ function storeRange(body: Body, slot: I32, page: I64, entry: I32, writable: I32)
   body.store('i64', slot, bytes, SLOT.read);
   body.store('i64', slot, select(writable, bytes, i64.const(0)), SLOT.write);
   body.store('i32', slot, i32.load(entry, 8), SLOT.delta);
+}
+
+/** By the jump table; at the end of the slice only if nothing is to be looked at. */
+function defineChain(body: Body, poll: Declared, regionType: number): void {
+  const base = body.parameter(0, 'i32');
+  const count = body.parameter(1, 'i32');
+  const pc = body.parameter(2, 'i64');
+  body.unlikely(i32.leS(count, i32.const(0)), () => {
+    body.set(count, body.call('i32', poll, base, count));
+    body.if(i32.eqz(count), () => body.return(i32.const(RegionExit.Chain)));
+    body.store('i32', base, count, OFFSET.count);
+  });
+  const jump = body.keep(jumpEntry(base, pc));
+  const current = i32.eq(i32.load(jump, JUMP.epoch), i32.load(base, OFFSET.codeEpoch));
+  body.if(i32.and(i64.eq(i64.load(jump), pc), current), () => {
+    countEvent(body, base, EVENT.regionChains);
+    body.returnCallIndirect(regionType, i32.load(jump, JUMP.index), base, count);
+  });
+  body.return(i32.const(RegionExit.Chain));
+  body.unreachable();
 }
 
 /** What Hart.boundary() does when there is nothing to look at: see there. */

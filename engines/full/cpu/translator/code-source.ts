@@ -1,6 +1,6 @@
-import type { HartContext } from '../host/context.js';
 import { type Decoded, decode } from '../host/decoder.js';
-import { DECODE, OFFSET, TLB } from '../layout.js';
+import { DECODE, TLB } from '../layout.js';
+import type { PageVersion } from './compile.js';
 
 /** One instruction of a region; `at`: bytes from the start of the page that the region is entered in. */
 export interface Instruction extends Decoded {
@@ -15,6 +15,20 @@ export interface CodePage {
   readonly slot: number;
 }
 
+/** The machine's memory. */
+export interface CodeMemory {
+  readonly i32: Int32Array;
+  readonly view: DataView;
+}
+
+/** Where code is, and how it is fetched: see RegionRequest. */
+export interface CodePlace {
+  readonly page: bigint;
+  readonly slot: number;
+  readonly tlbExecute: number;
+  readonly privilege: number;
+}
+
 /**
  * The code around one page as the hart would fetch it now: out of the copies in the decode cache, by the execute TLB,
  * and, unless `everything`, only what has been executed since its page was loaded: translating what never runs costs
@@ -23,15 +37,20 @@ export interface CodePage {
 export class CodeSource {
   /** The mode that the code is executed in. */
   readonly privilege: number;
+  private readonly base: bigint;
+  private readonly tlbExecute: number;
   private readonly slots = new Map<number, number | undefined>();
+  /** How often each slot had been loaded when it was found. */
+  private readonly generations = new Map<number, number>();
 
   constructor(
-    private readonly hart: HartContext,
-    private readonly base: bigint,
-    slot: number,
+    private readonly memory: CodeMemory,
+    { page, slot, tlbExecute, privilege }: CodePlace,
     private readonly everything: boolean,
   ) {
-    this.privilege = hart.get(OFFSET.privilege);
+    this.privilege = privilege;
+    this.base = page;
+    this.tlbExecute = tlbExecute;
     this.slots.set(0, slot);
   }
 
@@ -51,10 +70,14 @@ export class CodeSource {
   }
 
   /** The pages besides the first that were found. */
-  otherPages(): CodePage[] {
+  otherPages(): PageVersion[] {
     return [...this.slots]
       .filter((entry): entry is [number, number] => entry[0] !== 0 && entry[1] !== undefined)
-      .map(([page, slot]) => ({ address: this.address(page * 4096), slot }));
+      .map(([page, slot]) => ({
+        address: this.address(page * 4096),
+        slot,
+        generation: this.generations.get(slot) ?? 0,
+      }));
   }
 
   private decoded(at: number, insn: number): Instruction | undefined {
@@ -65,26 +88,32 @@ export class CodeSource {
   /** An instruction in two pages never has an entry: it is taken as executed. */
   private wanted(slot: number, offset: number): boolean {
     if (this.everything) return true;
-    const low = this.hart.i32[(slot + offset * (DECODE.entryBytes / 2)) >> 2];
+    const low = this.memory.i32[(slot + offset * (DECODE.entryBytes / 2)) >> 2];
     return low !== 0 || offset === 4094;
   }
 
   private half(slot: number, at: number): number {
-    return this.hart.view.getUint16(slot + DECODE.copy + (at & 0xfff), true);
+    return this.memory.view.getUint16(slot + DECODE.copy + (at & 0xfff), true);
   }
 
   private slot(at: number): number | undefined {
     const page = Math.floor(at / 4096);
-    if (!this.slots.has(page)) this.slots.set(page, this.lookUp(this.address(page * 4096)));
+    if (!this.slots.has(page)) {
+      const slot = this.lookUp(this.address(page * 4096));
+      this.slots.set(page, slot);
+      if (slot !== undefined) {
+        this.generations.set(slot, Atomics.load(this.memory.i32, (slot + DECODE.generation) >> 2));
+      }
+    }
     return this.slots.get(page);
   }
 
   private lookUp(address: bigint): number | undefined {
-    const { hart } = this;
+    const { i32 } = this.memory;
     const low = Number(BigInt.asIntN(32, address));
     const index = (low >>> 12) & (TLB.executeEntries - 1);
-    const entry = (hart.get(OFFSET.tlbExecute) + index * TLB.entryBytes) >> 2;
-    const hit = hart.i32[entry] === low && hart.i32[entry + 1] === Number(BigInt.asIntN(32, address >> 32n));
-    return hit ? hart.i32[entry + 2] : undefined;
+    const entry = (this.tlbExecute + index * TLB.entryBytes) >> 2;
+    const hit = i32[entry] === low && i32[entry + 1] === Number(BigInt.asIntN(32, address >> 32n));
+    return hit ? i32[entry + 2] : undefined;
   }
 }

@@ -1,6 +1,6 @@
-import { countEvent, jumpEntry, REGION_IMPORTS, REGION_SIGNATURE, RegionExit } from '../interpreter/region-support.js';
+import { REGION_IMPORTS, REGION_SIGNATURE, RegionExit } from '../interpreter/region-support.js';
 import { importTraps } from '../interpreter/trap-code.js';
-import { DECODE, EVENT, JUMP, OFFSET, REGION, TLB } from '../layout.js';
+import { DECODE, OFFSET, TLB } from '../layout.js';
 import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import { ModuleBuilder } from '../wasm/module.js';
 import { type I32, type I64, i32, i64 } from '../wasm/value.js';
@@ -35,19 +35,16 @@ export interface RegionFacts {
 /** One region as a module's bytes, which exports `region` (see REGION_SIGNATURE). */
 export function encodeRegion(entry: Block, source: CodeSource, facts: RegionFacts): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder(ANY_MEMORY);
-  const { refill, reach, poll } = REGION_IMPORTS;
+  const { refill, reach, chain, poll } = REGION_IMPORTS;
   const imports = {
     refill: module.import('cpu', 'refill', refill.parameters, refill.results),
     reach: module.import('cpu', 'reach', reach.parameters, reach.results),
+    chain: module.import('cpu', 'chain', chain.parameters, chain.results),
     poll: module.import('cpu', 'poll', poll.parameters, poll.results),
   };
   const outside = { ...importTraps(module), time: module.import('cpu', 'time', [], ['f64']) };
-  module.importTable('cpu', 'table', REGION.count);
-  const regionType = module.type(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
   const region = module.declare(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
-  module.define(region, (body) =>
-    new RegionCode(body, source, { ...imports, ...outside }, regionType, facts).emit(entry),
-  );
+  module.define(region, (body) => new RegionCode(body, source, { ...imports, ...outside }, facts).emit(entry));
   module.export('region', region);
   return module.encode();
 }
@@ -76,7 +73,6 @@ class RegionCode {
     private readonly body: Body,
     private readonly source: CodeSource,
     private readonly imports: RegionImports,
-    private readonly regionType: number,
     private readonly facts: RegionFacts,
   ) {
     this.assumptions = { float: false, roundsToNearest: false, privilege: false, inexact: facts.inexact };
@@ -136,29 +132,17 @@ class RegionCode {
     body.store('i64', base, this.exitPc, OFFSET.pc);
     body.store('i32', base, this.count, OFFSET.count);
     this.emitChain();
-    body.return(this.exit);
-    body.unreachable();
     prologue(() => {
       this.emitChecks(entry.at);
       registers.load();
     });
   }
 
-  /** On in the region at exitPc, when the jump table knows one; at the end of the slice only if nothing is to be looked at. */
+  /** On in the region at exitPc, when there is one. */
   private emitChain(): void {
     const { body, base, count, exitPc, exit, imports } = this;
     body.if(exit, () => body.return(exit));
-    body.unlikely(i32.leS(count, i32.const(0)), () => {
-      body.set(count, body.call('i32', imports.poll, base, count));
-      body.if(i32.eqz(count), () => body.return(exit));
-      body.store('i32', base, count, OFFSET.count);
-    });
-    const jump = body.keep(jumpEntry(base, exitPc));
-    const current = i32.eq(i32.load(jump, JUMP.epoch), i32.load(base, OFFSET.codeEpoch));
-    body.if(i32.and(i64.eq(i64.load(jump), exitPc), current), () => {
-      countEvent(body, base, EVENT.regionChains);
-      body.returnCallIndirect(this.regionType, i32.load(jump, JUMP.index), base, count);
-    });
+    body.returnCall(imports.chain, base, count, exitPc);
   }
 
   private emitBlock(block: Block): void {

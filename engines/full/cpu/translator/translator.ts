@@ -1,4 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
 import type { HartContext } from '../host/context.js';
 import type { Fetch } from '../host/fetch.js';
 import type { TlbControl } from '../host/tlb.js';
@@ -6,9 +5,7 @@ import { SPECIAL } from '../interpreter/handlers.js';
 import { ENTRY_SCALE, HANDLER_MASK } from '../interpreter/operation.js';
 import type { TrapExports } from '../interpreter/trap-code.js';
 import { DECODE, EVENT, OFFSET, REGION, TLB } from '../layout.js';
-import { CodeSource } from './code-source.js';
-import { encodeRegion } from './compile.js';
-import { RegionFinder } from './region.js';
+import { type CompiledRegion, type CompileService, RegionCompiler, type RegionRequest } from './compiler.js';
 
 /** When code is translated: never, when it is hot, or (for tests) the first time that it is executed. */
 export type TranslateMode = 'off' | 'on' | 'forced';
@@ -17,19 +14,17 @@ export type TranslateMode = 'off' | 'on' | 'forced';
 export interface RegionHost extends TrapExports {
   table: WebAssembly.Table;
   refill: WebAssembly.ExportValue;
+  chain: WebAssembly.ExportValue;
   reach: WebAssembly.ExportValue;
   poll: WebAssembly.ExportValue;
 }
 
 /** A place is hot when so many slices ended there. */
-const HOT_SAMPLES = 32;
+const HOT_SAMPLES = 250;
 const COUNTERS = 8192;
 
-/**
- * Branch hints keep registers out of slow paths' reach; what is translated is hot, so V8 should optimize it early. Regions
- * do not recurse and look by themselves whether they must stop: V8's own look in each loop would be a second one.
- */
-const V8_FLAGS = ['--experimental-wasm-branch-hinting', '--wasm-tiering-budget=100000', '--no-wasm-stack-checks'];
+/** Regions that a hart has asked for and not got: others must wait, and may have cooled down when their turn comes. */
+const MOST_WANTED = 4;
 
 /**
  * Decides what is translated, and puts translations where the interpreter meets them: in place of the operation of
@@ -40,7 +35,12 @@ export class Translator {
   /** Slices that ended at a place, by its entry in the decode cache, modulo COUNTERS: collisions only translate early. */
   private readonly samples = new Uint8Array(COUNTERS);
   private readonly imports: WebAssembly.Imports;
+  /** Regions made so far: an index is used again for the one REGION.count later. */
   private regions = 0;
+  /** Requests that have not been answered, by index. */
+  private readonly wanted = new Map<number, RegionRequest>();
+  /** Where there is no compiler elsewhere. */
+  private readonly own: RegionCompiler | undefined;
 
   constructor(
     private readonly hart: HartContext,
@@ -48,9 +48,10 @@ export class Translator {
     private readonly tlb: TlbControl,
     memory: WebAssembly.Memory,
     private readonly host: RegionHost,
-    private readonly everything: boolean,
+    everything: boolean,
+    private readonly service: CompileService | undefined,
   ) {
-    for (const flag of V8_FLAGS) setFlagsFromString(flag);
+    if (service === undefined || everything) this.own = new RegionCompiler(memory, everything);
     const time = () => hart.bus.time();
     this.imports = { env: { memory }, cpu: { ...host, time } };
   }
@@ -66,7 +67,8 @@ export class Translator {
     const slot = hart.i32[entry + 2];
     const ip = slot + (low & 0xffe) * ENTRY_SCALE;
     const counter = (ip >>> 3) % COUNTERS;
-    if (++samples[counter] < HOT_SAMPLES) return;
+    if (samples[counter] < HOT_SAMPLES) samples[counter]++;
+    if (samples[counter] < HOT_SAMPLES || this.wanted.size >= MOST_WANTED) return;
     samples[counter] = 0;
     this.translate(ip, slot, low & ~0xfff, high);
   }
@@ -82,31 +84,57 @@ export class Translator {
     );
   }
 
-  /** Makes a region that is entered at the operation `ip`, in the page at the virtual address; false when none can be. */
-  private translate(ip: number, slot: number, pageLow: number, pageHigh: number): boolean {
+  /** Wants a region that is entered at the operation `ip`, in the page at the virtual address. */
+  private translate(ip: number, slot: number, pageLow: number, pageHigh: number): void {
     const { hart } = this;
-    const handler = hart.i32[ip >> 2] & HANDLER_MASK;
-    if (handler === SPECIAL.decode || handler === SPECIAL.region || this.fetch.divided(slot)) return false;
-    const base = (BigInt(pageHigh) << 32n) | BigInt(pageLow >>> 0);
-    const source = new CodeSource(hart, base, slot, this.everything);
-    const entry = new RegionFinder(source, (ip - slot) / ENTRY_SCALE).find();
-    if (entry === undefined) return false;
-    if (this.regions === REGION.count) this.flush();
-    const index = this.regions++;
-    const bytes = encodeRegion(entry, source, {
-      pages: () =>
-        source.otherPages().map((page) => ({ ...page, generation: hart.i32[(page.slot + DECODE.generation) >> 2] })),
+    if (!this.enterable(ip) || this.fetch.divided(slot)) return;
+    const index = this.regions++ % REGION.count;
+    const request: RegionRequest = {
+      ip,
+      slot,
+      generation: hart.i32[(slot + DECODE.generation) >> 2],
+      page: (BigInt(pageHigh) << 32n) | BigInt(pageLow >>> 0),
+      tlbExecute: hart.get(OFFSET.tlbExecute),
+      privilege: hart.get(OFFSET.privilege),
       inexact: (hart.get(OFFSET.fflags) & 1) !== 0,
+      index,
       record: this.record(index),
-    });
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.imports);
-    this.host.table.set(index, instance.exports.region);
-    this.install(ip, base, index);
-    hart.count(EVENT.translations);
-    return true;
+    };
+    if (this.own !== undefined) {
+      this.install(this.own.compile(request));
+    } else if (![...this.wanted.values()].some((other) => other.ip === ip)) {
+      this.wanted.set(index, request);
+      this.service?.request(request);
+    }
   }
 
-  private install(ip: number, page: bigint, index: number): void {
+  /** Takes what the compiler has answered. */
+  collect(): void {
+    this.hart.set(OFFSET.compiled, 0); // before looking: what comes later sets it again
+    for (let answer = this.service?.take(); answer !== undefined; answer = this.service?.take()) {
+      this.wanted.delete(answer.request.index);
+      this.install(answer);
+    }
+  }
+
+  /** Whether an entry of the decode cache holds an instruction that has been executed, and no region begins there. */
+  private enterable(ip: number): boolean {
+    const handler = this.hart.i32[ip >> 2] & HANDLER_MASK;
+    return handler !== SPECIAL.decode && handler !== SPECIAL.region;
+  }
+
+  private install({ request, module }: CompiledRegion): void {
+    const { hart } = this;
+    const { ip, slot, generation, page, index } = request;
+    if (module === undefined || hart.i32[(slot + DECODE.generation) >> 2] !== generation || !this.enterable(ip)) return;
+    this.uninstall(index);
+    const instance = new WebAssembly.Instance(module, this.imports);
+    this.host.table.set(index, instance.exports.region);
+    this.enter(ip, page, index);
+    hart.count(EVENT.translations);
+  }
+
+  private enter(ip: number, page: bigint, index: number): void {
     const { hart } = this;
     const record = this.record(index);
     hart.i32.copyWithin((record + REGION.operation) >> 2, ip >> 2, (ip >> 2) + 2);
@@ -118,17 +146,12 @@ export class Translator {
     hart.i32[ip >> 2] = SPECIAL.region;
   }
 
-  /** Drops all translations. */
-  private flush(): void {
-    for (let index = 0; index < this.regions; index++) this.uninstall(index);
-    this.regions = 0;
-    this.samples.fill(0);
-  }
-
+  /** Drops the region with an index, if there is one. */
   private uninstall(index: number): void {
     const { hart } = this;
     const record = this.record(index);
     const ip = hart.i32[(record + REGION.entry) >> 2] >> 2;
+    if (ip === 0) return;
     this.host.table.set(index, null);
     this.tlb.forgetJumps();
     const installed = (hart.i32[ip] & HANDLER_MASK) === SPECIAL.region && hart.i32[ip + 1] === record;

@@ -205,6 +205,15 @@ export class Body {
     return new Value(result, [args.map((arg) => arg.code), entry.code, 0x11, uleb(type), 0x00]);
   }
 
+  /** Calls a function in place of the rest of this one, on its stack frame (tail call proposal). */
+  returnCall(callee: FunctionRef, ...args: Value<ValueType>[]): void {
+    this.code.push(
+      args.map((arg) => arg.code),
+      0x12,
+      uleb(callee.index),
+    );
+  }
+
   /** Calls the function of a table's entry in place of the rest of this one, on its stack frame (tail call proposal). */
   returnCallIndirect(type: number, entry: I32, ...args: Value<ValueType>[]): void {
     this.code.push(

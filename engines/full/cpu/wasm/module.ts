@@ -50,7 +50,6 @@ export class ModuleBuilder {
   private readonly functions: { type: number; body?: Body }[] = [];
   private readonly exports: { name: string; index: number }[] = [];
   private tableEntries = 0;
-  private importedTable: { module: string; name: string; entries: number } | undefined;
 
   /** `maximumPages` must be the imported memory's. */
   constructor(private readonly maximumPages: number) {}
@@ -88,11 +87,6 @@ export class ModuleBuilder {
     this.tableEntries = entries;
   }
 
-  /** Imports the table of functions of another module, which has at least `entries`. */
-  importTable(module: string, name: string, entries: number): void {
-    this.importedTable = { module, name, entries };
-  }
-
   encode(): Uint8Array<ArrayBuffer> {
     const signatures = this.signatures.map(({ parameters, results }): Chunk => {
       const codes = (types: readonly ValueType[]) => vector(types.map((type) => TYPE_CODE[type]));
@@ -100,9 +94,6 @@ export class ModuleBuilder {
     });
     const memory: Chunk = [utf8('env'), utf8('memory'), 0x02, 0x03, uleb(1), uleb(this.maximumPages)];
     const imports = this.imports.map((each): Chunk => [utf8(each.module), utf8(each.name), 0x00, uleb(each.type)]);
-    const table = this.importedTable;
-    const tables: Chunk[] =
-      table === undefined ? [] : [[utf8(table.module), utf8(table.name), 0x01, 0x70, 0x00, uleb(table.entries)]];
     const hints: Chunk[] = [];
     const bodies = this.functions.map(({ body }, index) => {
       if (body === undefined) throw new Error('a function was declared but not defined');
@@ -115,7 +106,7 @@ export class ModuleBuilder {
     const chunks: Chunk = [
       [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
       section(1, signatures),
-      section(2, [...imports, memory, ...tables]),
+      section(2, [...imports, memory]),
       section(
         3,
         this.functions.map(({ type }) => uleb(type)),
