@@ -1,7 +1,7 @@
 /** SCRIPTS: I/O instructions (select, wait, set, clear) and register arithmetic. Technical Manual, 5.4 and 5.5. */
 import { BUS_ERROR } from './device.js';
 import { type LsiCore, signed24 } from './lsi53c895a-core.js';
-import { COUNT, DCNTL, ISTAT0, REG, RUN, SBCL, SIST1, WORD } from './lsi53c895a-state.js';
+import { COUNT, DCNTL, ISTAT0, REG, RUN, SBCL, WORD } from './lsi53c895a-state.js';
 
 const RELATIVE = 1 << 26;
 const TABLE = 1 << 25;
@@ -53,7 +53,7 @@ function select(core: LsiCore, insn: number, elsewhere: number): void {
     return;
   }
   state.u8[REG.SSTAT0] |= SSTAT0_WON_ARBITRATION;
-  if (!target.select(id, (insn & WITH_ATN) !== 0)) core.scsiInterrupt(0, SIST1.STO);
+  if (!target.select(id, (insn & WITH_ATN) !== 0)) state.words[WORD.NOBODY] = 1;
 }
 
 /** The bus is free as soon as the target's last message has been taken; while it is not, there is something left to wait for. */

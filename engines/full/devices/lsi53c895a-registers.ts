@@ -57,6 +57,7 @@ export function resetRegisters(s: LsiState): void {
   s.u8.fill(0);
   for (const [register, value] of RESET) s.u8[register] = value;
   s.words[WORD.CARRY] = 0;
+  s.words[WORD.NOBODY] = 0;
   s.run = RUN.STOPPED;
 }
 

@@ -8,7 +8,7 @@ import type { LsiCore } from './lsi53c895a-core.js';
 import { inputOutput, registerOperation } from './lsi53c895a-io.js';
 import { loadStore, memoryMove } from './lsi53c895a-memory.js';
 import { blockMove } from './lsi53c895a-move.js';
-import { COUNT, DCNTL, DSTAT, REG, RUN } from './lsi53c895a-state.js';
+import { COUNT, DCNTL, DSTAT, REG, RUN, SIST1, WORD } from './lsi53c895a-state.js';
 
 /**
  * Instructions that the program may run before the guest runs again: a program that spins on a memory word, waiting for the guest,
@@ -29,6 +29,7 @@ export function runScripts(core: LsiCore): void {
     }
     left -= step(core);
   }
+  if (state.words[WORD.NOBODY]) selectionTimeout(core);
   state.count[COUNT.INSTRUCTIONS] += INSTRUCTION_BUDGET - left;
 }
 
@@ -48,9 +49,38 @@ function step(core: LsiCore): number {
   state.set(REG.DSPS, argument);
   state.u8[REG.DCMD] = insn >>> 24;
   state.set(REG.DSP, at + 8);
+  if (state.words[WORD.NOBODY] && needsBus(insn)) {
+    selectionTimeout(core);
+    return 1;
+  }
   const cost = execute(core, insn, argument, at);
   if (state.u8[REG.DCNTL] & DCNTL.SSM && state.run === RUN.RUNNING) core.dmaInterrupt(DSTAT.SSI);
   return cost;
+}
+
+const COMPARES_PHASE = 1 << 17;
+
+/**
+ * After SELECT the chip runs on while the target has time to answer (5.4.2). Linux's driver insists on that: it takes a timeout for
+ * one only if DSP stands behind the instruction that waits for the target's first phase.
+ */
+function needsBus(insn: number): boolean {
+  switch (insn >>> 30) {
+    case 0:
+      return true;
+    case 1:
+      return ((insn >>> 27) & 7) < FIRST_REGISTER_OPERATION;
+    case 2:
+      return (insn & COMPARES_PHASE) !== 0;
+    default:
+      return false;
+  }
+}
+
+/** Our time is up as soon as it matters, or when the program has come to a stop. */
+function selectionTimeout(core: LsiCore): void {
+  core.state.words[WORD.NOBODY] = 0;
+  core.scsiInterrupt(0, SIST1.STO);
 }
 
 function execute(core: LsiCore, insn: number, argument: number, at: number): number {

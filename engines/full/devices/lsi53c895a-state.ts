@@ -129,6 +129,8 @@ export const WORD = {
   ALTERNATE: 3,
   /** A deferred task, of whichever thread, will let a suspended program go on. */
   DEFERRED: 4,
+  /** A target was selected that is not there: the time runs, and the program goes on until it needs the bus. */
+  NOBODY: 5,
 } as const;
 /** Totals, in 64-bit floats from byte COUNTERS_AT on. */
 export const COUNT = {

@@ -147,6 +147,16 @@ describe('SCRIPTS', () => {
     expect(b.get8(R.SIST1)).toBe(0x04);
   });
 
+  /** Linux's sym53c8xx resets the bus after a timeout that comes anywhere else. */
+  it('a selection times out at the next instruction that needs the bus, and DSP stands behind it', () => {
+    const b = new LsiBench();
+    b.run(0x41030000, RAM_AT, 0x78340500, 0, 0x9e030000, 0x55, ...INT);
+    expect(b.get8(R.SIST1)).toBe(0x04);
+    expect(b.get32(R.DSP)).toBe(RAM_AT + 24);
+    expect(b.get8(R.SCRATCHA)).toBe(5);
+    expect(b.get8(R.ISTAT) & DIP).toBe(0);
+  });
+
   it('a program that loops for ever is suspended, and goes on when it is let', () => {
     const b = new LsiBench();
     b.run(0x7e340100, 0, 0xe1380001, BUFFERS, 0x72380000, 0, 0x808c0000, -32 & 0xffffff, ...INT);

@@ -10,19 +10,28 @@ enum { VERSION = 0, TOTAL = 2, FRAGMENT = 6, TTL = 8, PROTOCOL = 9, CHECKSUM = 1
 #define ARP_TRIES 5
 #define ARP_WAIT_NS 200000000ull
 
+/* Ones' complement: what is carried out at the top comes in again at the bottom. */
+static uint64_t add_carrying(uint64_t sum, uint64_t word) {
+  sum += word;
+  return sum + (sum < word);
+}
+
 /*
- * The checksum does not depend on byte order (RFC 1071, 2 (B)): the bulk is added in the machine's own words, whose sum is
- * swapped once. All ports are little-endian.
+ * The checksum does not depend on byte order (RFC 1071, 2 (B)), nor on the size of the words that are added (2 (C)): the bulk
+ * is added in the machine's own words, whose sum is folded and swapped once. All ports are little-endian.
  */
 static uint16_t checksum_words(const uint8_t *p, unsigned bytes) {
   typedef uint16_t __attribute__((may_alias)) half;
   typedef uint64_t __attribute__((may_alias)) word;
   uint64_t sum = 0;
   for (; bytes >= 2 && ((uintptr_t)p & 7); p += 2, bytes -= 2) sum += *(const half *)p;
-  for (; bytes >= 8; p += 8, bytes -= 8) {
-    uint64_t w = *(const word *)p;
-    sum += (w & 0xffffffffu) + (w >> 32);
+  for (; bytes >= 32; p += 32, bytes -= 32) {
+    const word *w = (const word *)p;
+    sum = add_carrying(add_carrying(sum, w[0]), w[1]);
+    sum = add_carrying(add_carrying(sum, w[2]), w[3]);
   }
+  for (; bytes >= 8; p += 8, bytes -= 8) sum = add_carrying(sum, *(const word *)p);
+  sum = (sum & 0xffffffffu) + (sum >> 32);
   for (; bytes >= 2; p += 2, bytes -= 2) sum += *(const half *)p;
   while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
   return (uint16_t)(sum >> 8 | sum << 8);

@@ -18,7 +18,7 @@ enum { SOURCE = 0, DESTINATION = 2, LENGTH = 4, CHECKSUM = 6 };
 
 struct datagram {
   unsigned bytes;
-  uint8_t data[DATA_MAX];
+  uint8_t data[DATA_MAX] __attribute__((aligned(8)));
 };
 
 struct udp_port {
@@ -29,7 +29,10 @@ struct udp_port {
 };
 
 static struct udp_port ports[PORTS];
-static uint8_t frames[ENV_MAX_CPUS][NET_FRAME_MAX + 2] __attribute__((aligned(64)));
+/* The data begins 42 bytes into its frame: the 6 before make that a multiple of 8, so that whole words are copied. */
+static struct {
+  uint8_t align[6], bytes[NET_FRAME_MAX];
+} __attribute__((aligned(64))) frames[ENV_MAX_CPUS];
 
 static struct udp_port *find(uint16_t number) {
   for (struct udp_port *p = ports; p < ports + PORTS; p++)
@@ -78,7 +81,7 @@ static uint32_t pseudo_sum(uint32_t a, uint32_t b, unsigned length) {
 int udp_send(uint16_t number, uint32_t ip, uint16_t to_port, const void *user, unsigned bytes) {
   if (!own(number)) return -ENV_EINVAL;
   if (bytes > DATA_MAX) return -ENV_EMSGSIZE;
-  uint8_t *frame = frames[cpu_id()], *udp = frame + ETH_HEADER + IPV4_HEADER;
+  uint8_t *frame = frames[cpu_id()].bytes, *udp = frame + ETH_HEADER + IPV4_HEADER;
   unsigned length = UDP_HEADER + bytes;
   if (user_read(udp + UDP_HEADER, user, bytes) != 0) return -ENV_EFAULT;
   put16(udp + SOURCE, number);
