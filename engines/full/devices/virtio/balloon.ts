@@ -111,12 +111,10 @@ export class VirtioBalloon implements VirtioModel, VirtioHooks {
 
   notified(n: number): void {
     const queue = this.core.queues[n];
-    do {
-      if (!queue.taking.tryAcquire()) return;
-      const empty = this.#takeAll(n, queue);
-      queue.taking.release();
-      if (!empty) return;
-    } while (queue.waiting);
+    if (!queue.taking.tryAcquire()) return; // who has it looks once more, below
+    const empty = this.#takeAll(n, queue);
+    queue.taking.release();
+    if (empty && queue.waiting) this.context.defer(() => this.notified(n));
   }
 
   #takeAll(n: number, queue: Virtqueue): boolean {

@@ -112,14 +112,12 @@ export class VirtioBlk implements VirtioModel, VirtioHooks {
   /** Work on a queue: until it is empty, the host has enough, or the guest shall run again. */
   notified(n: number): void {
     const queue = this.core.queues[n];
-    do {
-      // Who has it looks at the queue once more after letting go.
-      if (!queue.taking.tryAcquire()) return;
-      const empty = this.#takeAll(n, queue);
-      queue.taking.release();
-      this.#submit();
-      if (!empty) return;
-    } while (queue.waiting);
+    // Who has it looks at the queue once more after letting go. Not at once: other harts could keep this one here for ever.
+    if (!queue.taking.tryAcquire()) return;
+    const empty = this.#takeAll(n, queue);
+    queue.taking.release();
+    this.#submit();
+    if (empty && queue.waiting) this.context.defer(() => this.notified(n));
   }
 
   /** Holding `taking`. True when nothing is left in the queue; false when someone else will see to what is. */

@@ -84,13 +84,14 @@ export class VirtioConsole implements VirtioModel, VirtioHooks {
 
   /** True: there is more to do, and nobody else will. */
   #transmit(queue: Virtqueue): boolean {
-    do {
+    for (let look = 0; look < BURST; look++) {
       if (!queue.taking.tryAcquire()) return false;
       const left = this.#transmitAll(queue);
       queue.taking.release();
       if (left !== 'nothing') return left === 'more';
-    } while (queue.waiting);
-    return false;
+      if (!queue.waiting) return false;
+    }
+    return true;
   }
 
   #transmitAll(queue: Virtqueue): 'nothing' | 'stalled' | 'more' {

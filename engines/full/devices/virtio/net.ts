@@ -101,17 +101,12 @@ export class VirtioNet implements VirtioModel, VirtioHooks {
 
   #send(n: number, queue: Virtqueue): void {
     this.#pair = n >> 1;
-    do {
-      // Who has it looks at the queue once more after letting go.
-      if (!queue.taking.tryAcquire()) return;
-      let empty = false;
-      for (let batch = 0; batch < BATCHES && !empty; batch++) empty = this.#sendBatch(queue);
-      queue.taking.release();
-      if (!empty) {
-        if (this.core.live) this.context.defer(() => this.#send(n, queue));
-        return;
-      }
-    } while (queue.waiting);
+    // Who has it looks at the queue once more after letting go. Not at once: other harts could keep this one here for ever.
+    if (!queue.taking.tryAcquire()) return;
+    let empty = false;
+    for (let batch = 0; batch < BATCHES && !empty; batch++) empty = this.#sendBatch(queue);
+    queue.taking.release();
+    if (this.core.live && (!empty || queue.waiting)) this.context.defer(() => this.#send(n, queue));
   }
 
   /** True: the queue is empty, and the driver will tell of the next frame. */
@@ -193,12 +188,10 @@ export class VirtioNet implements VirtioModel, VirtioHooks {
   /* ---- the control queue ---- */
 
   #serve(queue: Virtqueue): void {
-    do {
-      if (!queue.taking.tryAcquire()) return;
-      const empty = this.#serveAll(queue);
-      queue.taking.release();
-      if (!empty) return;
-    } while (queue.waiting);
+    if (!queue.taking.tryAcquire()) return;
+    const empty = this.#serveAll(queue);
+    queue.taking.release();
+    if (empty && queue.waiting) this.context.defer(() => this.#serve(queue));
   }
 
   #serveAll(queue: Virtqueue): boolean {

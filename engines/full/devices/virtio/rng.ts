@@ -32,12 +32,10 @@ export class VirtioRng implements VirtioModel, VirtioHooks {
 
   notified(): void {
     const [queue] = this.core.queues;
-    do {
-      if (!queue.taking.tryAcquire()) return;
-      const empty = this.#fillAll(queue);
-      queue.taking.release();
-      if (!empty) return;
-    } while (queue.waiting);
+    if (!queue.taking.tryAcquire()) return; // who has it looks once more, below
+    const empty = this.#fillAll(queue);
+    queue.taking.release();
+    if (empty && queue.waiting) this.context.defer(() => this.notified());
   }
 
   #fillAll(queue: Virtqueue): boolean {
