@@ -25,14 +25,16 @@ export class Statistics {
     return value;
   }
 
-  add(offset: number, count = 1): void {
+  /** offset: of a counter of 32 bits. */
+  add(offset: number): void {
+    const at = offset >> 2;
+    if (this.regs[at] < MOST) this.regs[at]++;
+  }
+
+  #addWide(offset: number, count: number): void {
     const at = offset >> 2;
     const sum = this.regs[at] + count;
-    if (!WIDE.includes(offset)) {
-      this.regs[at] = Math.min(sum, MOST);
-      return;
-    }
-    this.regs[at] = sum % 2 ** 32;
+    this.regs[at] = sum; // modulo 2 ** 32
     if (sum > MOST) this.regs[at + 1]++;
   }
 
@@ -55,7 +57,7 @@ export class Statistics {
     this.add(classes + 4 * n);
     this.add(total);
     this.add(good);
-    this.add(goodBytes, bytes);
-    this.add(bytesTotal, bytes);
+    this.#addWide(goodBytes, bytes);
+    this.#addWide(bytesTotal, bytes);
   }
 }

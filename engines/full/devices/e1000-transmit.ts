@@ -18,7 +18,7 @@ export interface TxPacket {
   /** Index behind it. */
   next: number;
   /** The four words of a context descriptor. */
-  context?: readonly number[];
+  context: readonly number[] | undefined;
   /** Third word of the first and of the last descriptor; fourth of both. */
   first: number;
   last: number;
@@ -44,8 +44,16 @@ export const isLargeContext = (context: readonly number[]): boolean => (context[
  */
 export function gatherPacket(ram: GuestRam, ring: TxRing, buffer: PacketBuffer): TxPacket | undefined {
   buffer.clear();
-  const packet = { next: ring.head, first: 0, last: 0, firstStatus: 0, lastStatus: 0, fault: false };
-  const reports: number[] = [];
+  const packet: TxPacket = {
+    next: ring.head,
+    context: undefined,
+    first: 0,
+    last: 0,
+    firstStatus: 0,
+    lastStatus: 0,
+    reports: [],
+    fault: false,
+  };
   let count = 0;
   for (let index = ring.head; index !== ring.tail; index = packet.next) {
     const at = ring.base + index * DESCRIPTOR_BYTES;
@@ -53,26 +61,34 @@ export function gatherPacket(ram: GuestRam, ring: TxRing, buffer: PacketBuffer):
     const status = ram.read32(guestAddress(at + 12));
     const low = ram.read32(guestAddress(at));
     const high = ram.read32(guestAddress(at + 4));
-    if (command === BUS_ERROR || status === BUS_ERROR) return { ...packet, next: ring.tail, reports, fault: true };
+    if (command === BUS_ERROR || status === BUS_ERROR) {
+      packet.next = ring.tail;
+      packet.fault = true;
+      return packet;
+    }
     packet.next = (index + 1) % ring.size;
-    if (command & TX.RS) reports.push(at);
+    if (command & TX.RS) packet.reports.push(at);
     const data = !(command & TX.DEXT) || (command & TX.TYPE) === TX.TYPE_DATA;
     if (index === ring.head) {
       packet.first = command;
       packet.firstStatus = status;
-      if (!data) return { ...packet, reports, context: [low, high, command, status] };
+      if (!data) {
+        packet.context = [low, high, command, status];
+        return packet;
+      }
     }
-    if (!data) {
-      packet.fault = true; // a context in the middle of a packet
+    if (!data || ++count > PARTS_MAX) {
+      packet.fault = true; // a context in the middle of a packet, or a packet that does not end
+      if (count > PARTS_MAX) return packet;
       continue;
     }
-    if (++count > PARTS_MAX) return { ...packet, reports, fault: true };
     const bytes = command & (command & TX.DEXT ? TX.DATA_LENGTH : TX.LEGACY_LENGTH);
     buffer.append(ram, guestAddress(low + high * 2 ** 32), bytes);
     if (!(command & TX.EOP)) continue;
     packet.last = command;
     packet.lastStatus = status;
-    return { ...packet, reports, fault: packet.fault || buffer.fault !== undefined };
+    packet.fault ||= buffer.fault !== undefined;
+    return packet;
   }
   return undefined;
 }

@@ -42,6 +42,7 @@ import {
   isLargeContext,
   reportDone,
   sendPacket,
+  type TxContexts,
   type TxPacket,
   type TxRing,
 } from './e1000-transmit.js';
@@ -115,6 +116,7 @@ export class E1000 implements PciDevice, Resettable {
   readonly #lock: Lock;
   readonly #phy: MiiPhy;
   readonly #statistics: Statistics;
+  readonly #contexts: TxContexts;
   readonly #turn: TransmitTurn<TxRing | undefined, TxResult>;
   /* Scratch space: of the thread whose turn it is to send, and of the one that holds the lock. */
   readonly #packet = new PacketBuffer();
@@ -134,6 +136,10 @@ export class E1000 implements PciDevice, Resettable {
     this.#lock = new Lock(state.i32, LOCK);
     this.#phy = new MiiPhy(state.i32.subarray(PHY, PHY + PHY_STATE_WORDS), PHY_MODEL);
     this.#statistics = new Statistics(this.#regs);
+    this.#contexts = {
+      checksum: state.i32.subarray(CONTEXTS, CONTEXTS + CONTEXT_WORDS),
+      large: state.i32.subarray(CONTEXTS + CONTEXT_WORDS, CONTEXTS + 2 * CONTEXT_WORDS),
+    };
     const turn = state.i32.subarray(TURN, TURN + TURN_STATE_WORDS);
     this.#turn = new TransmitTurn(turn, this.#lock, context.defer, this.#sender);
     const memory: Device = {
@@ -375,11 +381,7 @@ export class E1000 implements PciDevice, Resettable {
     const tagged = (packet.last & TX.VLE) !== 0 && (regs[REG.CTRL >> 2] & CTRL.VME) !== 0;
     const tag = tagged ? ((regs[REG.VET >> 2] << 16) | (packet.lastStatus >>> 16)) >>> 0 : -1;
     const loopback = (regs[REG.RCTL >> 2] & RCTL.LBM) !== 0 || this.#phy.loopback;
-    const contexts = {
-      checksum: this.#words.subarray(CONTEXTS, CONTEXTS + CONTEXT_WORDS),
-      large: this.#words.subarray(CONTEXTS + CONTEXT_WORDS, CONTEXTS + 2 * CONTEXT_WORDS),
-    };
-    sendPacket(packet, contexts, this.#packet, this.#segment, tag, (frame, offset, bytes) => {
+    sendPacket(packet, this.#contexts, this.#packet, this.#segment, tag, (frame, offset, bytes) => {
       frames.push(bytes);
       if (loopback) this.receive(frame.slice(offset, offset + bytes));
       else if (this.#phy.linkUp) this.port.transmit(frame, offset, bytes);

@@ -2,6 +2,7 @@
  * The receive side of an RTL8139: the ring of bytes in guest memory.
  * Datasheet 5.7 (RCR), 5.5 (CAPR, CBR) and 4.2 (frame header in the ring).
  */
+import { crc32 } from 'node:zlib';
 import { BUS_ERROR, type GuestRam, guestAddress } from './device.js';
 import { RCR } from './rtl8139-registers.js';
 
@@ -11,19 +12,6 @@ const FCS_BYTES = 4;
 const FRAME_MIN = 60;
 /** CAPR stands 16 bytes before the place where the driver reads next. */
 const CAPR_BIAS = 16;
-
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let c = byte;
-  for (let bit = 0; bit < 8; bit++) c = c & 1 ? (c >>> 1) ^ 0xedb8_8320 : c >>> 1;
-  return c;
-});
-
-/** CRC-32 of IEEE 802.3 (3.2.9), as it follows the frame on the wire, least significant byte first. */
-export function frameCheckSequence(frame: Uint8Array, start = 0xffff_ffff): number {
-  let crc = start;
-  for (let i = 0; i < frame.length; i++) crc = (crc >>> 8) ^ CRC_TABLE[(crc ^ frame[i]) & 0xff];
-  return ~crc >>> 0;
-}
 
 export const ringBytes = (rcr: number): number => 8192 << ((rcr >> 11) & 3);
 
@@ -67,7 +55,7 @@ export function putFrame(
   at += HEADER_BYTES;
   if (!linear && at === end) at = ring.start;
   const pad = PADDING.subarray(0, padding);
-  const crc = frameCheckSequence(pad, ~frameCheckSequence(frame));
+  const crc = crc32(pad, crc32(frame));
   if (!put(frame) || !put(pad) || !put(bytesOf(crc))) return 'bus error';
   if (!ram.write32(guestAddress(headerAt), ((length << 16) | status) >>> 0)) return 'bus error';
   return { next: (ring.writer + taken) % size };

@@ -31,6 +31,16 @@ describe('Internet checksum', () => {
     expect(fold(addUp(u8([0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0, 8))).toBe(0xddf2);
   });
 
+  it('is the same for any place, length and alignment', () => {
+    const place = fc.record({ before: fc.nat(9), at: fc.nat(9), seed: fc.nat(255), n: fc.nat(3000) });
+    fc.assert(
+      fc.property(place, ({ before, at, seed, n }) => {
+        const all = u8([...bytes(before + at, seed), ...bytes(n, seed), 1, 2, 3]).subarray(before);
+        expect(fold(addUp(all, at, at + n))).toBe(onesComplementSum(bytes(n, seed)));
+      }),
+    );
+  });
+
   it('computes the header checksum of a known datagram: b861', () => {
     const header = '450000730000400040110000c0a80001c0a800c7'.match(/../g) ?? [];
     const f = u8([...new Array<number>(12).fill(0), 8, 0, ...header.map((h) => Number.parseInt(h, 16)), ...bytes(95)]);
