@@ -83,7 +83,9 @@ export function gatherPacket(ram: GuestRam, ring: TxRing, buffer: PacketBuffer):
       continue;
     }
     const bytes = command & (command & TX.DEXT ? TX.DATA_LENGTH : TX.LEGACY_LENGTH);
-    buffer.append(ram, guestAddress(low + high * 2 ** 32), bytes);
+    const address = guestAddress(low + high * 2 ** 32);
+    if (index === ring.head && isPlain(command, status)) buffer.borrow(ram, address, bytes);
+    else buffer.append(ram, address, bytes);
     if (!(command & TX.EOP)) continue;
     packet.last = command;
     packet.lastStatus = status;
@@ -91,6 +93,13 @@ export function gatherPacket(ram: GuestRam, ring: TxRing, buffer: PacketBuffer):
     return packet;
   }
   return undefined;
+}
+
+/** A frame in one piece, to be sent as it is. */
+function isPlain(command: number, status: number): boolean {
+  // IC and TSE are the same bit.
+  if ((command & (TX.EOP | TX.IC | TX.VLE)) !== TX.EOP) return false;
+  return !(command & TX.DEXT) || !(status & (TX_STATUS.IXSM | TX_STATUS.TXSM));
 }
 
 /** Tells the driver: DD in the descriptors that asked for it (3.3.3.2). */

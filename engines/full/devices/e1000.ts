@@ -393,7 +393,7 @@ export class E1000 implements PciDevice, Resettable {
     const { context, reports } = packet;
     const regs = this.#regs;
     if (context) this.#words.set(context, isLargeContext(context) ? CONTEXTS + CONTEXT_WORDS : CONTEXTS);
-    const first = this.#packet.bytes;
+    const first = this.#packet.start;
     for (const bytes of frames) {
       this.#statistics.transmitted(Math.max(bytes, WIRE_MIN) + FCS_BYTES, (first[0] & 1) !== 0, isBroadcast(first));
     }

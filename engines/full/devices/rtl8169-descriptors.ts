@@ -44,7 +44,9 @@ export function gatherPacket(ram: GuestRam, ring: number, index: number, buffer:
     }
     const low = ram.read32(guestAddress(descriptor + 8));
     const high = ram.read32(guestAddress(descriptor + 12));
-    buffer.append(ram, guestAddress(low + high * 2 ** 32), word & FRAGMENT_BYTES);
+    const address = guestAddress(low + high * 2 ** 32);
+    if (packet.count === 0 && isPlain(word, packet.vlan)) buffer.borrow(ram, address, word & FRAGMENT_BYTES);
+    else buffer.append(ram, address, word & FRAGMENT_BYTES);
     packet.count++;
     packet.next = after(packet.next, word);
     if (word & DESCRIPTOR.LS) {
@@ -54,6 +56,10 @@ export function gatherPacket(ram: GuestRam, ring: number, index: number, buffer:
   }
   return packet;
 }
+
+/** A frame in one piece, to be sent as it is. */
+const isPlain = (command: number, vlan: number): boolean =>
+  (command & (DESCRIPTOR.LS | TX.LGSEN | TX.IPCS | TX.TCPCS | TX.UDPCS)) === DESCRIPTOR.LS && !(vlan & TX.TAGC);
 
 /** Gives a packet's descriptors back to the driver, the first one last, since that is the one it looks at. */
 export function returnPacket(ram: GuestRam, ring: number, index: number, count: number): void {
