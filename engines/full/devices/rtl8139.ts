@@ -27,6 +27,7 @@ import {
   TX_MAX,
 } from './rtl8139-registers.js';
 import { fetchFrame, putFrame, ringBytes, ringReader } from './rtl8139-ring.js';
+import { WireFrame } from './wire-frame.js';
 
 /* Words of the state: the lock, what the registers do not show, counters; then the registers. */
 const LOCK = 0;
@@ -66,6 +67,7 @@ export class Rtl8139 implements PciDevice, Resettable {
   readonly #u16: Uint16Array;
   readonly #u32: Uint32Array;
   readonly #lock: Lock;
+  readonly #wire = new WireFrame();
   #pci: PciPort = { irq: () => {}, busMaster: () => false, memoryAt: () => -1 };
 
   /** mac: six bytes. The port is this thread's; its receiver is set here. */
@@ -294,7 +296,8 @@ export class Rtl8139 implements PciDevice, Resettable {
     const writer = this.#u16[REG.CBR >> 1] % size;
     const reader = ringReader(this.#u16[REG.CAPR >> 1], size);
     const ring = { start: this.#u32[REG.RBSTART >> 2], writer, reader, rcr };
-    const result = putFrame(this.context.ram, ring, frame, (match << RX_MATCH_SHIFT) | RX_STATUS.ROK);
+    const status = (match << RX_MATCH_SHIFT) | RX_STATUS.ROK;
+    const result = putFrame(this.context.ram, ring, frame, status, this.#wire);
     if (typeof result === 'string') {
       this.#words[MISSED]++;
       this.#u32[REG.MPC >> 2] = (this.#u32[REG.MPC >> 2] + 1) & 0xff_ffff;
