@@ -24,6 +24,8 @@ const TIMESPEC_AT = 32;
  * 15 % at depth 32, as measured with the bare-metal port, which does the same.
  */
 const ENTRIES_A_CALL = 2;
+/** So many at once are pieces of few large requests (scatter lists): there the batch is what joins them again. */
+const SCATTERED = 16;
 const EINTR = 4;
 const ETIME = 62;
 
@@ -194,10 +196,11 @@ export class Ring {
   }
 
   #enter(minComplete: number, flags: number, arg: number, argBytes: number): void {
-    while (this.unsubmitted > ENTRIES_A_CALL && this.#enterOnce(ENTRIES_A_CALL, 0, 0, 0, 0)) {
+    const most = this.unsubmitted > SCATTERED ? this.unsubmitted : ENTRIES_A_CALL;
+    while (this.unsubmitted > most && this.#enterOnce(most, 0, 0, 0, 0)) {
       // All but the last of them.
     }
-    this.#enterOnce(Math.min(this.unsubmitted, ENTRIES_A_CALL), minComplete, flags, arg, argBytes);
+    this.#enterOnce(Math.min(this.unsubmitted, most), minComplete, flags, arg, argBytes);
   }
 
   /** False when the kernel took nothing. */

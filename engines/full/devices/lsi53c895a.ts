@@ -135,6 +135,7 @@ export class Lsi53c895a implements PciDevice, Resettable {
   #run(): void {
     const { state } = this.#core;
     runScripts(this.#core);
+    this.#core.target.startOpen();
     if (state.run !== RUN.SUSPENDED || state.words[WORD.DEFERRED]) return;
     state.words[WORD.DEFERRED] = 1;
     this.context.defer(() => this.#goOn());

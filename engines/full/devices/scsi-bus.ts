@@ -99,6 +99,11 @@ export class ScsiBus {
     return queued;
   }
 
+  /** Before the lock is released: no target keeps back what it was told to move. */
+  startOpen(): void {
+    for (const target of this.#present) target.startOpen();
+  }
+
   reset(): void {
     for (const target of this.#present) target.reset();
   }

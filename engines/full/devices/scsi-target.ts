@@ -87,6 +87,17 @@ export interface ScsiTargetUnit {
   media: 'disk' | 'cdrom';
 }
 
+/** Bytes of a nexus on their way between memory and disk. */
+interface OpenPiece {
+  nexus: number;
+  epoch: number;
+  memory: MemoryId;
+  address: number;
+  bytes: number;
+  offset: number;
+  write: boolean;
+}
+
 export class ScsiTarget {
   readonly #w: Int32Array;
   readonly #nexus: NexusTable;
@@ -94,6 +105,8 @@ export class ScsiTarget {
   readonly #disk: BlockPort;
   readonly #facts: UnitFacts;
   readonly #cdb = new Uint8Array(16);
+  /** A piece that is not at the host yet, since the next one may join it. Only while the lock is held: see startOpen(). */
+  #open: OpenPiece | undefined;
   /** Something was handed to the IoContext that has not been submitted. */
   queued = false;
 
@@ -250,6 +263,7 @@ export class ScsiTarget {
     else this.#startHost(n, piece, count, direction === DIRECTION.WRITE);
     this.#set(n, N.REMAINING, this.#get(n, N.REMAINING) - count);
     this.#set(n, N.MOVED, 1);
+    if (this.#get(n, N.REMAINING) === 0) this.startOpen();
     this.#step(n);
     return count;
   }
@@ -467,15 +481,37 @@ export class ScsiTarget {
     this.#w[W.REPLIED] = at + bytes;
   }
 
+  /** Scatter lists name page after page of what often is one range of memory: those pages are one request. */
   #startHost(n: number, piece: Piece, bytes: number, write: boolean): void {
-    const { io, handle } = this.#disk;
     const offset = this.#nexus.offset(n);
     this.#nexus.setOffset(n, offset + bytes);
+    const open = this.#open;
+    if (open !== undefined && this.#joins(open, n, piece, offset)) {
+      open.bytes += bytes;
+      return;
+    }
+    this.startOpen();
     this.#count(n);
-    const epoch = this.#get(n, N.EPOCH);
-    const done = (result: number): void => this.completed(n, epoch, result !== bytes);
-    if (write) io.write(handle, piece.memory, piece.offset, bytes, offset, done);
-    else io.read(handle, piece.memory, piece.offset, bytes, offset, done);
+    const { memory, offset: address } = piece;
+    this.#open = { nexus: n, epoch: this.#get(n, N.EPOCH), memory, address, bytes, offset, write };
+  }
+
+  #joins(open: OpenPiece, n: number, piece: Piece, offset: number): boolean {
+    const sameCommand = open.nexus === n && open.epoch === this.#get(n, N.EPOCH);
+    const inMemory = open.memory === piece.memory && open.address + open.bytes === piece.offset;
+    return sameCommand && inMemory && open.offset + open.bytes === offset;
+  }
+
+  /** Hands over the piece that is still open, if any. Before the lock is released, and before the command may be done. */
+  startOpen(): void {
+    const open = this.#open;
+    if (open === undefined) return;
+    this.#open = undefined;
+    const { io, handle } = this.#disk;
+    const { nexus, epoch, memory, address, bytes, offset } = open;
+    const done = (result: number): void => this.completed(nexus, epoch, result !== bytes);
+    if (open.write) io.write(handle, memory, address, bytes, offset, done);
+    else io.read(handle, memory, address, bytes, offset, done);
   }
 
   #startFlush(n: number): void {
