@@ -32,7 +32,10 @@ const SEG_MAX = QUEUE_SIZE - 2;
 const PIECES_MAX = 256;
 /** Chains that one doorbell takes before the guest runs again: other harts may add to the queue for ever. */
 const BURST = QUEUE_SIZE;
-/** Entries that the kernel gets at a time: of more it makes one batch and starts none before all are prepared (IO_PLUG_THRESHOLD). */
+/**
+ * Requests that the kernel gets at a time: of more it makes one batch and starts none before all are prepared (IO_PLUG_THRESHOLD). All
+ * pieces of one request go together.
+ */
 const SUBMIT_AT = 2;
 /** Ranges of one DISCARD or WRITE_ZEROES, and sectors of each: 1 GiB, which the host does at once. */
 const RANGES_MAX = 16;
@@ -149,8 +152,12 @@ export class VirtioBlk implements VirtioModel, VirtioHooks {
     request.begin(queue, n, head, chain.lastWritable);
     this.core.began();
     const status = this.#carryOut(request);
-    if (request.pieces === 0) this.#finish(request, status);
-    else this.#pieces += request.pieces;
+    if (request.pieces === 0) {
+      this.#finish(request, status);
+      return true;
+    }
+    this.#pieces += request.pieces;
+    if (++this.#unsubmitted === SUBMIT_AT) this.#submit();
     return true;
   }
 
@@ -207,7 +214,6 @@ export class VirtioBlk implements VirtioModel, VirtioHooks {
         request.add(length);
         if (write) io.write(handle, memory, chain.offset[i] + from, length, at, request.done);
         else io.read(handle, memory, chain.offset[i] + from, length, at, request.done);
-        if (++this.#unsubmitted === SUBMIT_AT) this.#submit();
         at += length;
         left -= length;
       }
@@ -217,7 +223,6 @@ export class VirtioBlk implements VirtioModel, VirtioHooks {
 
   #flush(request: BlkRequest): void {
     request.add(0);
-    this.#unsubmitted++;
     this.disk.io.flush(this.disk.handle, request.done);
   }
 
@@ -248,7 +253,6 @@ export class VirtioBlk implements VirtioModel, VirtioHooks {
     const { sector, sectors, flags } = this.#range(at);
     if (sectors === 0) return;
     request.add(0);
-    this.#unsubmitted++;
     const unmap = discard || (flags & RANGE_F_UNMAP) !== 0;
     const { io, handle } = this.disk;
     const [offset, bytes] = [sector * SECTOR_BYTES, sectors * SECTOR_BYTES];
@@ -281,7 +285,7 @@ export class VirtioBlk implements VirtioModel, VirtioHooks {
       request.pieces = 0;
       this.#flush(request);
       this.#pieces++;
-      this.#submit();
+      this.disk.io.submit();
       return;
     }
     this.#finish(request, request.good ? BLK_S.OK : BLK_S.IOERR);
