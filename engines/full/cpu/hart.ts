@@ -190,6 +190,7 @@ export class Hart {
   private boundary(): void {
     const { hart } = this;
     if (hart.get(OFFSET.sliceLength) > 0) this.translator?.sample();
+    if (hart.get(OFFSET.dead) !== 0) this.translator?.dropDead();
     if (hart.get(OFFSET.compiled) !== 0) this.translator?.collect();
     this.settle();
     const attention = hart.at + (OFFSET.attention >> 2);

@@ -92,6 +92,8 @@ export const OFFSET = {
 
   /** Address (in wasm memory) of the jump table that counts now: see JUMP. */
   jumps: 0xe00,
+  /** Record of a region whose code has changed, or 0: boundary() drops it. */
+  dead: 0xe34,
   /** Not 0: the compiler has answered. Set by its thread. */
   compiled: 0xe30,
   /** Changes whenever code may lie elsewhere, or a region may be gone: entries of jump tables count for one value of it. */
@@ -164,7 +166,7 @@ export const TLB = {
 
 /** The decode cache: slots of one physical page each, `ways` of them in a set. */
 export const DECODE = {
-  sets: 64,
+  sets: 256,
   ways: 4,
   /** One decoded instruction a half-word, and two beyond the page that lead to the next one. */
   entryBytes: 8,
@@ -188,8 +190,8 @@ export const DECODE = {
 export const REGION = {
   records: OFFSET.decode + DECODE.sets * DECODE.ways * DECODE.slotBytes,
   count: 1024,
-  /** The fields and the slots. */
-  bytes: 32 + 23 * 32,
+  /** The fields, the slots and the pages. */
+  bytes: 32 + 23 * 32 + 8 + 8 * 16,
   operation: 0,
   page: 8,
   index: 16,
@@ -200,6 +202,12 @@ export const REGION = {
   epoch: 28,
   slots: 32,
   slotCount: 23,
+  /** The value of OFFSET.codeEpoch for which the pages are known to be as they were. */
+  checked: 32 + 23 * 32,
+  /** Pages besides the first that its code was read from, and for each: virtual address, slot, the slot's generation. */
+  pageCount: 32 + 23 * 32 + 4,
+  pages: 32 + 23 * 32 + 8,
+  mostPages: 8,
 } as const;
 
 /**

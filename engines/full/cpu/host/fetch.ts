@@ -87,7 +87,9 @@ export class Fetch {
   fenceI(): void {
     const { hart } = this;
     for (let index = 0; index < DECODE.sets * DECODE.ways; index++) {
-      hart.i32[(hart.base + OFFSET.decode + index * DECODE.slotBytes + DECODE.stale) >> 2] = 1;
+      const slot = hart.base + OFFSET.decode + index * DECODE.slotBytes;
+      // Slots that were never used are not written: so they take no memory.
+      if (hart.f64[(slot + DECODE.page) >> 3] !== 0) hart.i32[(slot + DECODE.stale) >> 2] = 1;
     }
     this.tlb.flushExecute();
   }
@@ -96,7 +98,8 @@ export class Fetch {
   clear(): void {
     const { hart } = this;
     for (let index = 0; index < DECODE.sets * DECODE.ways; index++) {
-      hart.f64[(hart.base + OFFSET.decode + index * DECODE.slotBytes + DECODE.page) >> 3] = 0;
+      const page = (hart.base + OFFSET.decode + index * DECODE.slotBytes + DECODE.page) >> 3;
+      if (hart.f64[page] !== 0) hart.f64[page] = 0;
     }
     this.tlb.flushExecute();
   }

@@ -1,4 +1,4 @@
-import { EVENT, JUMP, OFFSET, SLOT, TLB } from '../layout.js';
+import { DECODE, EVENT, JUMP, OFFSET, REGION, SLOT, TLB } from '../layout.js';
 import type { Body, Local } from '../wasm/body.js';
 import type { Declared, ModuleBuilder } from '../wasm/module.js';
 import { type F64, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
@@ -33,6 +33,8 @@ export const REGION_IMPORTS = {
    * goes on in another one as far as that is possible, then gives the RegionExit.
    */
   chain: { parameters: ['i32', 'i32', 'i64'], results: ['i32'] },
+  /** checkPages(stateBase, record): 1 when a region's other pages are where they were, with the code that they had. */
+  checkPages: { parameters: ['i32', 'i32'], results: ['i32'] },
   /** poll(stateBase, count): the slice is used up; instructions of the next one, or 0 when the region must be left. */
   poll: { parameters: ['i32', 'i32'], results: ['i32'] },
 } as const;
@@ -52,6 +54,9 @@ export function exportRegionSupport(module: ModuleBuilder, host: HostRefs & Walk
     defineChain(body, poll, module.type(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results)),
   );
   module.export('chain', chain);
+  const checkPages = module.declare(REGION_IMPORTS.checkPages.parameters, REGION_IMPORTS.checkPages.results);
+  module.define(checkPages, (body) => defineCheckPages(body, host));
+  module.export('checkPages', checkPages);
   module.export('poll', poll);
 }
 
@@ -133,6 +138,35 @@ function storeRange(body: Body, slot: I32, page: I64, entry: I32, writable: I32)
   body.store('i64', slot, bytes, SLOT.read);
   body.store('i64', slot, select(writable, bytes, i64.const(0)), SLOT.write);
   body.store('i32', slot, i32.load(entry, 8), SLOT.delta);
+}
+
+function defineCheckPages(body: Body, host: WalkFunctions): void {
+  const base = body.parameter(0, 'i32');
+  const record = body.parameter(1, 'i32');
+  const page = body.local('i32', record);
+  const end = body.keep(i32.add(record, i32.shl(i32.load(record, REGION.pageCount), i32.const(4))));
+  body.loop((again) => {
+    const address = body.keep(i64.load(page, REGION.pages));
+    const index = i32.and(i32.shrU(i32.wrap(address), i32.const(8)), i32.const((TLB.executeEntries - 1) * 16));
+    const entry = body.keep(i32.add(i32.load(base, OFFSET.tlbExecute), index));
+    body.if(i64.ne(i64.load(entry), address), () => {
+      const filled = body.call('i32', host.fillExecute, base, address);
+      body.if(i32.eqz(filled), () => body.return(i32.const(0)));
+    });
+    const slot = body.keep(i32.load(page, REGION.pages + 8));
+    const moved = i32.ne(i32.load(entry, 8), slot);
+    const reloaded = i32.ne(i32.load(slot, DECODE.generation), i32.load(page, REGION.pages + 12));
+    body.if(i32.or(moved, reloaded), () => {
+      body.store('i32', base, record, OFFSET.dead);
+      body.store('i32', base, i32.const(1), OFFSET.attention); // for boundary(), which drops it
+      body.return(i32.const(0));
+    });
+    body.set(page, i32.add(page, i32.const(16)));
+    body.brIf(i32.ltU(page, end), again);
+  });
+  body.store('i32', record, i32.load(base, OFFSET.codeEpoch), REGION.checked);
+  body.return(i32.const(1));
+  body.unreachable();
 }
 
 /** By the jump table; at the end of the slice only if nothing is to be looked at. */

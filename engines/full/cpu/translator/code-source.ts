@@ -1,5 +1,5 @@
 import { type Decoded, decode } from '../host/decoder.js';
-import { DECODE, TLB } from '../layout.js';
+import { DECODE, REGION, TLB } from '../layout.js';
 import type { PageVersion } from './compile.js';
 
 /** One instruction of a region; `at`: bytes from the start of the page that the region is entered in. */
@@ -99,7 +99,7 @@ export class CodeSource {
   private slot(at: number): number | undefined {
     const page = Math.floor(at / 4096);
     if (!this.slots.has(page)) {
-      const slot = this.lookUp(this.address(page * 4096));
+      const slot = this.generations.size < REGION.mostPages ? this.lookUp(this.address(page * 4096)) : undefined;
       this.slots.set(page, slot);
       if (slot !== undefined) {
         this.generations.set(slot, Atomics.load(this.memory.i32, (slot + DECODE.generation) >> 2));

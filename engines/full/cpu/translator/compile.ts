@@ -1,6 +1,6 @@
 import { REGION_IMPORTS, REGION_SIGNATURE, RegionExit } from '../interpreter/region-support.js';
 import { importTraps } from '../interpreter/trap-code.js';
-import { DECODE, OFFSET, TLB } from '../layout.js';
+import { OFFSET, REGION } from '../layout.js';
 import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import { ModuleBuilder } from '../wasm/module.js';
 import { type I32, type I64, i32, i64 } from '../wasm/value.js';
@@ -35,11 +35,12 @@ export interface RegionFacts {
 /** One region as a module's bytes, which exports `region` (see REGION_SIGNATURE). */
 export function encodeRegion(entry: Block, source: CodeSource, facts: RegionFacts): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder(ANY_MEMORY);
-  const { refill, reach, chain, poll } = REGION_IMPORTS;
+  const { refill, reach, chain, checkPages, poll } = REGION_IMPORTS;
   const imports = {
     refill: module.import('cpu', 'refill', refill.parameters, refill.results),
     reach: module.import('cpu', 'reach', reach.parameters, reach.results),
     chain: module.import('cpu', 'chain', chain.parameters, chain.results),
+    checkPages: module.import('cpu', 'checkPages', checkPages.parameters, checkPages.results),
     poll: module.import('cpu', 'poll', poll.parameters, poll.results),
   };
   const outside = { ...importTraps(module), time: module.import('cpu', 'time', [], ['f64']) };
@@ -210,7 +211,8 @@ class RegionCode {
     body.block((sound) => {
       body.block((declined) => {
         const declineIf: Decline = (condition) => body.brIfUnlikely(condition, declined);
-        if (assumptions.privilege) {
+        const pages = facts.pages().length > 0;
+        if (assumptions.privilege || pages) {
           declineIf(i32.ne(i32.load(base, OFFSET.privilege), i32.const(this.source.privilege)));
         }
         if (assumptions.float) declineIf(i32.eqz(i32.load(base, OFFSET.fpEnabled)));
@@ -218,7 +220,7 @@ class RegionCode {
         if (assumptions.float && assumptions.inexact) {
           declineIf(i32.eqz(i32.and(i32.load(base, OFFSET.fflags), i32.const(1))));
         }
-        for (const page of facts.pages()) this.checkPage(page, declineIf);
+        if (pages) this.checkPages(declineIf);
         this.ranges.emitPrologue();
         body.br(sound);
       });
@@ -229,14 +231,12 @@ class RegionCode {
   }
 
   /** The first page was fetched just now; the others must be where they were, with the code that they had. */
-  private checkPage({ address, slot, generation }: PageVersion, declineIf: Decline): void {
-    const { base } = this;
-    const index = Number(BigInt.asUintN(32, address >> 12n)) & (TLB.executeEntries - 1);
-    const table = i32.load(base, OFFSET.tlbExecute);
-    const entry = index * TLB.entryBytes;
-    declineIf(i64.ne(i64.load(table, entry), i64.const(address)));
-    declineIf(i32.ne(i32.load(i32.load(base, OFFSET.tlbExecute), entry + 8), i32.const(slot)));
-    declineIf(i32.ne(i32.load(i32.const(slot), DECODE.generation), i32.const(generation)));
+  private checkPages(declineIf: Decline): void {
+    const { body, base, facts } = this;
+    const record = i32.const(facts.record);
+    body.unlikely(i32.ne(i32.load(record, REGION.checked), i32.load(base, OFFSET.codeEpoch)), () =>
+      declineIf(i32.eqz(body.call('i32', this.imports.checkPages, base, record))),
+    );
   }
 }
 

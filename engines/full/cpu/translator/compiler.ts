@@ -33,6 +33,8 @@ export interface CompiledRegion {
   readonly request: RegionRequest;
   /** undefined when no region begins there. */
   readonly module: WebAssembly.Module | undefined;
+  /** Pages besides the first that it was read from: at most REGION.mostPages. */
+  readonly pages: readonly PageVersion[];
 }
 
 /** Gives regions a compiler elsewhere: the hart goes on while it works. */
@@ -60,26 +62,18 @@ export class RegionCompiler {
   }
 
   compile(request: RegionRequest): CompiledRegion {
-    const bytes = this.encode(request);
-    return { request, module: bytes && new WebAssembly.Module(bytes) };
+    const { slot, generation } = request;
+    const source = new CodeSource(this.memory, request, this.everything);
+    const bytes = this.encode(request, source);
+    const pages = source.otherPages();
+    const sound = [{ slot, generation }, ...pages].every((page) => this.unchanged(page));
+    return { request, pages, module: bytes && sound ? new WebAssembly.Module(bytes) : undefined };
   }
 
-  private encode(request: RegionRequest): Uint8Array<ArrayBuffer> | undefined {
-    const { ip, slot, generation, inexact, record } = request;
-    const source = new CodeSource(this.memory, request, this.everything);
+  private encode(request: RegionRequest, source: CodeSource): Uint8Array<ArrayBuffer> | undefined {
+    const { ip, slot, inexact, record } = request;
     const entry = new RegionFinder(source, (ip - slot) / ENTRY_SCALE).find();
-    if (entry === undefined) return undefined;
-    let pages: PageVersion[] = [];
-    const bytes = encodeRegion(entry, source, {
-      pages: () => {
-        pages = source.otherPages();
-        return pages;
-      },
-      inexact,
-      record,
-    });
-    const sound = [{ slot, generation }, ...pages].every((page) => this.unchanged(page));
-    return sound ? bytes : undefined;
+    return entry && encodeRegion(entry, source, { pages: () => source.otherPages(), inexact, record });
   }
 
   private unchanged({ slot, generation }: { slot: number; generation: number }): boolean {

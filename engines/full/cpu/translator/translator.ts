@@ -5,6 +5,7 @@ import { SPECIAL } from '../interpreter/handlers.js';
 import { ENTRY_SCALE, HANDLER_MASK } from '../interpreter/operation.js';
 import type { TrapExports } from '../interpreter/trap-code.js';
 import { DECODE, EVENT, OFFSET, REGION, TLB } from '../layout.js';
+import type { PageVersion } from './compile.js';
 import { type CompiledRegion, type CompileService, RegionCompiler, type RegionRequest } from './compiler.js';
 
 /** When code is translated: never, when it is hot, or (for tests) the first time that it is executed. */
@@ -15,6 +16,7 @@ export interface RegionHost extends TrapExports {
   table: WebAssembly.Table;
   refill: WebAssembly.ExportValue;
   chain: WebAssembly.ExportValue;
+  checkPages: WebAssembly.ExportValue;
   reach: WebAssembly.ExportValue;
   poll: WebAssembly.ExportValue;
 }
@@ -123,15 +125,37 @@ export class Translator {
     return handler !== SPECIAL.decode && handler !== SPECIAL.region;
   }
 
-  private install({ request, module }: CompiledRegion): void {
+  private install({ request, module, pages }: CompiledRegion): void {
     const { hart } = this;
     const { ip, slot, generation, page, index } = request;
     if (module === undefined || hart.i32[(slot + DECODE.generation) >> 2] !== generation || !this.enterable(ip)) return;
     this.uninstall(index);
     const instance = new WebAssembly.Instance(module, this.imports);
     this.host.table.set(index, instance.exports.region);
+    this.notePages(index, pages);
     this.enter(ip, page, index);
     hart.count(EVENT.translations);
+  }
+
+  private notePages(index: number, pages: readonly PageVersion[]): void {
+    const { i32, view } = this.hart;
+    const record = this.record(index);
+    i32[(record + REGION.checked) >> 2] = 0;
+    i32[(record + REGION.pageCount) >> 2] = pages.length;
+    for (const [place, { address, slot, generation }] of pages.entries()) {
+      const at = record + REGION.pages + place * 16;
+      view.setBigUint64(at, address, true);
+      i32[(at + 8) >> 2] = slot;
+      i32[(at + 12) >> 2] = generation;
+    }
+  }
+
+  /** A region whose code has changed makes place for what is there now. */
+  dropDead(): void {
+    const record = this.hart.get(OFFSET.dead);
+    if (record === 0) return;
+    this.hart.set(OFFSET.dead, 0);
+    this.uninstall(this.hart.i32[(record + REGION.index) >> 2]);
   }
 
   private enter(ip: number, page: bigint, index: number): void {
