@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest';
+import { IRQ, RAM_BASE } from '#engines/full/cpu/hart.js';
+import type { TranslateMode } from '#engines/full/cpu/translator/translator.js';
+import { AT, Bench, PTE } from './support/boot.js';
+import { addi, bne, CSR, csrrs, fenceI, jal, jalr, sfenceVma } from './support/encode.js';
+
+// Code that changes under its translations: another page where a called function was, other instructions in it; and
+// interrupts in the middle of loops that never leave translated code by themselves.
+
+const { V, R, W, X, A, D } = PTE;
+const CODE = 0x10_0000n;
+const FUNCTION = 0x10_1000n;
+const [FIRST, SECOND] = [RAM_BASE + 0x20_0000, RAM_BASE + 0x21_0000];
+const EXECUTABLE = V | R | X | A;
+const ret = jalr(0, 1, 0);
+/** Adds to x11, and counts in x14. */
+const adds = (amount: number): number[] => [addi(14, 14, 1), addi(11, 11, amount), ret];
+
+/** Calls FUNCTION 200 times, executes `between`, and so on for ever. */
+const callsForEver = (between: number): number[] => [
+  addi(12, 0, 200),
+  jalr(1, 13, 0),
+  addi(12, 12, -1),
+  bne(12, 0, -8),
+  between,
+  jal(0, -20),
+];
+
+function calling(mode: TranslateMode, between: number): Bench {
+  const bench = new Bench(mode);
+  bench.map(CODE, AT.code, EXECUTABLE);
+  bench.map(FUNCTION, FIRST, EXECUTABLE);
+  bench.machine.code(adds(1), FIRST);
+  bench.machine.code(adds(100), SECOND);
+  bench.page();
+  bench.hart.state.setX(13, FUNCTION);
+  bench.enter(1, callsForEver(between), 0n, CODE);
+  return bench;
+}
+
+/** What a call adds to x11 on average, over many calls. */
+function addedPerCall(bench: Bench): number {
+  const { state } = bench.hart;
+  const [sum, calls] = [state.x(11), state.x(14)];
+  bench.hart.run(200_000);
+  const made = Number(state.x(14) - calls);
+  expect(made).toBeGreaterThan(30_000);
+  return Math.round((Number(state.x(11) - sum) / made) * 100) / 100;
+}
+
+describe.each(['off', 'on', 'forced'] as const)('translations %s', (mode) => {
+  it('a page that is mapped elsewhere is executed there after sfence.vma', () => {
+    const bench = calling(mode, sfenceVma(0, 0));
+    bench.hart.run(200_000);
+    expect(addedPerCall(bench)).toBe(1);
+    bench.map(FUNCTION, SECOND, EXECUTABLE);
+    bench.hart.run(2000);
+    expect(addedPerCall(bench)).toBe(100);
+  });
+
+  it('a page of a page table that is changed under a single address is executed there after its sfence.vma', () => {
+    const bench = calling(mode, sfenceVma(13, 0));
+    bench.hart.run(200_000);
+    bench.map(FUNCTION, SECOND, EXECUTABLE);
+    bench.hart.run(2000);
+    expect(addedPerCall(bench)).toBe(100);
+    bench.map(FUNCTION, FIRST, EXECUTABLE);
+    bench.hart.run(2000);
+    expect(addedPerCall(bench)).toBe(1);
+  });
+
+  it('a page that is mapped no more faults after sfence.vma, with the calls before counted', () => {
+    const bench = calling(mode, sfenceVma(0, 0));
+    bench.hart.run(200_000);
+    bench.map(FUNCTION, FIRST, 0);
+    bench.hart.run(2000);
+    expect(bench.machineTrap).toMatchObject({ cause: 12n, tval: FUNCTION, epc: FUNCTION });
+    expect(bench.hart.state.x(11)).toBe(bench.hart.state.x(14));
+  });
+
+  it('other instructions are executed after fence.i', () => {
+    const bench = calling(mode, fenceI);
+    bench.hart.run(200_000);
+    expect(addedPerCall(bench)).toBe(1);
+    bench.machine.set32(FIRST + 4, addi(11, 11, 7));
+    bench.hart.run(2000);
+    expect(addedPerCall(bench)).toBe(7);
+    bench.machine.set32(FIRST + 4, addi(11, 11, -3));
+    bench.hart.run(2000);
+    expect(addedPerCall(bench)).toBe(-3);
+  });
+
+  it('an interrupt is taken in a loop, between two instructions of it', () => {
+    const bench = new Bench(mode);
+    bench.map(CODE, AT.code, EXECUTABLE);
+    bench.map(FUNCTION, FIRST, V | R | W | X | A | D);
+    bench.machine.code([addi(11, 11, 1), ret], FIRST);
+    bench.setCsr(CSR.mcounteren, 2n);
+    bench.setCsr(CSR.mie, BigInt(IRQ.MTIP));
+    bench.page();
+    bench.hart.state.setX(13, FUNCTION);
+    let reads = 0;
+    bench.machine.time = () => {
+      if (++reads === 20_000) bench.hart.lines.raise(IRQ.MTIP);
+      return reads;
+    };
+    const rdtime = csrrs(15, 0xc01, 0);
+    bench.enter(1, [rdtime, jalr(1, 13, 0), jal(0, -8)], 0n, CODE);
+    bench.hart.run(300_000);
+    const { cause, epc } = bench.machineTrap;
+    expect(cause).toBe((1n << 63n) | 7n);
+    expect([CODE, CODE + 4n, CODE + 8n, FUNCTION, FUNCTION + 4n]).toContain(epc);
+    // 5 instructions a round: at the latest a slice later.
+    expect(reads).toBeLessThan(20_000 + 600 / 5);
+    expect(Math.abs(reads - Number(bench.hart.state.x(11)))).toBeLessThanOrEqual(1);
+  });
+
+  it('a loop ends with its budget', () => {
+    const bench = calling(mode, sfenceVma(0, 0));
+    const before = bench.hart.state.instret;
+    bench.hart.run(100_000);
+    const done = bench.hart.state.instret - before;
+    expect(done).toBeGreaterThanOrEqual(100_000);
+    expect(done).toBeLessThan(100_000 + 1000);
+  });
+});
