@@ -94,8 +94,9 @@ const PHY_MODEL: PhyModel = {
 
 interface TxResult {
   packet: TxPacket | undefined;
-  /** Length of each frame that went out. */
-  frames: number[];
+  /** Length of each frame that went out, and how many they are. */
+  lengths: number[];
+  frames: number;
 }
 
 export class E1000 implements PciDevice, Resettable {
@@ -364,43 +365,43 @@ export class E1000 implements PciDevice, Resettable {
     },
     send: (ring) => {
       const packet = ring && gatherPacket(this.context.ram, ring, this.#packet);
-      const frames: number[] = [];
-      if (packet && !packet.context && !packet.fault) this.#send(packet, frames);
-      return { packet, frames };
+      const lengths: number[] = [];
+      if (packet && !packet.context && !packet.fault) this.#send(packet, lengths);
+      return { packet, lengths, frames: lengths.length };
     },
-    finish: (_ring, { packet, frames }) => {
-      if (packet) this.#sent(packet, frames);
+    finish: (_ring, { packet, lengths }) => {
+      if (packet) this.#sent(packet, lengths);
     },
     settle: () => this.#updateIrq(),
     flush: () => this.port.flush(),
   };
 
-  /** frames: takes the length of each frame that went out. */
-  #send(packet: TxPacket, frames: number[]): void {
+  /** lengths: takes the length of each frame that went out. */
+  #send(packet: TxPacket, lengths: number[]): void {
     const regs = this.#regs;
     const tagged = (packet.last & TX.VLE) !== 0 && (regs[REG.CTRL >> 2] & CTRL.VME) !== 0;
     const tag = tagged ? ((regs[REG.VET >> 2] << 16) | (packet.lastStatus >>> 16)) >>> 0 : -1;
     const loopback = (regs[REG.RCTL >> 2] & RCTL.LBM) !== 0 || this.#phy.loopback;
     sendPacket(packet, this.#contexts, this.#packet, this.#segment, tag, (frame, offset, bytes) => {
-      frames.push(bytes);
+      lengths.push(bytes);
       if (loopback) this.receive(frame.slice(offset, offset + bytes));
       else if (this.#phy.linkUp) this.port.transmit(frame, offset, bytes);
     });
   }
 
   /** Under the lock: the descriptors are done. */
-  #sent(packet: TxPacket, frames: readonly number[]): void {
+  #sent(packet: TxPacket, lengths: readonly number[]): void {
     const { context, reports } = packet;
     const regs = this.#regs;
     if (context) this.#words.set(context, isLargeContext(context) ? CONTEXTS + CONTEXT_WORDS : CONTEXTS);
     const first = this.#packet.start;
-    for (const bytes of frames) {
+    for (const bytes of lengths) {
       this.#statistics.transmitted(Math.max(bytes, WIRE_MIN) + FCS_BYTES, (first[0] & 1) !== 0, isBroadcast(first));
     }
     if (packet.first & TX.DEXT && packet.first & TX.TSE && !context) {
-      this.#statistics.add(frames.length > 0 ? STAT.TSCTC : STAT.TSCTFC);
+      this.#statistics.add(lengths.length > 0 ? STAT.TSCTC : STAT.TSCTFC);
     }
-    this.#words[SENT] += frames.length;
+    this.#words[SENT] += lengths.length;
     reportDone(this.context.ram, reports);
     regs[REG.TDH >> 2] = packet.next;
     this.#words[DOORBELL] = 1;

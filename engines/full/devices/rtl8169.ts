@@ -84,6 +84,7 @@ interface TxJob {
 interface TxResult {
   packet: TxPacket | undefined;
   sent: boolean;
+  frames: number;
 }
 
 export class Rtl8169 implements PciDevice, Resettable {
@@ -115,6 +116,8 @@ export class Rtl8169 implements PciDevice, Resettable {
   readonly #packet = new PacketBuffer();
   readonly #segment = new PacketBuffer(SEGMENT_MAX);
   readonly #received = new WireFrame();
+  /** Of the packet that this thread sends just now. */
+  #frames = 0;
   #pci: PciPort = { irq: () => {}, busMaster: () => false, memoryAt: () => -1 };
 
   /** mac: six bytes. The port is this thread's; its receiver is set here. */
@@ -329,7 +332,9 @@ export class Rtl8169 implements PciDevice, Resettable {
     begin: () => this.#nextJob(),
     send: ({ ring, index }) => {
       const packet = gatherPacket(this.context.ram, ring, index, this.#packet);
-      return { packet, sent: packet !== undefined && this.#send(packet) };
+      this.#frames = 0;
+      const sent = packet !== undefined && this.#send(packet);
+      return { packet, sent, frames: this.#frames };
     },
     finish: (job, result) => this.#finish(job, result),
     settle: () => this.#updateIrq(),
@@ -363,6 +368,7 @@ export class Rtl8169 implements PciDevice, Resettable {
     if (packet.fault) return false;
     const loopback = (this.#u32[REG.TCR >> 2] & TCR_LOOPBACK) !== 0 || this.#phy.loopback;
     return sendPacket(packet, this.#packet, this.#segment, (frame, offset, bytes) => {
+      this.#frames++;
       if (loopback) this.receive(frame.slice(offset, offset + bytes));
       else if (this.#phy.linkUp) this.port.transmit(frame, offset, bytes);
     });

@@ -7,13 +7,16 @@ import type { Lock } from './device.js';
 
 /** Packets that one doorbell sends at most before the guest runs again: another hart may refill the ring for ever. */
 const BURST = 16;
+/** The same in frames, into which packets may be cut. */
+const BURST_FRAMES = 64;
 
 /** What a card does for one packet. The calls marked so are made under the card's lock. */
-export interface Sender<Job, Result> {
+export interface Sender<Job, Result extends { frames: number }> {
   /** Under the lock: a doorbell has been rung, and sending is allowed. */
   ready(): boolean;
   /** Under the lock: where to look. Takes the doorbell back, so that one that comes meanwhile makes us look again. */
   begin(): Job;
+  /** frames: that went out. */
   send(job: Job): Result;
   /** Under the lock, unless the card was reset since begin(). */
   finish(job: Job, result: Result): void;
@@ -28,7 +31,10 @@ export const TURN_STATE_WORDS = 2;
 const BUSY = 0;
 const EPOCH = 1;
 
-export class TransmitTurn<Job, Result> {
+export class TransmitTurn<Job, Result extends { frames: number }> {
+  /** Since run() was called. */
+  #frames = 0;
+
   constructor(
     private readonly words: Int32Array,
     private readonly lock: Lock,
@@ -51,7 +57,8 @@ export class TransmitTurn<Job, Result> {
   /** Without the lock, after take() has answered true. */
   run(): void {
     let more = true;
-    for (let burst = 0; more && burst < BURST; burst++) more = this.#one();
+    this.#frames = 0;
+    for (let burst = 0; more && burst < BURST && this.#frames < BURST_FRAMES; burst++) more = this.#one();
     this.sender.flush();
     if (more) this.defer(() => this.run());
   }
@@ -64,6 +71,7 @@ export class TransmitTurn<Job, Result> {
     const job = sender.begin();
     lock.release();
     const result = sender.send(job);
+    this.#frames += result.frames;
     lock.acquire();
     if (words[EPOCH] === epoch) sender.finish(job, result);
     words[BUSY] = 0;

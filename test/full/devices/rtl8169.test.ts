@@ -289,6 +289,17 @@ describe('RTL8169 transmitter', () => {
     expect(b.deferred).toHaveLength(0);
   });
 
+  it('large sends count by their frames', () => {
+    const b = new Bench().start();
+    b.poke(TX_DATA, ...tcpFrame({ payload: bytes(4000) }));
+    const command = (OWN | FS | LS | (1 << 27) | (100 << 16) | 4054) >>> 0;
+    for (let i = 0; i < 3; i++) b.poke32(TX_RING + 16 * i, command, 0, TX_DATA, 0);
+    b.set(R.TPPOLL, NPQ, 1);
+    expect(b.port.sent).toHaveLength(80);
+    for (const task of b.deferred.splice(0)) task();
+    expect(b.port.sent).toHaveLength(120);
+  });
+
   it('addresses outside RAM are errors', () => {
     const b = new Bench().start();
     b.poke32(TX_RING, OWN | FS | LS | 60, 0, RAM_BASE + RAM_BYTES - 10, 0, OWN | FS | LS | 60, 0, TX_DATA, 1);
