@@ -3,10 +3,21 @@
  * way to a machine than Engine.boot(), for engines that can do it.
  */
 
+import type { Forward } from './backends/nat/forward.js';
+
 export type DiskInterface = 'scsi' | 'virtio';
 /** user: NAT to the host's network, as QEMU's `-netdev user`. switch: the host's loopback alone, at 10.0.2.2. */
 export type NicMode = 'user' | 'switch';
 export type NicModel = 'rtl8139' | 'rtl8169' | 'e1000' | 'virtio';
+
+export interface RunNic {
+  mode: NicMode;
+  /** The engine's own choice when absent. */
+  model?: NicModel;
+  /** Ports of the host that lead into the guest; with mode `user` alone. */
+  forwards?: Forward[];
+}
+
 export const TRACES = ['exits', 'irq', 'mmio'] as const;
 export type TraceKind = (typeof TRACES)[number];
 
@@ -26,8 +37,7 @@ export interface RunRequest {
   memoryBytes: number;
   vcpus: number;
   disks: RunDisk[];
-  /** model: the engine's own choice when absent. */
-  nic?: { mode: NicMode; model?: NicModel };
+  nic?: RunNic;
   /** The guest's reset ends the machine. */
   noReboot: boolean;
   trace: TraceKind[];

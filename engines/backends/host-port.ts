@@ -18,9 +18,10 @@ import {
   DNS_MAC,
   GATEWAY_IP,
   GATEWAY_MAC,
-  hostAddress,
-  isForeign,
+  hostRoute,
   isServed,
+  loopbackRoute,
+  type Route,
 } from './nat/addresses.js';
 import { Answers } from './nat/answers.js';
 import { answerArp, arpSender } from './nat/arp.js';
@@ -59,6 +60,8 @@ export const NETWORK_MEMORY_BYTES = INBOX_AT + INBOX_BYTES;
 export interface HostPortOptions {
   /** False: UDP checksums are neither checked nor made, TCP's not checked (a paravirtual card may declare its memory trustworthy). Default true. */
   udpChecksums?: boolean;
+  /** The host's loopback at 10.0.2.2 and nothing else. */
+  loopbackOnly?: boolean;
   /** Ports of the host that lead into the guest. */
   forwards?: readonly Forward[];
 }
@@ -81,13 +84,14 @@ export class HostPort {
   readonly #answers: Answers;
   readonly #writer = new FrameWriter();
   readonly #resolver = new HostResolver();
-  readonly #resolverAddress = (): number => this.#resolver.config.address;
+  readonly #route: Route;
   readonly #key: FlowKey = { guestMac: 0, guestIp: 0, guestPort: 0, hostIp: 0, hostPort: 0 };
   readonly #udpChecksums: boolean;
 
   /** memory: NETWORK_MEMORY_BYTES, shared by the machine's threads. */
   constructor(c: Libc, io: IoContext, port: SwitchPort, memory: SharedArrayBuffer, options: HostPortOptions = {}) {
     this.#udpChecksums = options.udpChecksums ?? true;
+    this.#route = options.loopbackOnly ? loopbackRoute : hostRoute(this.#resolver);
     this.#batch = new DatagramBatch(c);
     this.#timers = new Timers(c, io);
     this.#answers = new Answers(io, port);
@@ -103,6 +107,7 @@ export class HostPort {
       writer,
       timers,
       resolver,
+      route: this.#route,
       checksums: this.#udpChecksums,
       forwards,
     });
@@ -191,7 +196,8 @@ export class HostPort {
     if (icmpBytes < ICMP.BYTES || frame.sum(icmpAt, icmpBytes, 0) !== WHOLE) return this.#refuse();
     if (at[icmpAt] !== ICMP_ECHO || at[icmpAt + ICMP.CODE] !== 0) return this.#ignore();
     const to = read32(at, IP.TO);
-    if (!isServed(to)) return isForeign(to) ? this.#toHome(frame, bytes) : this.#unreachable(frame, UNREACHABLE.HOST);
+    if (!isServed(to))
+      return this.#route(to, 0) < 0 ? this.#unreachable(frame, UNREACHABLE.HOST) : this.#toHome(frame, bytes);
     answerEcho(frame, icmpAt, icmpBytes);
     this.#counters.echoReplies++;
     return this.#answers.later(at, icmpAt + icmpBytes);
@@ -214,7 +220,7 @@ export class HostPort {
     if (key.hostPort === 0) return this.#refuse();
     const ours = key.hostIp === GATEWAY_IP || key.hostIp === BROADCAST_IP;
     if (key.hostPort === DHCP_SERVER_PORT && ours) return this.#toHome(frame, bytes);
-    const address = hostAddress(key.hostIp, key.hostPort, this.#resolverAddress);
+    const address = this.#route(key.hostIp, key.hostPort);
     if (address < 0) return this.#nowhere(frame);
     const result = this.#udp.send(key, address, udpAt + UDP.BYTES, length - UDP.BYTES);
     if (result === SENT) return true;

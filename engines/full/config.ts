@@ -1,6 +1,6 @@
 /** What one machine is made of: passed from the engine to the VM's process and on to its threads. Plain data. */
 
-import type { DiskInterface, NicMode, NicModel, RunDisk, TraceKind } from '../run.js';
+import type { DiskInterface, NicMode, NicModel, RunDisk, RunNic, TraceKind } from '../run.js';
 
 export type { DiskInterface, NicMode, NicModel, TraceKind };
 /** virtio's two transports: functions on the PCI bus, or the eight windows of `virt`. */
@@ -15,8 +15,7 @@ export interface VmDisk extends RunDisk {
   direct: boolean;
 }
 
-export interface VmNic {
-  mode: NicMode;
+export interface VmNic extends RunNic {
   model: NicModel;
 }
 

@@ -1,7 +1,7 @@
 /** Opens the host side of one thread's devices: the disk's file and the machine's network. */
 import type { IoContext } from '../backends/io.js';
 import { createUserNetwork } from '../backends/user-network.js';
-import type { VmConfig, VmDisk } from './config.js';
+import type { VmConfig, VmDisk, VmNic } from './config.js';
 import type { BlockPort } from './devices/device.js';
 import type { HostPorts } from './host-side.js';
 
@@ -14,7 +14,7 @@ export interface OpenPorts extends HostPorts {
 /** flows: createFlowMemory(), one for the machine. Throws an Error for the user when a file cannot be opened. */
 export function openHostPorts(io: IoContext, config: VmConfig, flows: SharedArrayBuffer): OpenPorts {
   const disks = config.disks.map((disk) => openDisk(io, disk));
-  const network = config.nic === undefined ? undefined : createUserNetwork(io, flows);
+  const network = config.nic === undefined ? undefined : openNetwork(io, config.nic, flows);
   return {
     disks,
     ...(network === undefined ? {} : { network: network.port }),
@@ -25,6 +25,9 @@ export function openHostPorts(io: IoContext, config: VmConfig, flows: SharedArra
     dispose: () => network?.dispose(),
   };
 }
+
+const openNetwork = (io: IoContext, nic: VmNic, flows: SharedArrayBuffer) =>
+  createUserNetwork(io, flows, { loopbackOnly: nic.mode === 'switch', forwards: nic.forwards ?? [] });
 
 const how = (disks: BlockPort[]): string =>
   [...new Set(disks.map((disk) => (disk.info.direct ? 'O_DIRECT' : 'buffered')))].join(' and ');

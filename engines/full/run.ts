@@ -38,7 +38,7 @@ function vmConfig(request: RunRequest): VmConfig {
     id: 0,
     harts: vcpus,
     disks: disks.map(vmDisk),
-    ...(nic === undefined ? {} : { nic: { mode: nic.mode, model: nic.model ?? DEFAULT_NIC } }),
+    ...(nic === undefined ? {} : { nic: { ...nic, model: nic.model ?? DEFAULT_NIC } }),
     pollUs: 0,
   };
 }

@@ -1,9 +1,11 @@
 /** The command line of `virtax run`, and what it asks for. */
 import { Command, Option } from 'commander';
+import { type Forward, parseForward } from '../../engines/backends/nat/forward.js';
 import {
   type NicMode,
   type NicModel,
   type RunDisk,
+  type RunNic,
   type RunRequest,
   TRACES,
   type TraceKind,
@@ -60,7 +62,10 @@ export function runCommand(): Command {
       collect,
       [],
     )
-    .option('--net <mode[,model=name]>', `network: ${NIC_MODES.join(' or ')}; model: ${NIC_MODELS.join(', ')}`)
+    .option(
+      '--net <mode[,model=name][,hostfwd=rule]>',
+      `network: ${NIC_MODES.join(' or ')}; model: ${NIC_MODELS.join(', ')}; hostfwd, as often as wanted: tcp::2222-:22`,
+    )
     .option('--no-reboot', 'the machine ends where the guest resets it')
     .option('--trace <kinds>', `write to the standard error what happens: ${TRACES.join(',')}`)
     .option('--counters', 'write the counters to the standard error at the end', false)
@@ -118,21 +123,28 @@ export function parseDisk(text: string): RunDisk {
   return disk;
 }
 
-/** `user,model=e1000`. @throws UsageError */
-export function parseNic(text: string): { mode: NicMode; model?: NicModel } {
+/** `user,model=e1000,hostfwd=tcp::2222-:22`. @throws UsageError */
+export function parseNic(text: string): RunNic {
   const [mode, ...options] = splitOptions(text);
-  const nic: { mode: NicMode; model?: NicModel } = { mode: oneOf(NIC_MODES, mode, '--net: ') };
+  const nic: RunNic = { mode: oneOf(NIC_MODES, mode, '--net: ') };
   for (const option of options) {
     const [name, value] = nameAndValue(option);
-    if (name !== 'model')
-      throw unknownName(
-        'option of --net',
-        option,
-        NIC_MODELS.map((model) => `model=${model}`),
-      );
-    nic.model = oneOf(NIC_MODELS, value, '--net: model=');
+    if (name === 'model') nic.model = oneOf(NIC_MODELS, value, '--net: model=');
+    else if (name === 'hostfwd') nic.forwards = [...(nic.forwards ?? []), readForward(value ?? '')];
+    else throw unknownName('option of --net', option, [...NIC_MODELS.map((model) => `model=${model}`), 'hostfwd=']);
+  }
+  if (nic.forwards !== undefined && nic.mode !== 'user') {
+    throw new UsageError(`--net: "${text}": ports are forwarded by the user network; write user,hostfwd=…`);
   }
   return nic;
+}
+
+function readForward(text: string): Forward {
+  try {
+    return parseForward(text);
+  } catch (error) {
+    throw new UsageError(`--net: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 function parseTrace(text: string | undefined): TraceKind[] {

@@ -67,6 +67,8 @@ describe('virtax run: what the flags ask for', () => {
     ['a CD-ROM that is not SCSI', () => parseDisk('a,media=cdrom,if=virtio'), /SCSI/],
     ['a mode that is none', () => parseNic('tap'), /tap.*user, switch/],
     ['a model that is none', () => parseNic('user,model=ne2k'), /ne2k.*e1000/],
+    ['a forwarded port that is none', () => parseNic('user,hostfwd=tcp::99999-:22'), /99999.*tcp::2222-:22/],
+    ['forwarded ports without a user network', () => parseNic('switch,hostfwd=tcp::2222-:22'), /user,hostfwd/],
     [
       'a RAM disk without a kernel',
       () => runRequest({ ...FLAGS, kernel: undefined, bios: 'x', initrd: 'y' } as never),

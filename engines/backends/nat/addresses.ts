@@ -23,11 +23,19 @@ export const isServed = (ip: number): boolean => ip === GATEWAY_IP || ip === DNS
 export const macOf = (ip: number): number => (ip === DNS_IP ? DNS_MAC : GATEWAY_MAC);
 
 /** Where on the host's network the guest's packets to `ip`:`port` go; -1: nowhere. */
-export function hostAddress(ip: number, port: number, resolver: () => number): number {
-  if (ip === GATEWAY_IP) return LOOPBACK;
-  if (ip === DNS_IP) return port === DNS_PORT ? resolver() : -1;
-  return isForeign(ip) ? ip : -1;
-}
+export type Route = (ip: number, port: number) => number;
+
+/** To the host's loopback, its resolver, and everywhere else. */
+export const hostRoute =
+  (resolver: { config: { address: number } }): Route =>
+  (ip, port) => {
+    if (ip === GATEWAY_IP) return LOOPBACK;
+    if (ip === DNS_IP) return port === DNS_PORT ? resolver.config.address : -1;
+    return isForeign(ip) ? ip : -1;
+  };
+
+/** To the host's loopback alone. */
+export const loopbackRoute: Route = (ip) => (ip === GATEWAY_IP ? LOOPBACK : -1);
 
 /** A unicast address outside of this network and of the host itself (RFC 6890: "this network", loopback, multicast, reserved). */
 export function isForeign(ip: number): boolean {

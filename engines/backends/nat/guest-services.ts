@@ -20,7 +20,7 @@ import {
 import type { SwitchPort } from '../switch.js';
 import { TcpSockets } from '../tcp-socket.js';
 import type { Timers } from '../timers.js';
-import { GATEWAY_IP } from './addresses.js';
+import { GATEWAY_IP, type Route } from './addresses.js';
 import type { Answers } from './answers.js';
 import { arpSender } from './arp.js';
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpServer } from './dhcp.js';
@@ -40,6 +40,7 @@ export interface ServiceTools {
   writer: FrameWriter;
   timers: Timers;
   resolver: HostResolver;
+  route: Route;
   /** False: checksums of TCP segments are not looked at. */
   checksums: boolean;
   forwards: readonly Forward[];

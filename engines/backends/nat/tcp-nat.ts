@@ -6,9 +6,8 @@ import { readMac } from '../switch.js';
 import { FLAG, Segment, TCP } from '../tcp/segment.js';
 import { ERRNO } from '../tcp-socket.js';
 import { Timer } from '../timers.js';
-import { hostAddress, isServed } from './addresses.js';
+import { isServed, type Route } from './addresses.js';
 import { UNREACHABLE, writeUnreachable } from './icmp.js';
-import type { HostResolver } from './resolver.js';
 import { TcpConnection, type TcpEvents, type TcpTools } from './tcp-connection.js';
 import { type TcpEnds, writeReset } from './tcp-wire.js';
 
@@ -23,7 +22,7 @@ const RETRY_MAX_NS = 50e6;
 const QUOTE_BYTES = ETHERNET.BYTES + 60 + 8;
 
 export interface TcpNatTools extends Omit<TcpTools, 'initialSequence'> {
-  resolver: HostResolver;
+  route: Route;
   /** False: checksums of the guest's segments are not looked at. */
   checksums: boolean;
 }
@@ -125,7 +124,7 @@ export class TcpNat {
   }
 
   #open(ends: TcpEnds, syn: Segment, frame: FrameBuffer): void {
-    const address = hostAddress(ends.hostIp, ends.hostPort, () => this.tools.resolver.config.address);
+    const address = this.tools.route(ends.hostIp, ends.hostPort);
     if (address < 0) {
       if (isServed(ends.hostIp)) this.#reset(ends, syn);
       else this.#unreachable(frame.bytes);

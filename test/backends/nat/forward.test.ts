@@ -6,9 +6,9 @@ import { createKickArea } from '#engines/backends/kick.js';
 import { libcProblem } from '#engines/backends/libc.js';
 import { parseForward } from '#engines/backends/nat/forward.js';
 import { createFlowMemory, createUserNetwork, type UserNetwork } from '#engines/backends/user-network.js';
-import { echoRequest, GUEST_IP, GUEST_MAC, HOST_IP, HOST_MAC, internetChecksum } from '../frames.js';
+import { echoRequest, GUEST_IP, GUEST_MAC, HOST_IP, HOST_MAC, internetChecksum, udp } from '../frames.js';
 import type { Peer } from '../tcp/peer.js';
-import { Guest } from './guest.js';
+import { Guest, tcpFrame } from './guest.js';
 
 describe('hostfwd=', () => {
   it("reads QEMU's form", () => {
@@ -119,6 +119,19 @@ describe.skipIf(libcProblem() !== undefined)('forwarded ports', () => {
     const taken = () =>
       createUserNetwork(io, createFlowMemory(), { forwards: [parseForward(`tcp:127.0.0.1:${port}-:22`)] });
     expect(taken).toThrow(`port ${port} of the host cannot be listened on: another program listens there`);
+  });
+
+  it('leads to the loopback alone where that is asked for', async () => {
+    const other = createUserNetwork(io, createFlowMemory(), { loopbackOnly: true });
+    const replies: Uint8Array[] = [];
+    other.port.onReceive((frame) => replies.push(frame.slice()) > 0);
+    const packet = (to: number[]) => tcpFrame(1, 80, { flags: 2, seq: 1, ack: 0, window: 1, data: [] }, to);
+    for (const frame of [packet([192, 0, 2, 1]), udp(1, 53, [1], [10, 0, 2, 3]), udp(1, 9, [1], [192, 0, 2, 1])]) {
+      other.port.transmit(frame);
+      io.poll();
+    }
+    expect(replies.map((frame) => frame[34])).toEqual([3, 3, 3]);
+    other.dispose();
   });
 
   it('answers a ping to elsewhere from the host, or says that it may not', async () => {
