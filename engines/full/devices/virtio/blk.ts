@@ -147,7 +147,6 @@ export class VirtioBlk implements VirtioModel, VirtioHooks {
   #start(queue: Virtqueue, n: number, head: number): boolean {
     const chain = this.#chain;
     if (chain.readableBytes < HEADER_BYTES || chain.writableBytes < 1) return false;
-    chain.copyOut(0, this.#header);
     const request = this.#spare.pop() ?? new BlkRequest((ended) => this.#ended(ended));
     request.begin(queue, n, head, chain.lastWritable);
     this.core.began();
@@ -163,8 +162,14 @@ export class VirtioBlk implements VirtioModel, VirtioHooks {
 
   /** Starts what the header asks for. The status counts only when nothing was started. */
   #carryOut(request: BlkRequest): number {
-    const type = this.#headerWords.getUint32(0, true);
-    const sector = this.#headerWords.getUint32(8, true) + this.#headerWords.getUint32(12, true) * 4_294_967_296;
+    // As a rule the header is one piece, and is read where it lies, each word once.
+    const chain = this.#chain;
+    const inPlace = chain.length[0] >= HEADER_BYTES;
+    if (!inPlace) chain.copyOut(0, this.#header);
+    const words = inPlace ? chain.view : this.#headerWords;
+    const at = inPlace ? chain.offset[0] : 0;
+    const type = words.getUint32(at, true);
+    const sector = words.getUint32(at + 8, true) + words.getUint32(at + 12, true) * 4_294_967_296;
     switch (type) {
       case BLK_T.IN:
       case BLK_T.OUT:
@@ -173,7 +178,7 @@ export class VirtioBlk implements VirtioModel, VirtioHooks {
         this.#flush(request);
         return BLK_S.OK;
       case BLK_T.GET_ID:
-        request.written += this.#chain.copyIn(0, this.#id.subarray(0, this.#chain.writableBytes - 1));
+        request.written += chain.copyIn(0, this.#id.subarray(0, chain.writableBytes - 1));
         return BLK_S.OK;
       case BLK_T.DISCARD:
         return this.#zeroAll(request, true);

@@ -21,13 +21,13 @@ export class Chain {
   readable = 0;
   readableBytes = 0;
   writableBytes = 0;
-  /** The whole shared memory. */
+  /** The whole shared memory, as bytes and as words of any alignment. */
   readonly all: Uint8Array;
-  readonly #view: DataView;
+  readonly view: DataView;
 
   constructor(readonly ram: GuestRam) {
     this.all = new Uint8Array(ram.buffer);
-    this.#view = new DataView(ram.buffer);
+    this.view = new DataView(ram.buffer);
   }
 
   /**
@@ -36,7 +36,7 @@ export class Chain {
    * indirect: INDIRECT_DESC was negotiated.
    */
   walk(table: number, size: number, head: number, indirect: boolean): boolean {
-    const view = this.#view;
+    const { view } = this;
     this.count = this.readable = this.readableBytes = this.writableBytes = 0;
     let entries = size;
     let left = Math.min(size, DESCRIPTORS_MAX);
