@@ -38,6 +38,30 @@ export interface PeerConfig {
   port: number;
 }
 
+/**
+ * A guest OS that is not the project's own, with an agent in it that speaks the same control protocol, and the same agent
+ * for bare metal.
+ */
+export interface GuestSystem {
+  /** `debian`. */
+  name: string;
+  /** Files of the host: M-mode firmware, kernel, initial RAM disk. */
+  bios: string;
+  kernel: string;
+  initrd: string;
+  /** Kernel command line. */
+  append: string;
+  /** The agent as a process of the host; the engine adds WORK, DISK and CPUS to its environment. */
+  native: { program: string; args: string[]; env: Record<string, string> };
+  /** What a reader of the results must know of it. */
+  facts: Record<string, string>;
+}
+
+/** The kernel command line of a machine with or without a disk: the agent waits for one that is promised. */
+export function guestAppend({ append }: GuestSystem, hasDisk: boolean): string {
+  return hasDisk ? `${append} virtax.disk` : append;
+}
+
 export interface MachineConfig {
   /** Distinguishes the VMs of a cell: 0, 1, 2, … */
   id: number;
@@ -46,6 +70,8 @@ export interface MachineConfig {
   memoryBytes: number;
   disk?: DiskConfig;
   peer?: PeerConfig;
+  /** Absent: the project's own guest. Only engines with `runsSystems` get one. */
+  guest?: GuestSystem;
   waiting: WaitingPolicy;
   /** CPUs of the host that the machine's vCPUs may run on; every one that the process may use when absent. */
   hostCpus?: readonly number[];
@@ -130,6 +156,8 @@ export interface Engine {
   readonly kind: EngineKind;
   /** One line for `virtax list engines`. */
   readonly summary: string;
+  /** It boots guest systems that are not the project's own. */
+  readonly runsSystems?: boolean;
   probe(): Promise<Probe>;
   boot(config: MachineConfig): Promise<Machine>;
   /** Absent: the engine runs no operating systems of the user's. */

@@ -180,7 +180,7 @@ function planGroup(selected: Selection[number], key: PlanKey, context: PlanConte
   const specs = context.specs.filter((spec) => selected.workloads.includes(spec.name));
   const memoryBytes = key.memoryBytes ?? memoryFor(specs, vcpus);
   const workloads = specs.map((spec) => {
-    const joining = engines.filter((engine) => engine !== SCALAR_BASELINE || spec.vectorizable);
+    const joining = engines.filter((engine) => joins(engine, engines, spec));
     const verdicts = joining.map((engine) => ({
       engine,
       reason: skipReason(spec, engine, vms, vcpus, memoryBytes, context),
@@ -192,6 +192,17 @@ function planGroup(selected: Selection[number], key: PlanKey, context: PlanConte
     };
   });
   return { vms, vcpus, memoryBytes, workloads };
+}
+
+/**
+ * Configurations are measured where they can differ from the engine that they are a configuration of: without
+ * vectorization where there is some, with PV drivers where a device is used. Asked for alone, they do all the work.
+ */
+function joins(engine: string, engines: readonly string[], spec: WorkloadSpec): boolean {
+  if (engine === SCALAR_BASELINE) return spec.vectorizable;
+  const plain = engine.replace(/-virtio$/, '');
+  const usesDevice = spec.needs.disk === true || spec.needs.peer === true;
+  return plain === engine || usesDevice || !engines.includes(plain);
 }
 
 function skipReason(

@@ -20,6 +20,7 @@ export const ProfileSchema = z.strictObject({
   samples: z.int().min(5).max(1000),
   sampleMs: z.int().min(10).max(600_000),
   diskSize: size,
+  guest: z.enum(['debian']).optional().describe('A guest system other than the project’s own'),
   pollUs: z.int().min(0).max(1_000_000).default(0),
   groups: z
     .array(z.strictObject({ workloads: z.array(z.string()).min(1), vms: counts, vcpus: counts }))
@@ -35,7 +36,7 @@ const FOLDER = new URL('../../harness/profiles/', import.meta.url);
 /** The profiles that come with virtax, shortest first. */
 export async function builtInProfiles(): Promise<Profile[]> {
   const files = (await readdir(FOLDER)).filter((file) => file.endsWith('.json'));
-  const order = ['quick', 'standard', 'full'];
+  const order = ['quick', 'standard', 'full', 'debian'];
   const profiles = await Promise.all(files.map((file) => readProfileFile(new URL(file, FOLDER))));
   return profiles.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
 }

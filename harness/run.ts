@@ -1,5 +1,5 @@
 /** A run: group after group, workload after workload; every cell is saved as it ends. */
-import type { DiskConfig, Engine, MachineConfig, WaitingPolicy } from '../engines/engine.js';
+import type { DiskConfig, Engine, GuestSystem, MachineConfig, WaitingPolicy } from '../engines/engine.js';
 import { type CellSetting, cellOf, newTrack, type Track } from './cell.js';
 import type { Clock } from './clock.js';
 import { DoorbellMeter } from './doorbells.js';
@@ -21,6 +21,8 @@ export interface BenchEnvironment {
   signal: AbortSignal;
   deadlines: Deadlines;
   waiting: WaitingPolicy;
+  /** What the machines boot; absent: the project's own guest. */
+  guest?: GuestSystem;
   /** Cores: VMs that boot at once, and what deadlines are scaled by when there are more vCPUs. */
   cores: number;
   /** Where machines and the peer run. */
@@ -148,7 +150,7 @@ class PlanRun {
   }
 
   private machineSets(group: CellGroup, resources: Resources, hostCpus?: readonly number[]): Map<string, MachineSet> {
-    const { engines, signal, cores, waiting, clock } = this.environment;
+    const { engines, signal, cores, waiting, clock, guest } = this.environment;
     const deadlines = scaledDeadlines(this.environment.deadlines, group.vms * group.vcpus, cores);
     const configs = Array.from({ length: group.vms }, (_, id): MachineConfig => {
       const disk = resources.disks[id];
@@ -158,6 +160,7 @@ class PlanRun {
         memoryBytes: group.memoryBytes,
         waiting,
         bootDeadlineMs: deadlines.bootMs,
+        ...(guest === undefined ? {} : { guest }),
         ...(hostCpus === undefined ? {} : { hostCpus }),
         ...(disk === undefined ? {} : { disk }),
         ...(resources.peer === undefined ? {} : { peer: { port: resources.peer } }),

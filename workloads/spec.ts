@@ -1,6 +1,6 @@
 /** What a workload is, as data. The work itself is the C file beside each group's spec. */
 
-export type WorkloadGroup = 'cpu' | 'memory' | 'os' | 'block' | 'net' | 'mixed';
+export type WorkloadGroup = 'cpu' | 'memory' | 'os' | 'block' | 'net' | 'mixed' | 'linux';
 
 /**
  * How a sample becomes a figure:

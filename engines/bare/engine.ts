@@ -13,15 +13,18 @@ import { withHostCpus } from '../process/affinity.js';
 import { type Child, startNative } from '../process/child.js';
 import { GuestControl } from '../process/guest-control.js';
 import { DoorbellStream } from './doorbell-stream.js';
+import { ScriptMachine } from './script-machine.js';
 
 export class BareEngine implements Engine {
   readonly kind = 'bare metal';
   readonly name: string;
   readonly summary: string;
+  readonly runsSystems: boolean;
 
   /** `vectorized: false`: the same sources built without automatic vectorization, as a narrower ISA has to run them. */
   constructor(private readonly options: { vectorized: boolean } = { vectorized: true }) {
     this.name = options.vectorized ? 'bare' : 'bare-novec';
+    this.runsSystems = options.vectorized; // their programs are as Debian built them
     this.summary = options.vectorized
       ? 'bare metal: the workloads as native processes of the host'
       : 'bare metal built without vectorization: what the narrower ISA takes, apart from virtualization';
@@ -37,7 +40,10 @@ export class BareEngine implements Engine {
   }
 
   async boot(config: MachineConfig): Promise<Machine> {
-    const machine = new BareMachine(this.name, this.image(), config);
+    const machine =
+      config.guest === undefined
+        ? new BareMachine(this.name, this.image(), config)
+        : new ScriptMachine(this.name, config.guest, config);
     try {
       await machine.booted(config.bootDeadlineMs);
     } catch (error) {

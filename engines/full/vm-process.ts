@@ -10,6 +10,8 @@ import type { FromVm, ToVm } from './messages.js';
 const HOST_ADDRESS = '10.0.2.2';
 
 export interface VmProcessOptions {
+  /** The engine's, for messages; absent: `full`. */
+  name?: string;
   config: VmConfig;
   bootDeadlineMs: number;
   /** CPUs of the host for the whole process; absent: all. */
@@ -30,7 +32,7 @@ export class VmProcess implements Machine {
     this.facts = { ...options.facts };
     this.#child = withHostCpus(options.hostCpus, () => startNode(new URL('./vm-main.js', import.meta.url)));
     this.#control = new GuestControl({
-      name: `full VM ${options.config.id}`,
+      name: `${options.name ?? 'full'} VM ${options.config.id}`,
       send: (text) => this.#tell({ type: 'input', text }),
       ...(options.peerPort === undefined ? {} : { peer: `${HOST_ADDRESS}:${options.peerPort}` }),
     });

@@ -17,12 +17,18 @@ export function processCpuSeconds(pid: number): number | undefined {
   return ns === undefined ? cpuSecondsFromProc(pid) : Number(ns) / 1e9;
 }
 
-function cpuSecondsFromProc(pid: number): number | undefined {
+/** Of another process and of its children that have ended and were awaited; to a hundredth. Undefined when it is gone. */
+export function familyCpuSeconds(pid: number): number | undefined {
+  return cpuSecondsFromProc(pid, 4);
+}
+
+/** count: 2 for utime and stime, 4 for those of awaited children too: proc(5), fields 14 to 17. */
+function cpuSecondsFromProc(pid: number, count = 2): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The command name (field 2) may hold spaces and parentheses: fields are counted from behind its last one.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND; // utime, stime: proc(5) fields 14 and 15
+    return fields.slice(11, 11 + count).reduce((sum, field) => sum + Number(field), 0) / TICKS_PER_SECOND;
   } catch {
     return undefined;
   }

@@ -3,7 +3,7 @@
  * (`-bios none`: in M-mode at 0x8000_0000). Nothing that QEMU would add by default, and no option that makes it slower or
  * faster than a user gets it: the translator with a thread a vCPU, O_DIRECT and asynchronous I/O where the host has them.
  */
-import type { MachineConfig } from '../engine.js';
+import { guestAppend, type MachineConfig } from '../engine.js';
 
 /** Which device models the disk and the network card are. */
 export type DeviceSet = 'emulated' | 'virtio';
@@ -13,6 +13,7 @@ export const AIO_METHODS = ['io_uring', 'native', 'threads'] as const;
 export type Aio = (typeof AIO_METHODS)[number];
 
 export interface CommandLine {
+  /** The project's own guest, where the machine's configuration names no other. */
   image: string;
   /** UDP port on 127.0.0.1 that the guest's serial port sends to. */
   consolePort: number;
@@ -41,7 +42,7 @@ export function qemuArguments(config: MachineConfig, { image, consolePort, devic
   return [
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-monitor', 'none'],
     ...['-M', 'virt', '-accel', 'tcg,thread=multi', '-smp', String(vcpus), '-m', `${memoryBytes}B`],
-    ...['-bios', 'none', '-kernel', image],
+    ...firmware(config, image),
     ...['-chardev', `udp,id=console,host=127.0.0.1,port=${consolePort},localaddr=127.0.0.1,localport=0,ipv4=on`],
     ...['-serial', 'chardev:console'],
     ...(disk === undefined ? [] : ['-drive', driveOption(disk, aio), ...DISK[devices]]),
@@ -49,10 +50,17 @@ export function qemuArguments(config: MachineConfig, { image, consolePort, devic
   ];
 }
 
+function firmware({ guest, disk }: MachineConfig, image: string): string[] {
+  if (guest === undefined) return ['-bios', 'none', '-kernel', image];
+  const { bios, kernel, initrd } = guest;
+  return ['-bios', bios, '-kernel', kernel, '-initrd', initrd, '-append', guestAppend(guest, disk !== undefined)];
+}
+
 /** cache=none is O_DIRECT with a write cache that the guest flushes; cache=writeback the same through the page cache. */
 function driveOption({ path, direct }: { path: string; direct: boolean }, aio: Aio): string {
+  // All engines of a run have the same file; their samples never overlap, which QEMU's lock cannot know.
   // A comma in a file name is written twice (qemu(1), "-drive").
-  return `if=none,id=disk0,format=raw,file=${path.replaceAll(',', ',,')},cache=${direct ? 'none' : 'writeback'},aio=${aio}`;
+  return `if=none,id=disk0,format=raw,file=${path.replaceAll(',', ',,')},file.locking=off,cache=${direct ? 'none' : 'writeback'},aio=${aio}`;
 }
 
 /** How the disk is read and written, as the other engines say it. */

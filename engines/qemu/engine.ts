@@ -16,6 +16,7 @@ const AIO_REFUSED = /aio=|io_uring|AIO/;
 
 export class QemuEngine implements Engine {
   readonly kind = 'full virtualization';
+  readonly runsSystems = true;
   readonly name: string;
   readonly summary: string;
   /** The best method that has not been refused yet. */
@@ -60,6 +61,7 @@ export class QemuEngine implements Engine {
 
   private bootWith(config: MachineConfig, { path, guard, version }: Installation, aio: Aio): Promise<Machine> {
     const image = riscvImage();
+    const { guest } = config;
     return QemuMachine.boot({
       name: this.name,
       config,
@@ -67,7 +69,7 @@ export class QemuEngine implements Engine {
         version: `QEMU ${version}`,
         accel: 'tcg, a thread a vCPU',
         devices: deviceModels(this.devices),
-        image: `sha256:${image.sha256}`,
+        ...(guest === undefined ? { image: `sha256:${image.sha256}` } : guest.facts),
         ...(config.disk === undefined ? {} : { block: blockFact(aio, config.disk.direct) }),
       },
       command: (consolePort) => [

@@ -8,6 +8,7 @@ import { parseCounts, parseInteger, parseSize, parseWords, UsageError } from '..
 export interface BenchFlags {
   profile?: string;
   profileFile?: string;
+  guest?: string;
   engines?: string;
   workloads?: string;
   vms?: string;
@@ -34,6 +35,7 @@ Examples:
   virtax bench --profile quick                          a first look, within 90 seconds
   virtax bench --engines bare,para --workloads 'cpu/*'  two engines, the cpu workloads
   virtax bench --workloads cpu/sha256 --vms 1,2,4,8     scaling with the number of VMs
+  virtax bench --guest debian                           ordinary programs in an unmodified Debian
   virtax bench --resume bench-results/2026-01-31…       go on with a run that was stopped
 
 Exit status: 0 fine, 1 a cell or the run failed or nothing was measured, 2 bad usage, 130/143 stopped by Ctrl-C/kill.`;
@@ -46,6 +48,9 @@ export function benchCommand(): Command {
       new Option('--profile <name>', `quick, standard or full (default: ${DEFAULT_PROFILE})`).conflicts('profileFile'),
     )
     .option('--profile-file <file>', 'a profile of your own: JSON as in harness/profiles/')
+    .addOption(
+      new Option('--guest <system>', 'measure ordinary programs in a guest OS that is not our own').choices(['debian']),
+    )
     .option('--engines <list>', 'engines to measure, by comma: bare,full,para,qemu')
     .option('--workloads <globs>', "workloads to measure, by comma: cpu/sieve,'block/*'")
     .option('--vms <list>', 'numbers of VMs, each from 1 to 32: 1,2,4')
@@ -68,7 +73,7 @@ export function benchCommand(): Command {
 /** The profile that the flags name. @throws UsageError */
 export function profileOf(flags: BenchFlags): Promise<Profile> {
   if (flags.profileFile !== undefined) return readProfileFile(flags.profileFile);
-  return findProfile(flags.profile ?? DEFAULT_PROFILE);
+  return findProfile(flags.profile ?? flags.guest ?? DEFAULT_PROFILE);
 }
 
 /** @throws UsageError that names the flag */

@@ -1,10 +1,12 @@
 /** Before a run: plan, folder and the results file that it will fill, or the one that is resumed. */
 
 import { join, resolve } from 'node:path';
+import type { GuestSystem } from '../../engines/engine.js';
 import { allowedCpus } from '../../engines/process/affinity.js';
 import { packageRoot } from '../../workloads/package-root.js';
-import { type Context, type ProbedEngine, probeEngines } from '../context.js';
+import type { Context, ProbedEngine } from '../context.js';
 import { load } from '../doctor.js';
+import { chooseGuest } from '../guest-system.js';
 import { availableMemory, gitCommit, hostFacts } from '../host.js';
 import { imageHashes } from '../image-hashes.js';
 import { newRunFolder, RESULTS_FILE } from '../out-folder.js';
@@ -24,19 +26,22 @@ export interface Prepared {
   store: ResultsStore;
   engines: ProbedEngine[];
   pollUs: number;
+  /** What the machines boot; absent: the project's own guest. */
+  guest?: GuestSystem;
   folder: string;
 }
 
 /** @throws UsageError, ResultsError */
 export async function prepare(flags: BenchFlags, argv: readonly string[], context: Context): Promise<Prepared> {
   const options = planOptions(flags);
-  const profile = await profileOf(flags);
-  const engines = await probeEngines(context.engines);
+  const profile = await profileOf(await withGuestOf(flags));
+  const { engines, specs, guest } = await chooseGuest(flags, profile, context);
   const { images, notes } = imageHashes();
+  if (guest !== undefined) Object.assign(images, guest.facts);
   const host = hostFacts();
   notes.push(...loadNote(host));
   const planContext: PlanContext = {
-    specs: context.specs,
+    specs,
     engines: engines.map(({ engine, probe }) => ({
       name: engine.name,
       ...(probe.ok ? {} : { unavailable: probe.reason }),
@@ -46,7 +51,7 @@ export async function prepare(flags: BenchFlags, argv: readonly string[], contex
   };
   if (flags.resume !== undefined) {
     const wanted = choosesPlan(flags) ? makePlan(profile, options, planContext) : undefined;
-    return resume(flags.resume, wanted, planContext, engines);
+    return { ...(await resume(flags.resume, wanted, planContext, engines)), ...(guest === undefined ? {} : { guest }) };
   }
   const plan = makePlan(profile, options, planContext);
   if (plan.key.workloads.some((name) => name.startsWith('net/'))) notes.push(placementNote(placementOn(allowedCpus())));
@@ -75,12 +80,20 @@ export async function prepare(flags: BenchFlags, argv: readonly string[], contex
     cells: [],
   };
   return {
+    ...(guest === undefined ? {} : { guest }),
     plan,
     store: new ResultsStore(join(folder, RESULTS_FILE), results),
     engines,
     pollUs: profile.pollUs,
     folder,
   };
+}
+
+/** The flags with the guest of the run that is taken up again. */
+async function withGuestOf(flags: BenchFlags): Promise<BenchFlags> {
+  if (flags.resume === undefined || choosesPlan(flags)) return flags;
+  const { run } = await readResults(join(resolve(flags.resume), RESULTS_FILE));
+  return run.plan.workloads.some((name) => name.startsWith('linux/')) ? { ...flags, guest: 'debian' } : flags;
 }
 
 /** Takes a stopped run up again: with the plan that its file holds, which flags and images must not contradict. */

@@ -152,20 +152,57 @@ describe('makePlan', () => {
   });
 });
 
+describe('configurations with PV drivers', () => {
+  const specs = [mockSpec(), mockSpec({ name: 'block/b', group: 'block', needs: { disk: true } })];
+  const engines = ['bare', 'full', 'full-virtio', 'para', 'bare-novec'].map((name) => ({ name }));
+  const measured = (names: string[]) =>
+    makePlan(
+      mockProfile({ engines: names }),
+      { seed: 1 },
+      { specs, engines, availableBytes: 2 ** 40, images: {} },
+    ).groups[0].workloads.map((workload) => workload.engines);
+
+  it('join where a disk or a card is used, beside the engine that they are a configuration of', () => {
+    expect(measured(['bare', 'full', 'full-virtio'])).toEqual([
+      ['bare', 'full'],
+      ['bare', 'full', 'full-virtio'],
+    ]);
+  });
+
+  it('do all the work where that engine was not asked for', () => {
+    expect(measured(['bare', 'full-virtio'])).toEqual([
+      ['bare', 'full-virtio'],
+      ['bare', 'full-virtio'],
+    ]);
+  });
+});
+
 describe('profiles', () => {
   it('that come with virtax are valid, in order, and select workloads that exist', async () => {
     const { workloads } = await import('#workloads/index.js');
     const profiles = await builtInProfiles();
-    expect(profiles.map((p) => p.name)).toEqual(['quick', 'standard', 'full']);
+    expect(profiles.map((p) => p.name)).toEqual(['quick', 'standard', 'full', 'debian']);
     const engines = ['bare', 'bare-novec', 'full', 'para'].map((name) => ({ name }));
-    const plans = profiles.map((p) =>
-      makePlan(p, { seed: 1 }, { specs: workloads, engines, availableBytes: 2 ** 40, images: {} }),
-    );
+    const plans = profiles
+      .slice(0, 3)
+      .map((p) => makePlan(p, { seed: 1 }, { specs: workloads, engines, availableBytes: 2 ** 40, images: {} }));
     const groupsOf = (plan: (typeof plans)[number]) =>
       new Set(plan.groups.flatMap((g) => g.workloads.map((w) => w.spec.group)));
     for (const plan of plans) expect(groupsOf(plan).size).toBe(6);
     const standard = plans[1].groups.map((g) => [g.vms, g.vcpus].join());
     for (const size of ['1,1', '1,2', '1,4', '2,1', '4,1']) expect(standard).toContain(size);
+    const { linuxWorkloads } = await import('#workloads/linux/spec.js');
+    const debian = makePlan(
+      profiles[3],
+      { seed: 1 },
+      {
+        specs: linuxWorkloads,
+        engines: [...engines, { name: 'full-virtio' }, { name: 'qemu' }, { name: 'qemu-virtio' }],
+        availableBytes: 2 ** 40,
+        images: {},
+      },
+    );
+    expect(debian.key.workloads).toEqual(linuxWorkloads.map(({ name }) => name));
   });
 
   it('of the user’s own are checked: the message names the place', async () => {

@@ -35,9 +35,11 @@ describe('engine qemu', () => {
     return error as MachineFailure;
   }
 
-  it('is in the registry, but in no profile', async () => {
-    expect(registry.map(({ name }) => name)).toContain('qemu');
-    for (const profile of await builtInProfiles()) expect(profile.engines).not.toContain('qemu');
+  it('is in the registry, but in no profile of our own guest', async () => {
+    expect(registry.map(({ name }) => name)).toEqual(expect.arrayContaining(['qemu', 'qemu-virtio']));
+    const own = (await builtInProfiles()).filter(({ guest }) => guest === undefined);
+    expect(own).toHaveLength(3);
+    for (const profile of own) expect(profile.engines).not.toContain('qemu');
   });
 
   it('says which package brings it where it is missing', async () => {
@@ -69,7 +71,9 @@ describe('engine qemu', () => {
     await boot({ vcpus: 3, disk: DISK, peer: { port: 9 } });
     const text = fake.started().args.join(' ');
     expect(text).toContain('-M virt -accel tcg,thread=multi -smp 3 -m 67108864B -bios none -kernel ');
-    expect(text).toContain('file=/tmp/a,,b.img,cache=none,aio=io_uring -device lsi53c895a,id=scsi0 -device scsi-hd,');
+    expect(text).toContain(
+      'file=/tmp/a,,b.img,file.locking=off,cache=none,aio=io_uring -device lsi53c895a,id=scsi0 -device scsi-hd,',
+    );
     expect(text).toContain('-netdev user,id=net0 -device rtl8139,romfile=,netdev=net0');
     expect(text).toContain('-nodefaults');
     await boot({}, new QemuEngine('virtio'));

@@ -17,6 +17,11 @@ const LISTS_MAX_AGE_MS = 24 * 3600 * 1000;
 const UPDATE_MS = 120_000;
 const DOWNLOAD_MS = 600_000;
 const OUTPUT_MAX_BYTES = 64 * 2 ** 20;
+/**
+ * apt's digest of the package lists, without which every question costs it a second. On the command line, since a host's
+ * own configuration (that of container images) may turn it off and is read after ours.
+ */
+const KEEP_DIGEST = ['-o', 'Dir::Cache::pkgcache=pkgcache.bin', '-o', 'Dir::Cache::srcpkgcache=srcpkgcache.bin'];
 
 export interface DebianPackage {
   name: string;
@@ -44,7 +49,7 @@ export class Apt {
     for (const folder of ['state/lists/partial', 'cache/archives/partial', 'debs', 'roots']) {
       mkdirSync(join(this.#folder, folder), { recursive: true });
     }
-    writeFileSync(this.#at('state/status'), '');
+    if (!existsSync(this.#at('state/status'))) writeFileSync(this.#at('state/status'), '');
     writeFileSync(this.#at('debian.sources'), debianSource(SUITE));
     writeFileSync(this.#at('apt.conf'), this.#configuration());
     this.#update();
@@ -60,7 +65,7 @@ export class Apt {
 
   /** A field of the newest version of a package; '' when it has none. */
   field(name: string, field: string): string {
-    const { status, stdout } = this.#run('apt-cache', ['show', '--no-all-versions', name]);
+    const { status, stdout } = this.#run('apt-cache', [...KEEP_DIGEST, 'show', '--no-all-versions', name]);
     if (status !== 0) throw new PackagesUnavailable(`Debian ${SUITE} has no package ${name} for ${this.architecture}`);
     const line = stdout.split('\n').find((text) => text.startsWith(`${field}: `));
     return line?.slice(field.length + 2) ?? '';

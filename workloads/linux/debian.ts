@@ -1,0 +1,140 @@
+/**
+ * The Debian guest of the Linux profile: Debian's firmware, kernel and programs for riscv64, and the same programs for
+ * bare metal. Fetched by name with the host's apt, assembled in the user's cache, and taken from there the next time.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Apt, type DebianArchitecture, packageCache } from '../debian/apt.js';
+import { busyboxOf, initramfs, openSbiOf } from '../debian/initramfs.js';
+import { DebianKernel } from '../debian/kernel.js';
+import { PackagesUnavailable } from '../debian/unavailable.js';
+import { packageRoot } from '../package-root.js';
+import { collectPrograms, LAYOUT, type ProgramFiles } from './programs.js';
+
+/** What an engine boots in place of the project's own guest; engines/engine.ts has the same as GuestSystem. */
+export interface DebianGuest {
+  name: string;
+  bios: string;
+  kernel: string;
+  initrd: string;
+  append: string;
+  native: { program: string; args: string[]; env: Record<string, string> };
+  facts: Record<string, string>;
+}
+
+const PROGRAMS = [
+  { package: 'xz-utils', path: 'usr/bin/xz' },
+  { package: 'gzip', path: 'usr/bin/gzip' },
+  { package: 'stress-ng', path: 'usr/bin/stress-ng' },
+  { package: 'fio', path: 'usr/bin/fio' },
+];
+const MODULES = ['sym53c8xx', 'sd_mod', 'virtio_pci', 'virtio_blk'];
+const APPEND = 'console=ttyS0 quiet loglevel=0';
+/** In the guest: a terminal that changes nothing, the first disk that is there, and our agent in place of init. */
+const SCRIPT = `
+for try in 1 2 3 4 5 6 7 8 9 10; do
+  for DISK in /dev/vda /dev/sda ''; do [ -z "$DISK" ] || [ ! -b "$DISK" ] || break; done
+  [ -z "$DISK" ] && grep -q virtax.disk /proc/cmdline || break
+  sleep 0.1
+done
+export ROOT= START= WORK=/tmp DISK CPUS=$(nproc)
+stty raw -echo
+exec sh /agent.sh
+`;
+
+/** Assembles the guest, or takes it from the cache. @throws PackagesUnavailable: a sentence that a user can act on */
+export function debianGuest(cache = packageCache()): DebianGuest {
+  if (process.arch !== 'x64') {
+    throw new PackagesUnavailable(
+      `the Linux profile compares with Debian's amd64 programs; this host is ${process.arch}`,
+    );
+  }
+  const apts = { riscv64: new Apt('riscv64', cache), amd64: new Apt('amd64', cache) };
+  const agent = readFileSync(join(packageRoot(), 'workloads/linux/agent.sh'));
+  const folder = join(cache, `guest-${identity(agent, cache)}`);
+  if (!existsSync(folder)) assemble(apts, agent, folder);
+  return readGuest(folder);
+}
+
+/** Another one for other programs, another agent, or newer package lists. */
+function identity(agent: Buffer, cache: string): string {
+  const lists = (['riscv64', 'amd64'] as const).map(
+    (name) => statSync(join(cache, `trixie-${name}`, 'updated')).mtimeMs,
+  );
+  const text = JSON.stringify([PROGRAMS, MODULES, SCRIPT, lists]);
+  return createHash('sha256').update(text).update(agent).digest('hex').slice(0, 16);
+}
+
+function assemble(apts: Record<DebianArchitecture, Apt>, agent: Buffer, folder: string): void {
+  const half = `${folder}.${process.pid}`;
+  mkdirSync(half, { recursive: true });
+  const guest = collectPrograms(apts.riscv64, 'riscv64', PROGRAMS);
+  const native = collectPrograms(apts.amd64, 'amd64', PROGRAMS);
+  refuseOtherVersions(guest, native);
+  const kernel = DebianKernel.fetch(apts.riscv64, 'riscv64');
+  const files = new Map([...guest.files].map(([path, data]) => [path, { mode: 0o755, data }] as const));
+  files.set('agent.sh', { mode: 0o755, data: agent });
+  const modules = kernel.modules(MODULES);
+  writeFileSync(join(half, 'initrd'), initramfs(busyboxOf(apts.riscv64), { modules, script: SCRIPT, files }));
+  writeFileSync(join(half, 'kernel'), readFileSync(kernel.image));
+  writeFileSync(join(half, 'bios'), readFileSync(openSbiOf(apts.riscv64)));
+  writeNative(join(half, 'native'), native, busyboxOf(apts.amd64), agent);
+  const programs = PROGRAMS.map((program) => `${program.package} ${guest.versions.get(program.package)}`);
+  const facts = {
+    kernel: `Debian ${kernel.release}`,
+    programs: [...programs, `busybox-static ${apts.riscv64.fetch('busybox-static').version}`].join(', '),
+    initrd: `sha256:${createHash('sha256')
+      .update(readFileSync(join(half, 'initrd')))
+      .digest('hex')}`,
+  };
+  writeFileSync(join(half, 'facts.json'), JSON.stringify(facts));
+  if (!existsSync(folder)) renameSync(half, folder);
+}
+
+/** What is compared must be the same program. Rebuilds of one version (+b1) are. */
+function refuseOtherVersions(guest: ProgramFiles, native: ProgramFiles): void {
+  for (const { package: name } of PROGRAMS) {
+    const [here, there] = [native, guest].map(({ versions }) => versions.get(name)?.replace(/\+b\d+$/, ''));
+    if (here !== there)
+      throw new PackagesUnavailable(`${name} is ${there} for riscv64, but ${here} for amd64: try later`);
+  }
+}
+
+function writeNative(folder: string, { files }: ProgramFiles, busybox: Uint8Array, agent: Buffer): void {
+  const write = (path: string, data: Uint8Array) => {
+    const file = join(folder, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, data, { mode: 0o755 });
+  };
+  for (const [path, data] of files) write(path, data);
+  write('bin/busybox', busybox);
+  write('agent.sh', agent);
+  const list = spawnSync(join(folder, 'bin/busybox'), ['--list'], { encoding: 'utf8' });
+  for (const applet of list.stdout.trim().split('\n')) {
+    if (applet !== 'busybox') symlinkSync('busybox', join(folder, 'bin', applet));
+  }
+}
+
+function readGuest(folder: string): DebianGuest {
+  const native = join(folder, 'native');
+  const { triplet, loader } = LAYOUT.amd64;
+  return {
+    name: 'debian',
+    bios: join(folder, 'bios'),
+    kernel: join(folder, 'kernel'),
+    initrd: join(folder, 'initrd'),
+    append: APPEND,
+    native: {
+      program: join(native, 'bin/busybox'),
+      args: ['sh', join(native, 'agent.sh')],
+      env: {
+        PATH: join(native, 'bin'),
+        ROOT: native,
+        START: `${join(native, loader)} --library-path ${join(native, 'usr/lib', triplet)}`,
+      },
+    },
+    facts: JSON.parse(readFileSync(join(folder, 'facts.json'), 'utf8')) as Record<string, string>,
+  };
+}
