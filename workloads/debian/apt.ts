@@ -39,6 +39,7 @@ export function packageCache(): string {
 /** A private apt for one architecture. */
 export class Apt {
   readonly #folder: string;
+  readonly #records = new Map<string, string[]>();
 
   /** Throws PackagesUnavailable where apt or dpkg-deb is missing, or the host has no Debian source. */
   constructor(
@@ -65,10 +66,19 @@ export class Apt {
 
   /** A field of the newest version of a package; '' when it has none. */
   field(name: string, field: string): string {
+    const line = this.#record(name).find((text) => text.startsWith(`${field}: `));
+    return line?.slice(field.length + 2) ?? '';
+  }
+
+  /** Lines of a package's record: asking apt takes a second where other work is going on. */
+  #record(name: string): string[] {
+    const known = this.#records.get(name);
+    if (known !== undefined) return known;
     const { status, stdout } = this.#run('apt-cache', [...KEEP_DIGEST, 'show', '--no-all-versions', name]);
     if (status !== 0) throw new PackagesUnavailable(`Debian ${SUITE} has no package ${name} for ${this.architecture}`);
-    const line = stdout.split('\n').find((text) => text.startsWith(`${field}: `));
-    return line?.slice(field.length + 2) ?? '';
+    const lines = stdout.split('\n');
+    this.#records.set(name, lines);
+    return lines;
   }
 
   #at(...parts: string[]): string {

@@ -11,7 +11,8 @@ import { busyboxOf, initramfs, openSbiOf } from '../debian/initramfs.js';
 import { DebianKernel } from '../debian/kernel.js';
 import { PackagesUnavailable } from '../debian/unavailable.js';
 import { packageRoot } from '../package-root.js';
-import { collectPrograms, LAYOUT, type ProgramFiles } from './programs.js';
+import { keptPrograms } from './kept-programs.js';
+import { LAYOUT, type ProgramFiles } from './programs.js';
 
 /** What an engine boots in place of the project's own guest; engines/engine.ts has the same as GuestSystem. */
 export interface DebianGuest {
@@ -31,6 +32,7 @@ const PROGRAMS = [
   { package: 'fio', path: 'usr/bin/fio' },
 ];
 const MODULES = ['sym53c8xx', 'sd_mod', 'virtio_pci', 'virtio_blk'];
+const TEXT_BYTES = 1 << 20;
 const APPEND = 'console=ttyS0 quiet loglevel=0';
 /** In the guest: a terminal that changes nothing, the first disk that is there, and our agent in place of init. */
 const SCRIPT = `
@@ -39,7 +41,7 @@ for try in 1 2 3 4 5 6 7 8 9 10; do
   [ -z "$DISK" ] && grep -q virtax.disk /proc/cmdline || break
   sleep 0.1
 done
-export ROOT= START= WORK=/tmp DISK CPUS=$(nproc)
+export ROOT= START= TEXT=/text WORK=/tmp DISK CPUS=$(nproc)
 stty raw -echo
 exec sh /agent.sh
 `;
@@ -54,7 +56,7 @@ export function debianGuest(cache = packageCache()): DebianGuest {
   const apts = { riscv64: new Apt('riscv64', cache), amd64: new Apt('amd64', cache) };
   const agent = readFileSync(join(packageRoot(), 'workloads/linux/agent.sh'));
   const folder = join(cache, `guest-${identity(agent, cache)}`);
-  if (!existsSync(folder)) assemble(apts, agent, folder);
+  if (!existsSync(folder)) assemble(apts, agent, cache, folder);
   return readGuest(folder);
 }
 
@@ -67,15 +69,17 @@ function identity(agent: Buffer, cache: string): string {
   return createHash('sha256').update(text).update(agent).digest('hex').slice(0, 16);
 }
 
-function assemble(apts: Record<DebianArchitecture, Apt>, agent: Buffer, folder: string): void {
+function assemble(apts: Record<DebianArchitecture, Apt>, agent: Buffer, cache: string, folder: string): void {
   const half = `${folder}.${process.pid}`;
   mkdirSync(half, { recursive: true });
-  const guest = collectPrograms(apts.riscv64, 'riscv64', PROGRAMS);
-  const native = collectPrograms(apts.amd64, 'amd64', PROGRAMS);
+  const guest = keptPrograms(apts.riscv64, 'riscv64', PROGRAMS, cache);
+  const native = keptPrograms(apts.amd64, 'amd64', PROGRAMS, cache);
   refuseOtherVersions(guest, native);
   const kernel = DebianKernel.fetch(apts.riscv64, 'riscv64');
-  const files = new Map([...guest.files].map(([path, data]) => [path, { mode: 0o755, data }] as const));
+  const files = new Map<string, { mode: number; data: Uint8Array }>();
+  for (const [path, data] of guest.files) files.set(path, { mode: 0o755, data });
   files.set('agent.sh', { mode: 0o755, data: agent });
+  files.set('text', { mode: 0o644, data: sampleText() });
   const modules = kernel.modules(MODULES);
   writeFileSync(join(half, 'initrd'), initramfs(busyboxOf(apts.riscv64), { modules, script: SCRIPT, files }));
   writeFileSync(join(half, 'kernel'), readFileSync(kernel.image));
@@ -102,6 +106,18 @@ function refuseOtherVersions(guest: ProgramFiles, native: ProgramFiles): void {
   }
 }
 
+/** 1 MiB of words and numbers, drawn by Lehmer's generator: something to compress, the same everywhere. */
+function sampleText(): Buffer {
+  const words = 'the of and to in is it that was for on are with as at be this from'.split(' ');
+  const lines: string[] = [];
+  let x = 1;
+  for (let bytes = 0; bytes < TEXT_BYTES; bytes += lines[lines.length - 1].length) {
+    x = (x * 16_807) % 2_147_483_647;
+    lines.push(`${words[x % words.length]} ${x % 10_007}\n`);
+  }
+  return Buffer.from(lines.join('')).subarray(0, TEXT_BYTES);
+}
+
 function writeNative(folder: string, { files }: ProgramFiles, busybox: Uint8Array, agent: Buffer): void {
   const write = (path: string, data: Uint8Array) => {
     const file = join(folder, path);
@@ -111,6 +127,7 @@ function writeNative(folder: string, { files }: ProgramFiles, busybox: Uint8Arra
   for (const [path, data] of files) write(path, data);
   write('bin/busybox', busybox);
   write('agent.sh', agent);
+  write('text', sampleText());
   const list = spawnSync(join(folder, 'bin/busybox'), ['--list'], { encoding: 'utf8' });
   for (const applet of list.stdout.trim().split('\n')) {
     if (applet !== 'busybox') symlinkSync('busybox', join(folder, 'bin', applet));
@@ -132,6 +149,7 @@ function readGuest(folder: string): DebianGuest {
       env: {
         PATH: join(native, 'bin'),
         ROOT: native,
+        TEXT: join(native, 'text'),
         START: `${join(native, loader)} --library-path ${join(native, 'usr/lib', triplet)}`,
       },
     },

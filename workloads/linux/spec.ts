@@ -26,29 +26,24 @@ function program(name: string, measures: string): WorkloadSpec {
   };
 }
 
-/** Time of one request as fio itself gives it: its start takes longer than many requests. */
-function fio(name: string, measures: string): WorkloadSpec {
-  return {
-    ...common,
-    name: `linux/${name}`,
-    measures,
-    metric: 'reported',
-    unit: 'ns',
-    scale: 1,
-    cpus: 'one',
-    needs: { disk: true },
-  };
+/** Time of one operation as the program itself gives it: its start takes longer than many operations. */
+function timed(name: string, measures: string, needs: WorkloadSpec['needs'] = {}): WorkloadSpec {
+  return { ...common, name: `linux/${name}`, measures, metric: 'reported', unit: 'ns', scale: 1, cpus: 'one', needs };
 }
 
 export const linuxWorkloads: readonly WorkloadSpec[] = [
   program('busybox-sha256', 'busybox sha256sum of 1 MiB'),
   program('gzip', 'gzip -6 of 512 KiB of text'),
   program('xz', 'xz -1 of 256 KiB of text'),
-  program('stress-int', 'stress-ng: 40 rounds of its integer mixture (cpu-method int64)'),
-  program('stress-float', 'stress-ng: 40 rounds of its floating-point mixture (cpu-method double)'),
-  program('stress-matrix', 'stress-ng: 10 matrix products (matrix-method prod)'),
-  program('stress-fork', 'stress-ng: 40 processes started and awaited'),
-  program('stress-pipe', 'stress-ng: 2000 messages through a pipe between two processes'),
-  fio('fio-randread-4k-qd1', 'fio: time of a direct random read of 4 KiB, one at a time'),
-  fio('fio-randread-4k-qd32', 'fio: time for each direct random read of 4 KiB, 32 in flight (libaio)'),
+  timed('stress-int64', 'stress-ng: an operation of --cpu-method int64'),
+  timed('stress-double', 'stress-ng: an operation of --cpu-method double'),
+  timed('stress-fft', 'stress-ng: an operation of --cpu-method fft'),
+  timed('stress-crc16', 'stress-ng: an operation of --cpu-method crc16'),
+  timed('stress-queens', 'stress-ng: an operation of --cpu-method queens'),
+  timed('stress-matrix', 'stress-ng: an operation of --matrix-method prod'),
+  timed('stress-fork', 'stress-ng: a process started and awaited (--fork)'),
+  timed('stress-pipe', 'stress-ng: a message through a pipe between two processes (--pipe)'),
+  timed('stress-switch', 'stress-ng: a switch between two processes (--switch)'),
+  timed('fio-randread-4k-qd1', 'fio: a direct random read of 4 KiB, one at a time', { disk: true }),
+  timed('fio-randread-4k-qd32', 'fio: a direct random read of 4 KiB, 32 in flight (libaio)', { disk: true }),
 ];
