@@ -18,6 +18,9 @@ export interface Deadlines {
 
 export const DEFAULT_DEADLINES: Deadlines = { bootMs: 30_000, prepareMs: 30_000, sampleMs: 20_000, graceMs: 5_000 };
 
+/** A whole operating system boots, and a unit is a program's run: what takes a minute on an interpreter is no hang. */
+export const SYSTEM_DEADLINES: Deadlines = { bootMs: 300_000, prepareMs: 180_000, sampleMs: 180_000, graceMs: 5_000 };
+
 /** Deadlines for machines that share `cores`: with more vCPUs than cores everything takes as many times longer. */
 export function scaledDeadlines(deadlines: Deadlines, vcpus: number, cores: number): Deadlines {
   const factor = Math.max(1, vcpus / cores);

@@ -9,6 +9,7 @@ import type { Context } from '../context.js';
 import { Disks } from '../disks.js';
 import { formatDuration } from '../format.js';
 import { Interrupted } from '../guard.js';
+import { SYSTEM_DEADLINES } from '../machines.js';
 import { makeDisk, Peer } from '../native-tools.js';
 import { placementOn } from '../placement.js';
 import type { Progress } from '../progress.js';
@@ -52,7 +53,7 @@ async function measure(prepared: Prepared, flags: BenchFlags, context: Context, 
     clock: context.clock,
     progress,
     signal: stop.signal,
-    deadlines: context.deadlines,
+    deadlines: prepared.guest === undefined ? context.deadlines : SYSTEM_DEADLINES,
     waiting: { pollUs: prepared.pollUs },
     ...(prepared.guest === undefined ? {} : { guest: prepared.guest }),
     cores: availableParallelism(),

@@ -25,7 +25,10 @@ export interface DebianGuest {
   facts: Record<string, string>;
 }
 
-const PROGRAMS = [
+/** Of which package, and where in it. */
+export type Program = Parameters<typeof keptPrograms>[2][number];
+
+const PROGRAMS: readonly Program[] = [
   { package: 'xz-utils', path: 'usr/bin/xz' },
   { package: 'gzip', path: 'usr/bin/gzip' },
   { package: 'stress-ng', path: 'usr/bin/stress-ng' },
@@ -47,7 +50,7 @@ exec sh /agent.sh
 `;
 
 /** Assembles the guest, or takes it from the cache. @throws PackagesUnavailable: a sentence that a user can act on */
-export function debianGuest(cache = packageCache()): DebianGuest {
+export function debianGuest(programs: readonly Program[] = PROGRAMS, cache = packageCache()): DebianGuest {
   if (process.arch !== 'x64') {
     throw new PackagesUnavailable(
       `the Linux profile compares with Debian's amd64 programs; this host is ${process.arch}`,
@@ -55,26 +58,32 @@ export function debianGuest(cache = packageCache()): DebianGuest {
   }
   const apts = { riscv64: new Apt('riscv64', cache), amd64: new Apt('amd64', cache) };
   const agent = readFileSync(join(packageRoot(), 'workloads/linux/agent.sh'));
-  const folder = join(cache, `guest-${identity(agent, cache)}`);
-  if (!existsSync(folder)) assemble(apts, agent, cache, folder);
+  const folder = join(cache, `guest-${identity(programs, agent, cache)}`);
+  if (!existsSync(folder)) assemble(apts, programs, agent, cache, folder);
   return readGuest(folder);
 }
 
 /** Another one for other programs, another agent, or newer package lists. */
-function identity(agent: Buffer, cache: string): string {
+function identity(programs: readonly Program[], agent: Buffer, cache: string): string {
   const lists = (['riscv64', 'amd64'] as const).map(
     (name) => statSync(join(cache, `trixie-${name}`, 'updated')).mtimeMs,
   );
-  const text = JSON.stringify([PROGRAMS, MODULES, SCRIPT, lists]);
+  const text = JSON.stringify([programs, MODULES, SCRIPT, lists]);
   return createHash('sha256').update(text).update(agent).digest('hex').slice(0, 16);
 }
 
-function assemble(apts: Record<DebianArchitecture, Apt>, agent: Buffer, cache: string, folder: string): void {
+function assemble(
+  apts: Record<DebianArchitecture, Apt>,
+  wanted: readonly Program[],
+  agent: Buffer,
+  cache: string,
+  folder: string,
+): void {
   const half = `${folder}.${process.pid}`;
   mkdirSync(half, { recursive: true });
-  const guest = keptPrograms(apts.riscv64, 'riscv64', PROGRAMS, cache);
-  const native = keptPrograms(apts.amd64, 'amd64', PROGRAMS, cache);
-  refuseOtherVersions(guest, native);
+  const guest = keptPrograms(apts.riscv64, 'riscv64', wanted, cache);
+  const native = keptPrograms(apts.amd64, 'amd64', wanted, cache);
+  refuseOtherVersions(wanted, guest, native);
   const kernel = DebianKernel.fetch(apts.riscv64, 'riscv64');
   const files = new Map<string, { mode: number; data: Uint8Array }>();
   for (const [path, data] of guest.files) files.set(path, { mode: 0o755, data });
@@ -85,7 +94,7 @@ function assemble(apts: Record<DebianArchitecture, Apt>, agent: Buffer, cache: s
   writeFileSync(join(half, 'kernel'), readFileSync(kernel.image));
   writeFileSync(join(half, 'bios'), readFileSync(openSbiOf(apts.riscv64)));
   writeNative(join(half, 'native'), native, busyboxOf(apts.amd64), agent);
-  const programs = PROGRAMS.map((program) => `${program.package} ${guest.versions.get(program.package)}`);
+  const programs = wanted.map((program) => `${program.package} ${guest.versions.get(program.package)}`);
   const facts = {
     kernel: `Debian ${kernel.release}`,
     programs: [...programs, `busybox-static ${apts.riscv64.fetch('busybox-static').version}`].join(', '),
@@ -98,8 +107,8 @@ function assemble(apts: Record<DebianArchitecture, Apt>, agent: Buffer, cache: s
 }
 
 /** What is compared must be the same program. Rebuilds of one version (+b1) are. */
-function refuseOtherVersions(guest: ProgramFiles, native: ProgramFiles): void {
-  for (const { package: name } of PROGRAMS) {
+function refuseOtherVersions(wanted: readonly Program[], guest: ProgramFiles, native: ProgramFiles): void {
+  for (const { package: name } of wanted) {
     const [here, there] = [native, guest].map(({ versions }) => versions.get(name)?.replace(/\+b\d+$/, ''));
     if (here !== there)
       throw new PackagesUnavailable(`${name} is ${there} for riscv64, but ${here} for amd64: try later`);
