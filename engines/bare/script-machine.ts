@@ -20,7 +20,11 @@ export class ScriptMachine implements Machine {
   readonly #work = mkdtempSync(join(tmpdir(), 'virtax-agent-'));
 
   constructor(name: string, { native, facts }: GuestSystem, config: MachineConfig) {
-    this.facts = { programs: facts.programs ?? '', vCPU: 'processes of the host' };
+    this.facts = {
+      programs: facts.programs ?? '',
+      vCPU: 'processes of the host',
+      doorbells: 'stamped by the reader of a pipe',
+    };
     const env = { ...native.env, WORK: this.#work, DISK: config.disk?.path ?? '', CPUS: String(config.vcpus) };
     this.#child = withHostCpus(config.hostCpus, () => startNative(native.program, native.args, env));
     this.#control = new GuestControl({
