@@ -134,6 +134,16 @@ describe.each(['pci', 'mmio'] as const)('virtio-blk over %s', (over) => {
 });
 
 describe('virtio-blk requests', () => {
+  it('of a life before a reset end without a trace in the next one', () => {
+    const b = new Bench();
+    b.request(0, T.IN, 0, [reads(DATA, 512)]);
+    b.transport.notify(0);
+    b.start(2, FLUSH); // does not wait for the status to be 0
+    b.disk.complete();
+    expect([b.rings[0].usedIndex, b.status(0), b.transport.interrupt]).toEqual([0, 0xee, false]);
+    expect(b.do(T.IN, 0, [reads(DATA, 512)]).status).toBe(OK);
+  });
+
   it('may be cut into descriptors in any way (2.7.4.2)', () => {
     const b = new Bench();
     b.header(BUFFERS, T.IN, 1);

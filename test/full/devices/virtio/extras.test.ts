@@ -146,6 +146,8 @@ describe.each(['pci', 'mmio'] as const)('virtio-console over %s', (over) => {
     b.room = 100;
     b.model.consoleChanged();
     expect([b.out, b.rings[1].usedIndex]).toEqual(['hello, world', 1]);
+    b.print(' and all');
+    expect([b.out, b.rings[1].usedIndex]).toEqual(['hello, world and all', 2]);
   });
 
   it('hands input over as far as there are buffers', () => {

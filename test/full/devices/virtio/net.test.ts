@@ -262,6 +262,13 @@ describe('virtio-net', () => {
     expect(taken()).toEqual([true, true, true, true]);
     expect(b.command(2, 1, 1, ...other)).toBe(0);
     expect(b.transport.config(5, 1)).toBe(7);
+    b.post(2048, 12);
+    expect(b.command(2, 0, 4, 1)).toBe(0); // no unicast
+    expect(b.command(2, 0, 2, 1)).toBe(0); // and all of it: less is more
+    expect(taken()).toEqual([false, false, true, true]);
+    expect(b.command(2, 0, 4, 0)).toBe(0);
+    expect(taken()).toEqual([true, true, true, true]);
+    expect(b.command(2, 0, 2, 0)).toBe(0);
     expect(b.command(2, 0, 5, 1)).toBe(0);
     expect(b.command(2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)).toBe(0);
     b.post(2048, 12);
