@@ -191,7 +191,7 @@ export const REGION = {
   records: OFFSET.decode + DECODE.sets * DECODE.ways * DECODE.slotBytes,
   count: 1024,
   /** The fields, the slots and the pages. */
-  bytes: 32 + 23 * 32 + 8 + 8 * 16,
+  bytes: 32 + 47 * 32 + 8 + 8 * 16,
   operation: 0,
   page: 8,
   index: 16,
@@ -201,12 +201,12 @@ export const REGION = {
   context: 24,
   epoch: 28,
   slots: 32,
-  slotCount: 23,
+  slotCount: 47,
   /** The value of OFFSET.codeEpoch for which the pages are known to be as they were. */
-  checked: 32 + 23 * 32,
+  checked: 32 + 47 * 32,
   /** Pages besides the first that its code was read from, and for each: virtual address, slot, the slot's generation. */
-  pageCount: 32 + 23 * 32 + 4,
-  pages: 32 + 23 * 32 + 8,
+  pageCount: 32 + 47 * 32 + 4,
+  pages: 32 + 47 * 32 + 8,
   mostPages: 8,
 } as const;
 

@@ -112,8 +112,10 @@ function defineReach(body: Body, refill: Declared): void {
   const address = body.parameter(1, 'i64');
   const [bytes, writing, slot] = ([2, 3, 4] as const).map((index) => body.parameter(index, 'i32'));
   const rounds = body.parameter(7, 'i32');
-  const found = body.call('i32', refill, base, address, bytes, writing, slot);
+  // Not yet a store: D must not be set for what may not be done. Where it is not set the range cannot be written.
+  const found = body.call('i32', refill, base, address, bytes, i32.const(0), slot);
   body.if(i32.eqz(found), () => body.return(i32.const(0)));
+  body.if(i32.and(writing, i64.eqz(i64.load(slot, SLOT.write))), () => body.return(i32.const(0)));
   const within = body.keep(i64.sub(address, i64.load(slot, SLOT.low)));
   const size = i64.add(i64.load(slot, SLOT.read), i64.const(7));
   const room = body.keep(i64.sub(i64.sub(size, within), i64.extendU(bytes)));

@@ -84,6 +84,14 @@ export function after(instruction: Instruction, known: Knowledge): Knowledge {
   return next;
 }
 
+/** The same, but what is not known is given a name of its own: a number that no register has. */
+export function afterNamed(instruction: Instruction, known: Knowledge, name: number): Knowledge {
+  const next = after(instruction, known);
+  const { rd } = instruction.operands;
+  if (next === known || next[rd] !== undefined) return next;
+  return next.map((value, register) => (register === rd ? { terms: new Map([[name, 1]]), low: 0, high: 0 } : value));
+}
+
 /** The address of a load or store. */
 export const addressOf = ({ operands }: Instruction, known: Knowledge): Linear | undefined =>
   combine(known[operands.rs1], constant(operands.imm), 1);

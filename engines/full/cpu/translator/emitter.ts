@@ -19,12 +19,14 @@ import {
   type ValueType,
 } from '../wasm/value.js';
 import type { CodeSource, Instruction } from './code-source.js';
+import { type Merge, mergeAccesses } from './merges.js';
 import type { Ranges } from './ranges.js';
 import type { Block, Edge } from './region.js';
 import type { Registers } from './registers.js';
 import type { StripCode } from './strip-code.js';
 
 const BOX = 0xffffffff00000000n;
+const SP = 2;
 const CANONICAL_NAN_32 = 0x7fc00000;
 
 /** The ways out of an instruction that only the region's code as a whole can emit. */
@@ -58,6 +60,8 @@ export class TranslatorEmitter implements Emitter {
   private block!: Block;
   private instruction!: Instruction;
   private undone = 0;
+  private merges: ReadonlyMap<Instruction, Merge> = new Map();
+  private readonly mergeLocals = new Map<Merge, { sound: Local<'i32'>; delta: Local<'i32'> }>();
 
   constructor(
     readonly body: Body,
@@ -73,6 +77,7 @@ export class TranslatorEmitter implements Emitter {
 
   emitBlock(block: Block): void {
     const { instructions, end } = block;
+    this.merges = mergeAccesses(instructions, block.trusted);
     instructions.forEach((instruction, index) => {
       this.block = block;
       this.instruction = instruction;
@@ -312,15 +317,46 @@ export class TranslatorEmitter implements Emitter {
   private accessed(address: I64, bytes: number, writing: boolean, access: (at: I32, offset: number) => void): void {
     const group = this.block.trusted?.get(this.instruction);
     if (group === undefined) {
-      access(this.hostAddress(address, bytes, writing), 0);
+      const merge = this.merges.get(this.instruction);
+      if (merge === undefined) access(this.hostAddress(address, bytes, writing), 0);
+      else this.mergedAccess(merge, address, bytes, writing, access);
       return;
     }
     const { at, offset } = this.strips.address(group, this.rs1, this.operands.imm);
     access(at, offset);
   }
 
+  private mergedAccess(
+    merge: Merge,
+    address: I64,
+    bytes: number,
+    writing: boolean,
+    access: (at: I32, offset: number) => void,
+  ): void {
+    const { body } = this;
+    const { imm } = this.operands;
+    const locals = this.mergeLocals.get(merge) ?? { sound: body.permanent('i32'), delta: body.permanent('i32') };
+    this.mergeLocals.set(merge, locals);
+    const { sound, delta } = locals;
+    if (merge.first === this.instruction) {
+      this.ranges.checkMerge(this.slotKey, merge, address, bytes, sound, delta);
+    }
+    const offset = imm - merge.leastOffset;
+    const at = body.local('i32', i32.add(i32.wrap(this.rs1), delta));
+    body.unlikely(i32.eqz(sound), () => {
+      body.set(at, i32.sub(this.hostAddress(address, bytes, writing), i32.const(offset)));
+    });
+    access(at, offset);
+  }
+
+  /** One slot for the stack; other registers point elsewhere in other places. */
+  private get slotKey(): string {
+    const { rs1 } = this.operands;
+    return rs1 === SP ? 'sp' : `x${rs1} at ${this.block.at}`;
+  }
+
   private hostAddress(address: I64, bytes: number, writing: boolean): I32 {
-    return this.ranges.address(`x${this.operands.rs1}`, address, bytes, writing, () => this.interpret());
+    return this.ranges.address(this.slotKey, address, bytes, writing, () => this.interpret());
   }
 
   private atomicAddress(width: 4 | 8, writing: boolean): Local<'i32'> {

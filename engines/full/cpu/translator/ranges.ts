@@ -1,6 +1,7 @@
 import { OFFSET, REGION, SLOT } from '../layout.js';
-import type { Body, FunctionRef } from '../wasm/body.js';
+import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import { type I32, type I64, i32, i64 } from '../wasm/value.js';
+import type { Merge } from './merges.js';
 
 /**
  * From guest addresses to wasm memory. For each base register a region has a slot (see SLOT) with the range that it
@@ -39,6 +40,40 @@ export class Ranges {
       body.if(i32.eqz(found), fail);
     });
     return i32.add(i32.wrap(at as I64), i32.load(i32.const(slot), SLOT.delta));
+  }
+
+  /**
+   * Checks for a whole merge, given its first access's address: `sound` becomes 0 when each access must look for itself,
+   * else `delta` is what makes an address in wasm memory of a base register's low half, less the least offset.
+   */
+  checkMerge(key: string, merge: Merge, address: I64, bytes: number, sound: Local<'i32'>, delta: Local<'i32'>): void {
+    const { body, base, refill } = this;
+    const slot = this.slot(key);
+    const at = body.keep(address);
+    body.set(sound, i32.const(1));
+    body.block((done) => {
+      body.block((missed) => {
+        this.leaveUnlessInside(slot, merge, at, missed);
+        body.br(done);
+      });
+      const writing = i32.const(+merge.writes);
+      body.set(sound, body.call('i32', refill, base, at, i32.const(bytes), writing, i32.const(slot)));
+      body.if(i32.eqz(sound), () => body.br(done));
+      body.set(sound, i32.const(0));
+      this.leaveUnlessInside(slot, merge, at, done);
+      body.set(sound, i32.const(1));
+    });
+    body.set(delta, i32.add(i32.load(i32.const(slot), SLOT.delta), i32.const(merge.leastOffset)));
+  }
+
+  private leaveUnlessInside(slot: number, merge: Merge, at: Local<'i64'>, otherwise: Label): void {
+    const { body } = this;
+    const within = i64.sub(at, field(slot, SLOT.low));
+    const first = body.keep(merge.low === 0 ? within : i64.add(within, i64.const(merge.low)));
+    const room = body.keep(field(slot, merge.writing ? SLOT.write : SLOT.read));
+    body.brIfUnlikely(i64.geU(first, room), otherwise);
+    const beyond = merge.high - merge.low - 7;
+    if (beyond > 1) body.brIfUnlikely(i64.ltS(i64.sub(room, first), i64.const(beyond)), otherwise);
   }
 
   /** Empties the slots when translations may have changed since the region was left. */
