@@ -13,12 +13,20 @@ const disk = (fields: Partial<VmDisk> = {}): VmDisk => ({
   media: 'disk',
   ...fields,
 });
+const virtioDisk = disk({ interface: 'virtio' });
+const ALL_VIRTIO: Partial<VmConfig> = {
+  nic: { mode: 'user', model: 'virtio' },
+  virtioExtras: ['rng', 'balloon', 'console'],
+  disks: [virtioDisk, disk(), virtioDisk, virtioDisk, virtioDisk],
+};
 const EVERYTHING: Partial<VmConfig>[] = [
   { nic: { mode: 'switch', model: 'rtl8139' } },
   { nic: { mode: 'user', model: 'rtl8169' } },
   { nic: { mode: 'user', model: 'e1000' } },
   { disks: [disk()] },
   { nic: { mode: 'user', model: 'rtl8139' }, disks: [disk()] },
+  ALL_VIRTIO,
+  { ...ALL_VIRTIO, virtioTransport: 'mmio' },
 ];
 
 describe('table of devices', () => {
@@ -39,6 +47,11 @@ describe('table of devices', () => {
       { bus: 'pci', name: 'rtl8139', slot: 1 },
       { bus: 'pci', name: 'lsi53c895a', slot: 2 },
     ]);
+  });
+
+  it('has windows for four virtio disks over MMIO, and says so of a fifth', () => {
+    const disks = new Array<VmDisk>(5).fill(virtioDisk);
+    expect(() => plannedDevices({ ...CONFIG, disks, virtioTransport: 'mmio' })).toThrow(/virtio-blk4/);
   });
 
   it('refuses what no line makes, by name', () => {
