@@ -49,6 +49,7 @@ const SUMMARY_GROUPS: { label: string; groups: string[] }[] = [
   { label: 'disk', groups: ['block'] },
   { label: 'network', groups: ['net'] },
   { label: 'mixed', groups: ['mixed'] },
+  { label: 'Linux program', groups: ['linux'] },
 ];
 
 export function groupOf(workload: string): string {

@@ -6,10 +6,12 @@ const ENGINE_COLOURS: Record<string, string> = {
   full: '#2f86c8',
   para: '#d55e00',
   qemu: '#009e73',
+  'full-virtio': '#56b4e9',
+  'qemu-virtio': '#cc79a7',
 };
-const OTHERS = ['#cc79a7', '#e69f00', '#56b4e9'];
+const OTHERS = ['#e69f00'];
 /** Each engine also has a point shape: colour alone must not carry the meaning. */
-const SHAPES = ['circle', 'rect', 'triangle', 'rectRot', 'star', 'crossRot'];
+const SHAPES = ['circle', 'rect', 'triangle', 'rectRot', 'star', 'crossRot', 'triangle'];
 
 export function engineColour(name: string): string {
   return ENGINE_COLOURS[name] ?? (OTHERS[hash(name) % OTHERS.length] as string);

@@ -88,10 +88,10 @@ describe('bench on real guests', () => {
       '--engines',
       'bare,full-virtio',
       '--workloads',
-      'block/*qd32',
+      'block/*qd32,net/udp-rr',
     );
     expect(status, text).toBe(0);
-    for (const workload of ['block/randread-4k-qd32', 'block/randwrite-4k-qd32']) {
+    for (const workload of ['block/randread-4k-qd32', 'block/randwrite-4k-qd32', 'net/udp-rr']) {
       const [bare, virtio] = ['bare', 'full-virtio'].map((engine) => cells.get(`${engine} ${workload} vms=1 vcpus=1`));
       expect(virtio?.rounds.map((round) => round.checksum)).toEqual(bare?.rounds.map((round) => round.checksum));
     }
