@@ -216,6 +216,16 @@ export class InterpreterEmitter implements Emitter {
     this.setDirty();
   }
 
+  get sameOperands(): boolean {
+    return false;
+  }
+
+  resultIsNumber(): void {}
+
+  isNumber(): boolean {
+    return false;
+  }
+
   setFd32(value: F32): void {
     this.setFd(i64.or(i64.extendU(i32.reinterpret(value)), i64.const(BOX)));
   }

@@ -72,6 +72,12 @@ export interface Emitter {
   fs32(operand: 1 | 2 | 3): F32;
   fs64(operand: 1 | 2 | 3): F64;
   setFd(bits: I64): void;
+  /** rs1 and rs2 are the same register, as in fmv.d, fneg.d and fabs.d; may be false all the same. */
+  readonly sameOperands: boolean;
+  /** The double just written to rd is not a NaN. */
+  resultIsNumber(): void;
+  /** A double that is certainly not a NaN; may be false all the same. */
+  isNumber(operand: 1 | 2): boolean;
   setFd32(value: F32): void;
   setFd64(value: F64): void;
   /** The rounding mode of this instruction, 0 to 4; raises an illegal instruction exception when it is reserved. */

@@ -1,6 +1,6 @@
 import type { Label } from '../wasm/body.js';
 import { truth } from '../wasm/body.js';
-import { f32, f64, type I32, type I64, i32, i64, type Value } from '../wasm/value.js';
+import { type F64, f32, f64, type I32, type I64, i32, i64, type Value } from '../wasm/value.js';
 import { byFunct3, byFunct7, byFunct12, type Definition, define } from './definition.js';
 import type { Emitter } from './emitter.js';
 import { floatOptions, quietOptions, raiseInexact, toIntegerOptions, withSlowPath } from './float.js';
@@ -108,13 +108,17 @@ const moves: Definition[] = [
 /** fsgnj, fsgnjn, fsgnjx on raw bits; `sign` is the sign bit. */
 function signInjection(suffix: 's' | 'd', format: number, sign: bigint): Definition[] {
   const operand = (e: Emitter, which: 1 | 2): I64 => (suffix === 's' ? bits32(e, which) : e.fs(which));
-  const make = (name: string, funct3: number, signOf: (a: I64, b: I64) => I64): Definition =>
+  const make = (name: string, funct3: number, signOf: (a: I64, b: I64) => I64, ofItself: (a: F64) => F64): Definition =>
     define(
       `${name}.${suffix}`,
       byFunct7(OP_FP, funct3, 0x10 | format),
       R,
       (e) => {
         e.requireFloat();
+        if (suffix === 'd' && e.sameOperands) {
+          e.setFd64(ofItself(e.fs64(1)));
+          return;
+        }
         const a = e.body.keep(operand(e, 1));
         const result = i64.or(i64.and(a, i64.const(sign - 1n)), i64.and(signOf(a, operand(e, 2)), i64.const(sign)));
         e.setFd(suffix === 's' ? box(result) : result);
@@ -122,9 +126,14 @@ function signInjection(suffix: 's' | 'd', format: number, sign: bigint): Definit
       quietOptions,
     );
   return [
-    make('fsgnj', 0, (_a, b) => b),
-    make('fsgnjn', 1, (_a, b) => i64.xor(b, i64.const(-1))),
-    make('fsgnjx', 2, (a, b) => i64.xor(a, b)),
+    make(
+      'fsgnj',
+      0,
+      (_a, b) => b,
+      (a) => a,
+    ),
+    make('fsgnjn', 1, (_a, b) => i64.xor(b, i64.const(-1)), f64.neg),
+    make('fsgnjx', 2, (a, b) => i64.xor(a, b), f64.abs),
   ];
 }
 
@@ -146,7 +155,9 @@ function ordered<T extends Float>(kind: FloatKind<T>): Definition[] {
         withSlowPath(e, `${name}.${kind.suffix}`, i32.const(0), (slow) => {
           const a = e.body.keep(kind.fs(e, 1));
           const b = e.body.keep(kind.fs(e, 2));
-          e.body.brIfUnlikely(i32.or(kind.ne(a, a), kind.ne(b, b)), slow);
+          const double = kind.type === 'f64';
+          if (!double || !e.isNumber(1)) e.body.brIfUnlikely(kind.ne(a, a), slow);
+          if (!double || !e.isNumber(2)) e.body.brIfUnlikely(kind.ne(b, b), slow);
           fast(e, a, b);
         });
       },

@@ -95,6 +95,7 @@ function arithmetic<T extends Float>(
         return inexact(a, b, r);
       });
       kind.setFd(e, r);
+      if (kind.type === 'f64') e.resultIsNumber();
     });
   };
   return define(name, [0x53 | (kind.format << 25) | (funct5 << 27), 0xfe00007f], FP, emit, floatOptions);

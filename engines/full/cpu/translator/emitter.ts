@@ -60,6 +60,8 @@ export class TranslatorEmitter implements Emitter {
   private block!: Block;
   private instruction!: Instruction;
   private undone = 0;
+  /** f registers that hold doubles other than NaNs, as far as the block has shown. */
+  private readonly numbers = new Set<number>();
   private merges: ReadonlyMap<Instruction, Merge> = new Map();
   private readonly mergeLocals = new Map<Merge, { sound: Local<'i32'>; delta: Local<'i32'> }>();
 
@@ -77,6 +79,7 @@ export class TranslatorEmitter implements Emitter {
 
   emitBlock(block: Block): void {
     const { instructions, end } = block;
+    this.numbers.clear();
     this.merges = mergeAccesses(instructions, block.trusted);
     instructions.forEach((instruction, index) => {
       this.block = block;
@@ -235,11 +238,24 @@ export class TranslatorEmitter implements Emitter {
     this.setFd64(f64.reinterpret(bits));
   }
 
+  get sameOperands(): boolean {
+    return this.operands.rs1 === this.operands.rs2;
+  }
+
+  resultIsNumber(): void {
+    this.numbers.add(this.operands.rd);
+  }
+
+  isNumber(operand: 1 | 2): boolean {
+    return this.numbers.has(this.operands[`rs${operand}`]);
+  }
+
   setFd32(value: F32): void {
     this.setFd(i64.or(i64.extendU(i32.reinterpret(value)), i64.const(BOX)));
   }
 
   setFd64(value: F64): void {
+    this.numbers.delete(this.operands.rd);
     this.registers.setF(this.operands.rd, value);
   }
 
