@@ -25,6 +25,8 @@ const RECEIVE_BUFFER_BYTES = 4 << 20;
 /** A stamp this much older than its reading is none: the host's clock was set between the two. */
 const OLDEST_NS = 10_000_000_000n;
 
+const CLOCK_TRIES = 32;
+
 /** Batch of recvmmsg(2), and where its parts lie in native memory. */
 const SLOTS = 64;
 const PAYLOAD_BYTES = 4096;
@@ -92,6 +94,7 @@ export class StampedReader {
   readonly #bigs: BigInt64Array;
   readonly #bytes: Uint8Array;
   #connected = false;
+  #best: { offset: bigint; bracket: bigint } | undefined;
 
   constructor(
     private readonly c: Libc,
@@ -102,6 +105,7 @@ export class StampedReader {
     this.#bigs = new BigInt64Array(this.#memory.buffer);
     this.#bytes = new Uint8Array(this.#memory.buffer);
     for (let slot = 0; slot < SLOTS; slot++) this.#arm(slot);
+    for (let i = 0; i < CLOCK_TRIES; i++) this.#clockOffset();
   }
 
   /** What has arrived, oldest first; does not wait. The first sender becomes the only one that is listened to. */
@@ -173,12 +177,21 @@ export class StampedReader {
     return { realtime, lost };
   }
 
-  /** CLOCK_MONOTONIC minus CLOCK_REALTIME: the stamps are the latter's. Both run at one rate; only a set clock moves it. */
+  /**
+   * CLOCK_MONOTONIC minus CLOCK_REALTIME: the stamps are the latter's. Both run at one rate, so the offset stays until
+   * someone sets the clock: the reading with the closest brackets counts, until one contradicts it. (A reader that loses
+   * its processor between two readings would else be wrong by as much.)
+   */
   #clockOffset(): bigint {
     const before = this.#clock(CLOCK_MONOTONIC);
     const real = this.#clock(CLOCK_REALTIME);
     const after = this.#clock(CLOCK_MONOTONIC);
-    return (before + after) / 2n - real;
+    const found = { offset: (before + after) / 2n - real, bracket: after - before };
+    const best = this.#best;
+    const apart = best === undefined ? 0n : found.offset - best.offset;
+    const wasSet = best !== undefined && (apart < 0n ? -apart : apart) > found.bracket + best.bracket;
+    if (best === undefined || wasSet || found.bracket < best.bracket) this.#best = found;
+    return this.#best?.offset ?? found.offset;
   }
 
   #clock(clock: number): bigint {
