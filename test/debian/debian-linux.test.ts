@@ -26,7 +26,7 @@ fact mmu $(grep -m1 ^mmu /proc/cpuinfo | cut -d: -f2)
 fact timer $(grep -q riscv-timer /proc/interrupts && echo yes)
 fact pci $(grep -l 0x1000 /sys/bus/pci/devices/*/vendor | wc -l) $(cat /sys/block/sda/device/type)
 fact disk $(cat /sys/block/sda/size) $(cat /sys/block/sda/ro)
-mount -t ext4 /dev/sda /mnt
+mount -t ext4 /dev/sda /mnt || poweroff -f
 fact file $(sha256sum < /mnt/data)
 fact again $(cat /mnt/again 2>/dev/null)
 if [ ! -e /mnt/again ]; then echo yes > /mnt/again; umount /mnt; reboot -f; fi

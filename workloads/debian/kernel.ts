@@ -60,7 +60,15 @@ export class DebianKernel {
     if (file === undefined) throw new PackagesUnavailable(`the kernel ${this.release} has no module ${asked}`);
     const data = decompressed(file);
     for (const needed of dependencies(data)) this.#add(needed, loaded);
+    for (const wish of wishes(data)) this.#addIfThere(wish, loaded);
     loaded.set(name, { name, data });
+  }
+
+  /** An algorithm is wished for as crypto-NAME; its plain implementation is the module NAME_generic. */
+  #addIfThere(wished: string, loaded: Map<string, KernelModule>): void {
+    const wish = wished.replace(/^crypto-/, '');
+    const name = [wish, `${wish}_generic`].find((each) => this.#files.has(moduleName(each)));
+    if (name !== undefined) this.#add(name, loaded);
   }
 }
 
@@ -78,11 +86,21 @@ function decompressed(file: string): Buffer {
   return stdout;
 }
 
-/** The `depends=` of the module's .modinfo section: strings that end with NUL. */
-function dependencies(module: Buffer): string[] {
-  const at = module.indexOf('\0depends=', 0, 'latin1');
-  if (at < 0) return [];
-  const from = at + '\0depends='.length;
-  const list = module.toString('latin1', from, module.indexOf(0, from));
-  return list.split(',').filter((name) => name !== '');
+/** Strings of the module's .modinfo section, which end with NUL: `depends=a,b`. */
+function modinfo(module: Buffer, key: string): string {
+  const at = module.indexOf(`\0${key}=`, 0, 'latin1');
+  if (at < 0) return '';
+  const from = at + key.length + 2;
+  return module.toString('latin1', from, module.indexOf(0, from));
+}
+
+const dependencies = (module: Buffer): string[] =>
+  modinfo(module, 'depends')
+    .split(',')
+    .filter((name) => name !== '');
+
+/** `softdep=pre: a b post: c`: what modprobe loads first when it is there (algorithms by their name for the crypto API). */
+function wishes(module: Buffer): string[] {
+  const list = /pre:((?:\s+[^\s:]+(?!:))*)/.exec(modinfo(module, 'softdep'))?.[1] ?? '';
+  return list.split(/\s+/).filter((name) => name !== '');
 }
