@@ -6,10 +6,11 @@ import { encodeRegion, type PageVersion } from './compile.js';
 import { RegionFinder } from './region.js';
 
 /**
- * Branch hints keep registers out of slow paths' reach; what is translated is hot, so V8 should optimize it early. Regions
- * do not recurse and look by themselves whether they must stop: V8's own look in each loop would be a second one.
+ * Branch hints keep registers out of slow paths' reach. V8 optimizes a region when it has run for a while, since at the
+ * start of an operating system optimizing sooner took more than a third of all processor time. Regions do not recurse and
+ * look by themselves whether they must stop: V8's own look in each loop would be a second one.
  */
-const V8_FLAGS = ['--experimental-wasm-branch-hinting', '--wasm-tiering-budget=400000', '--no-wasm-stack-checks'];
+const V8_FLAGS = ['--experimental-wasm-branch-hinting', '--wasm-tiering-budget=1000000', '--no-wasm-stack-checks'];
 
 /** A place that a hart wants translated: plain data. Addresses are in wasm memory, but for `page`. */
 export interface RegionRequest {
