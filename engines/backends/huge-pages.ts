@@ -7,12 +7,15 @@ import { libc } from './libc.js';
 
 const MADV_HUGEPAGE = 14;
 
-/** Asks for them; false where the host has none to give, which costs speed and nothing else. */
-export function wantHugePages(memory: WebAssembly.Memory): boolean {
+/**
+ * Asks for them, from byte `from` (a multiple of 4096) to the memory's end; false where the host has none to give, which
+ * costs speed and nothing else.
+ */
+export function wantHugePages(memory: WebAssembly.Memory, from = 0): boolean {
   const c = libc();
   // V8 reserves memories at multiples of 64 KiB, so of pages.
   return (
     c !== undefined &&
-    c.madvise(c.address(new Uint8Array(memory.buffer)), memory.buffer.byteLength, MADV_HUGEPAGE) === 0
+    c.madvise(c.address(new Uint8Array(memory.buffer, from)), memory.buffer.byteLength - from, MADV_HUGEPAGE) === 0
   );
 }

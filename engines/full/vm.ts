@@ -51,7 +51,8 @@ export class Vm {
   ) {
     const layout = new StateLayout(config);
     const memory = new WebAssembly.Memory({ initial: layout.pages, maximum: layout.pages, shared: true });
-    wantHugePages(memory);
+    // Not the harts' state: little of what is reserved for decoded code is ever used.
+    wantHugePages(memory, layout.ramOffset);
     this.#layout = layout;
     this.#memory = memory;
     this.#kicks = createKickArea(config.harts);
