@@ -21,6 +21,8 @@ import { StateLayout } from './shared-state.js';
 const FEED_AGAIN_MS = 10;
 /** For the harts' threads to end by themselves: they look every 100 µs or so. */
 const STOP_MS = 1000;
+/** A hart's thread makes little garbage: with V8's default each takes some 5 MiB more. */
+const YOUNG_MIB = 2;
 const PAGE_WORDS = 1024;
 
 export interface VmEvents {
@@ -150,7 +152,10 @@ export class Vm {
 
   #start(data: HartThreadData): void {
     const lines = new HartLines(this.#memory, this.#layout.hartBase(data.hart));
-    const worker = new Worker(new URL('./hart-thread.js', import.meta.url), { workerData: data });
+    const worker = new Worker(new URL('./hart-thread.js', import.meta.url), {
+      workerData: data,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+    });
     worker.on('message', (message: FromHart) => {
       if (message === 'look') this.#look();
       else if ('translate' in message) this.#translate(worker, lines, message.translate);
