@@ -10,7 +10,7 @@ import { RegionFinder } from './region.js';
  * start of an operating system optimizing sooner took more than a third of all processor time. Regions do not recurse and
  * look by themselves whether they must stop: V8's own look in each loop would be a second one.
  */
-const V8_FLAGS = ['--experimental-wasm-branch-hinting', '--wasm-tiering-budget=1000000', '--no-wasm-stack-checks'];
+const V8_FLAGS = ['--experimental-wasm-branch-hinting', '--wasm-tiering-budget=10000000', '--no-wasm-stack-checks'];
 
 /** A place that a hart wants translated: plain data. Addresses are in wasm memory, but for `page`. */
 export interface RegionRequest {
