@@ -48,24 +48,42 @@ export function mineStrips(blocks: readonly Block[]): boolean {
   return changed;
 }
 
-/** The blocks of the loop in order, its head first; undefined when it has other loops in it, or is too long. */
+/**
+ * The blocks of the shortest loop with this head in order, the head first; undefined when it has other loops in it, or is
+ * too long. A region that is entered within a nest of loops has several with the same head.
+ */
 function innermost(head: Block, blocks: readonly Block[]): Block[] | undefined {
-  const inside = new Set<Block>([head]);
   const sources = new Map<Block, Block[]>();
   for (const block of blocks) {
     for (const { to } of block.edges()) if (to !== undefined) sources.set(to, [...(sources.get(to) ?? []), block]);
   }
-  const queue = (sources.get(head) ?? []).filter((from) => goesBack(from, head));
+  const latches = (sources.get(head) ?? []).filter((from) => goesBack(from, head));
+  const loops = latches.map((latch) => loopOf(head, latch, sources, blocks));
+  const fitting = loops.filter((body) => isPlain(head, body) && lengthOf(body) <= LIMITS.instructions);
+  return fitting.sort((a, b) => lengthOf(a) - lengthOf(b))[0];
+}
+
+function loopOf(
+  head: Block,
+  latch: Block,
+  sources: ReadonlyMap<Block, readonly Block[]>,
+  blocks: readonly Block[],
+): Block[] {
+  const inside = new Set<Block>([head]);
+  const queue = [latch];
   for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
     if (inside.has(next)) continue;
     inside.add(next);
     queue.push(...(sources.get(next) ?? []));
   }
-  const body = blocks.filter((block) => inside.has(block));
-  const length = body.reduce((sum, { instructions }) => sum + instructions.length, 0);
-  const plain = body.every((block) => (block === head || !block.loopHead) && block.end.kind !== 'strip');
-  return plain && length <= LIMITS.instructions ? body : undefined;
+  return blocks.filter((block) => inside.has(block));
 }
+
+const isPlain = (head: Block, body: readonly Block[]): boolean =>
+  body.every((block) => (block === head || !block.loopHead) && block.end.kind !== 'strip');
+
+const lengthOf = (body: readonly Block[]): number =>
+  body.reduce((sum, { instructions }) => sum + instructions.length, 0);
 
 interface Found {
   readonly instruction: Instruction;
