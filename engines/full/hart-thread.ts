@@ -73,7 +73,7 @@ class HartThread {
       beforeCounters: () => this.#publish(),
       callMain: () => this.#callMain(),
     });
-    const { clock } = this.#machine;
+    const { clock, lines } = this.#machine;
     const bus = tracer === undefined ? this.#machine.bus : tracedBus(this.#machine, tracer);
     this.#hart = new Hart(
       data.cpu,
@@ -86,8 +86,16 @@ class HartThread {
         compiler: mainThread,
       },
       {
-        read: (address, size) => bus.read(address, size),
-        write: (address, size, value) => bus.write(address, size, value),
+        read: (address, size) => {
+          const value = bus.read(address, size);
+          lines.settle();
+          return value;
+        },
+        write: (address, size, value) => {
+          const answered = bus.write(address, size, value);
+          lines.settle();
+          return answered;
+        },
         time: () => clock.now(),
       },
     );
@@ -122,6 +130,7 @@ class HartThread {
     if (++this.#slices % PUBLISH_SLICES === 0) this.#publish();
     this.#io.submit();
     this.#io.poll();
+    lines.settle();
     const now = clock.now();
     const timer = Math.min(clint.checkTimer(this.data.hart, now), this.#checkSupervisorTimer(now));
     if (exit === HartExit.Budget) this.#length.usedUp(now);
@@ -132,11 +141,12 @@ class HartThread {
   }
 
   #sleep(timer: number): void {
-    const { clock, clint, threads } = this.#machine;
+    const { clock, clint, lines, threads } = this.#machine;
     threads.count('wfi_waits');
     this.#machine.flushConsole();
     this.#publish();
     this.#io.wait(timer === Number.POSITIVE_INFINITY ? timer : clock.nsUntil(timer));
+    lines.settle();
     const now = clock.now();
     clint.checkTimer(this.data.hart, now);
     this.#checkSupervisorTimer(now);

@@ -1,7 +1,7 @@
 import { OFFSET } from './layout.js';
 
 /**
- * What other threads may do to a hart: raise and lower its interrupt lines, stop it, wake it.
+ * What other threads may do to a hart: raise and lower its interrupt lines, stop it.
  * Needs only the shared memory, so any thread can make one for any hart.
  */
 export class HartLines {
@@ -45,10 +45,9 @@ export class HartLines {
     Atomics.store(this.words, this.stopFlag, 0);
   }
 
-  /** Makes a running hart look at its lines, and ends `wait`. */
-  wake(): void {
+  /** Makes a running hart look at its lines. A sleeping one is woken by its IoContext's kick: nobody waits on this word. */
+  private wake(): void {
     Atomics.store(this.words, this.attention, 1);
-    Atomics.notify(this.words, this.attention);
   }
 
   /** The compiler's answer has been posted to the hart's thread. */
@@ -57,8 +56,8 @@ export class HartLines {
     Atomics.store(this.words, this.attention, 1);
   }
 
-  /** Sleeps on the hart's own thread after HartExit.Wfi until a line is raised, or for `timeoutMs`. */
-  wait(timeoutMs?: number): void {
-    Atomics.wait(this.words, this.attention, 0, timeoutMs);
+  /** Something has happened since run() last looked: after HartExit.Wfi the hart must not sleep. */
+  get attentive(): boolean {
+    return Atomics.load(this.words, this.attention) !== 0;
   }
 }
