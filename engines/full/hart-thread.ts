@@ -1,5 +1,5 @@
 /** The thread of one hart: runs it in slices, and between them looks at its timer, its I/O and its messages. */
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import type { IoContext } from '../backends/io.js';
 import { createIoContext } from '../backends/io-context.js';
 import { KickArea } from '../backends/kick.js';
@@ -186,4 +186,5 @@ const mainThread: CompileService = {
   take: () => receiveMessageOnPort(parentPort as MessagePort)?.message as CompiledRegion | undefined,
 };
 
-new HartThread(workerData as HartThreadData).run();
+// Runs until the machine ends: messages that come meanwhile are the compiler's.
+parentPort?.once('message', (data: HartThreadData) => new HartThread(data).run());

@@ -1,10 +1,15 @@
-/** Entry point of a VM's process: one VM, driven by messages of the engine. */
+/** Entry point of a VM's process: one VM, driven by messages of the engine. Its argument: how many harts. */
 import { childArguments } from '../process/child.js';
 import { dieWithParent } from '../process/die-with-parent.js';
+import { startHartWorker } from './hart-worker.js';
 import type { FromVm, ToVm } from './messages.js';
-import { Vm } from './vm.js';
+import type { Vm, VmEvents } from './vm.js';
 
-dieWithParent(childArguments().parentPid);
+const { parentPid, args } = childArguments();
+/** They start while this thread loads what it needs itself. */
+const waiting = Array.from({ length: Number(args[0]) }, startHartWorker);
+dieWithParent(parentPid);
+const { Vm: VirtualMachine } = await import('./vm.js');
 
 let vm: Vm | undefined;
 
@@ -15,12 +20,13 @@ const tell = (message: FromVm): void => {
 
 function boot({ config }: Extract<ToVm, { type: 'boot' }>): void {
   try {
-    vm = new Vm(config, {
+    const events: VmEvents = {
       running: (facts) => tell({ type: 'running', facts }),
       output: (bytes) => tell({ type: 'output', bytes }),
       doorbell: (stamp) => tell({ type: 'doorbell', ...stamp, counters: vm?.named(stamp.counters) ?? {} }),
       ended: (how) => tell({ type: 'ended', how }),
-    });
+    };
+    vm = new VirtualMachine(config, events, waiting);
   } catch (error) {
     tell({ type: 'refused', message: error instanceof Error ? error.message : String(error) });
   }

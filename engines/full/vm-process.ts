@@ -1,13 +1,19 @@
 /** The engine's end of one VM's process: a Machine, as the harness drives it. */
 import { type Machine, MachineFailure, type PrepareArgs, type SampleResult, type StartArgs } from '../engine.js';
 import { withHostCpus } from '../process/affinity.js';
-import { type Child, startNode } from '../process/child.js';
+import { type Child, startProgram } from '../process/child.js';
 import { GuestControl } from '../process/guest-control.js';
 import type { VmConfig, VmEnd } from './config.js';
 import type { FromVm, ToVm } from './messages.js';
+import { vmMain } from './vm-program.js';
 
 /** The guest's name of the host, as in QEMU's user networking. */
 const HOST_ADDRESS = '10.0.2.2';
+
+/**
+ * The main thread makes little garbage, but V8 lets its young generation grow to 48 MiB where it may.
+ */
+const NODE_OPTIONS = ['--max-semi-space-size=1'];
 
 export interface VmProcessOptions {
   /** The engine's, for messages; absent: `full`. */
@@ -30,7 +36,9 @@ export class VmProcess implements Machine {
 
   private constructor(options: VmProcessOptions) {
     this.facts = { ...options.facts };
-    this.#child = withHostCpus(options.hostCpus, () => startNode(new URL('./vm-main.js', import.meta.url)));
+    this.#child = withHostCpus(options.hostCpus, () =>
+      startProgram(vmMain(), [String(options.config.harts)], NODE_OPTIONS),
+    );
     this.#control = new GuestControl({
       name: `${options.name ?? 'full'} VM ${options.config.id}`,
       send: (text) => this.#tell({ type: 'input', text }),

@@ -2,15 +2,17 @@
  * One virtual machine in this process: its memory, its hart threads, its console. The main thread only serves: all of
  * the guest's work is done by the harts' threads.
  */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { wantHugePages } from '../backends/huge-pages.js';
 import { createKickArea, KickArea } from '../backends/kick.js';
 import { createFlowMemory } from '../backends/user-network.js';
 import type { VmConfig, VmEnd } from './config.js';
-import { buildCpuModule, HartLines } from './cpu/hart.js';
+import { HartLines } from './cpu/lines.js';
 import { RegionCompiler, type RegionRequest } from './cpu/translator/compiler.js';
+import { cpuModule } from './cpu-module.js';
 import type { Stamp } from './doorbells.js';
 import type { FromHart, HartThreadData } from './hart-thread.js';
+import { startHartWorker } from './hart-worker.js';
 import { readImages } from './images.js';
 import { type Loaded, load } from './loader.js';
 import { MAIN_THREAD, Machine } from './machine.js';
@@ -21,8 +23,6 @@ import { StateLayout } from './shared-state.js';
 const FEED_AGAIN_MS = 10;
 /** For the harts' threads to end by themselves: they look every 100 µs or so. */
 const STOP_MS = 1000;
-/** A hart's thread makes little garbage: with V8's default each takes some 5 MiB more. */
-const YOUNG_MIB = 2;
 const PAGE_WORDS = 1024;
 
 export interface VmEvents {
@@ -46,10 +46,14 @@ export class Vm {
   #over = false;
   #resetting = false;
 
-  /** Loads the images and starts the harts. Throws an Error for the user when the configuration cannot be had. */
+  /**
+   * Loads the images and starts the harts, on the threads of `waiting` as far as there are any (startHartWorker()). Throws
+   * an Error for the user when the configuration cannot be had.
+   */
   constructor(
     private readonly config: VmConfig,
     private readonly events: VmEvents,
+    private readonly waiting: Worker[] = [],
   ) {
     const layout = new StateLayout(config);
     const memory = new WebAssembly.Memory({ initial: layout.pages, maximum: layout.pages, shared: true });
@@ -87,11 +91,10 @@ export class Vm {
     const { config } = this;
     const memory = this.#memory;
     this.#machine.reset();
-    const cpu = buildCpuModule({ maximumPages: this.#layout.pages });
     const common = {
       config,
       memory,
-      cpu,
+      cpu: cpuModule(),
       kicks: this.#kicks,
       flows: createFlowMemory(),
       zero: process.hrtime(),
@@ -152,10 +155,8 @@ export class Vm {
 
   #start(data: HartThreadData): void {
     const lines = new HartLines(this.#memory, this.#layout.hartBase(data.hart));
-    const worker = new Worker(new URL('./hart-thread.js', import.meta.url), {
-      workerData: data,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
-    });
+    const worker = this.waiting.pop() ?? startHartWorker();
+    worker.postMessage(data);
     worker.on('message', (message: FromHart) => {
       if (message === 'look') this.#look();
       else if ('translate' in message) this.#translate(worker, lines, message.translate);

@@ -6,6 +6,7 @@
 import { type ChildProcess, fork, type Serializable, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ConsoleLog } from '../backends/console.js';
+import type { Start } from './program/program-file.js';
 
 /** How a child ended, as one phrase: `exit status 1`, `signal SIGKILL`, `could not be started: ENOENT …`. */
 export type ExitPhrase = string;
@@ -87,8 +88,13 @@ export function startNative(path: string, args: readonly string[], env: NodeJS.P
  * typed arrays. Its first argument (process.argv[2]) is this process's id, for dieWithParent().
  */
 export function startNode(module: URL, args: readonly string[] = [], execArgv: readonly string[] = []): Child {
+  return startProgram({ path: fileURLToPath(module), arguments: [] }, args, execArgv);
+}
+
+/** The same for a module of a linked program. */
+export function startProgram(start: Start, args: readonly string[] = [], execArgv: readonly string[] = []): Child {
   return new Child(
-    fork(fileURLToPath(module), [String(process.pid), ...args], {
+    fork(start.path, [...start.arguments, String(process.pid), ...args], {
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
       serialization: 'advanced',
       execArgv: [...execArgv], // not the parent's: a debugger's or test runner's flags do not fit here
