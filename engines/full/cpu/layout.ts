@@ -235,6 +235,17 @@ export const WALK = {
 } as const;
 
 /**
+ * Where indirect jumps have led to when they were interpreted, for the translator: a direct-mapped table by the address of
+ * the jump's entry in the decode cache, which is the key; for each some targets (virtual addresses, 0: none).
+ */
+export const TARGETS = {
+  entries: 256,
+  ways: 16,
+  keys: WALK.filled + WALK.filledMost * 4,
+  targets: WALK.filled + WALK.filledMost * 4 + 256 * 4,
+} as const;
+
+/**
  * A slot of a region: a range of virtual addresses that lies in RAM in one piece, where its code has found it last. First
  * address, how far it may be read and written (bytes, less 7, so that an access of 8 bytes fits; 0: not at all), and what
  * makes an address in wasm memory of the low half of a virtual one.
@@ -242,4 +253,4 @@ export const WALK = {
 export const SLOT = { bytes: 32, low: 0, read: 8, write: 16, delta: 24 } as const;
 
 /** Bytes of shared memory that one hart needs; a multiple of 64 KiB. */
-export const HART_STATE_BYTES = Math.ceil((WALK.filled + WALK.filledMost * 4) / 65536) * 65536;
+export const HART_STATE_BYTES = Math.ceil((TARGETS.targets + TARGETS.entries * TARGETS.ways * 8) / 65536) * 65536;

@@ -121,6 +121,7 @@ export class InterpreterEmitter implements Emitter {
   jump(target: I64): void {
     const to = this.body.keep(target);
     if (this.handler.link) this.setRd(this.nextPc());
+    this.flow.noteTarget(to);
     this.flow.jump(to);
   }
 

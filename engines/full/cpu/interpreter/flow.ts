@@ -1,4 +1,4 @@
-import { EVENT, JUMP, OFFSET, REGION, TLB } from '../layout.js';
+import { EVENT, JUMP, OFFSET, REGION, TARGETS, TLB } from '../layout.js';
 import type { Body, Label, Local } from '../wasm/body.js';
 import { type F64, f64, type I32, type I64, i32, i64 } from '../wasm/value.js';
 import { SPECIAL } from './handlers.js';
@@ -86,6 +86,24 @@ export class Flow {
     this.body.set(this.pc, pc);
     this.body.set(count, i32.sub(count, i32.const(1)));
     this.body.br(this.fetchLabel as Label);
+  }
+
+  /** For the translator: this instruction, an indirect jump, leads to `target`. See TARGETS. */
+  noteTarget(target: Local<'i64'>): void {
+    const { body } = this;
+    const { base, ip } = this.registers;
+    const index = body.keep(i32.and(i32.shrU(ip, i32.const(3)), i32.const(TARGETS.entries - 1)));
+    const key = body.keep(i32.add(base, i32.shl(index, i32.const(2))));
+    const targets = body.keep(i32.add(base, i32.shl(index, i32.const(Math.log2(TARGETS.ways * 8)))));
+    body.if(i32.ne(i32.load(key, TARGETS.keys), ip), () => {
+      const first = i32.add(targets, i32.const(TARGETS.targets));
+      body.store('i32', key, ip, TARGETS.keys);
+      body.fill(first, i32.const(0), i32.const(TARGETS.ways * 8));
+    });
+    const low = i32.wrap(target as I64);
+    const hash = i32.xor(i32.shrU(low, i32.const(1)), i32.shrU(low, i32.const(5)));
+    const way = i32.shl(i32.and(hash, i32.const(TARGETS.ways - 1)), i32.const(3));
+    body.store('i64', i32.add(targets, way), target, TARGETS.targets);
   }
 
   /** This instruction is not done but an exception, which has set OFFSET.pc; on there. */

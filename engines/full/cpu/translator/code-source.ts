@@ -1,5 +1,5 @@
 import { type Decoded, decode } from '../host/decoder.js';
-import { DECODE, REGION, TLB } from '../layout.js';
+import { DECODE, REGION, TARGETS, TLB } from '../layout.js';
 import type { PageVersion } from './compile.js';
 
 /** One instruction of a region; `at`: bytes from the start of the page that the region is entered in. */
@@ -27,7 +27,12 @@ export interface CodePlace {
   readonly slot: number;
   readonly tlbExecute: number;
   readonly privilege: number;
+  /** Where TARGETS.keys lies. */
+  readonly targets: number;
 }
+
+/** Bytes to what one region can be made of, at most. */
+const FARTHEST = 1n << 31n;
 
 /**
  * The code around one page as the hart would fetch it now: out of the copies in the decode cache, by the execute TLB,
@@ -39,18 +44,20 @@ export class CodeSource {
   readonly privilege: number;
   private readonly base: bigint;
   private readonly tlbExecute: number;
+  private readonly noted: number;
   private readonly slots = new Map<number, number | undefined>();
   /** How often each slot had been loaded when it was found. */
   private readonly generations = new Map<number, number>();
 
   constructor(
     private readonly memory: CodeMemory,
-    { page, slot, tlbExecute, privilege }: CodePlace,
+    { page, slot, tlbExecute, privilege, targets }: CodePlace,
     private readonly everything: boolean,
   ) {
     this.privilege = privilege;
     this.base = page;
     this.tlbExecute = tlbExecute;
+    this.noted = targets;
     this.slots.set(0, slot);
   }
 
@@ -62,6 +69,22 @@ export class CodeSource {
     if ((first & 3) !== 3) return this.decoded(at, first);
     const next = this.slot(at + 2);
     return next === undefined ? undefined : this.decoded(at, first | (this.half(next, at + 2) << 16));
+  }
+
+  /** Where an indirect jump has led to when it was interpreted: hints, since others may have taken its place since. */
+  targets({ at }: Instruction): number[] {
+    const slot = this.slot(at);
+    if (slot === undefined) return [];
+    const { i32, view } = this.memory;
+    const ip = slot + (at & 0xfff) * (DECODE.entryBytes / 2);
+    const index = (ip >>> 3) & (TARGETS.entries - 1);
+    if (i32[(this.noted >> 2) + index] !== ip) return [];
+    const first = this.noted + TARGETS.targets - TARGETS.keys + index * TARGETS.ways * 8;
+    return Array.from({ length: TARGETS.ways }, (_, way) => view.getBigUint64(first + way * 8, true))
+      .filter((target) => target !== 0n && (target & 1n) === 0n)
+      .map((target) => BigInt.asIntN(64, target - this.base))
+      .filter((distance) => distance > -FARTHEST && distance < FARTHEST)
+      .map(Number);
   }
 
   /** Virtual address of `at`. */

@@ -23,6 +23,8 @@ export interface RegionRequest {
   /** The execute TLB and the mode that the code is executed with. */
   readonly tlbExecute: number;
   readonly privilege: number;
+  /** Where the hart notes indirect jumps: see TARGETS. */
+  readonly targets: number;
   /** NX is raised. */
   readonly inexact: boolean;
   /** The region's index, and its record: see REGION. */

@@ -1,12 +1,15 @@
-import type { Block, Edge } from './region.js';
+import { Block, type Edge, redirect } from './region.js';
+
+/** Instructions that may be copied to make a region's loops reducible. */
+const MOST_COPIED = 300;
 
 /**
- * Prepares a region's graph for structured code: blocks in reverse postorder, each with its dominator. An edge back
- * to a block that does not dominate where it comes from (an irreducible loop, rare in compiled code) is made a way out
- * of the region: what lies there becomes a region of its own when it is hot.
+ * Prepares a region's graph for structured code: blocks in reverse postorder, each with its dominator. Of a loop with
+ * several entrances (common where compilers merge the ends of branches) blocks are copied until it has one; beyond a
+ * limit an edge into it is made a way out of the region: what lies there becomes a region of its own when it is hot.
  */
 export function analyze(entry: Block): Block[] {
-  for (;;) {
+  for (let copied = 0; ; ) {
     const blocks = reversePostorder(entry);
     findDominators(blocks);
     const irreducible = blocks.flatMap((block) => block.edges().filter((edge) => isIrreducible(block, edge)));
@@ -14,9 +17,22 @@ export function analyze(entry: Block): Block[] {
       classify(blocks);
       return blocks;
     }
-    for (const edge of irreducible) edge.to = undefined;
+    const edge = irreducible.reduce((a, b) => (lengthOf(b) < lengthOf(a) ? b : a));
+    copied += lengthOf(edge);
+    if (copied <= MOST_COPIED) edge.to = copy(edge.to as Block);
+    else for (const each of irreducible) each.to = undefined;
   }
 }
+
+const lengthOf = ({ to }: Edge): number => (to as Block).instructions.length + 1;
+
+/** Another block with the same code and the same ways on. */
+const copy = ({ at, instructions, end }: Block): Block =>
+  new Block(
+    at,
+    instructions,
+    redirect(end, (edge) => ({ ...edge })),
+  );
 
 /** Whether an edge goes back (or stays). */
 export const goesBack = (from: Block, to: Block): boolean => to.order <= from.order;

@@ -58,6 +58,21 @@ export class Block {
   }
 }
 
+/** The same end with other edges. */
+export function redirect(end: End, moved: (edge: Edge) => Edge): End {
+  switch (end.kind) {
+    case 'next':
+    case 'jump':
+      return { kind: end.kind, next: moved(end.next) };
+    case 'branch':
+      return { kind: 'branch', taken: moved(end.taken), next: moved(end.next) };
+    case 'indirect':
+      return { kind: 'indirect', likely: end.likely.map(moved) };
+    default:
+      throw new Error('a strip within a strip');
+  }
+}
+
 /** One activation: the function that the region begins in, or one that is inlined where it is called. */
 interface Frame {
   readonly entry: number;
@@ -67,11 +82,12 @@ interface Frame {
   readonly returns: { frame: Frame; at: number }[];
   readonly known: Map<number, Instruction>;
   readonly leaders: Set<number>;
-  readonly calls: Map<number, Frame>;
+  /** What is called from where. */
+  readonly calls: Map<number, Frame[]>;
   readonly blocks: Map<number, Block>;
 }
 
-const LIMITS = { instructions: 700, callDepth: 4 } as const;
+const LIMITS = { instructions: 700, callDepth: 4, callees: 3 } as const;
 const RA = 1;
 
 /** Instructions that only the interpreter executes: they change how code is executed, or ask the host. */
@@ -150,13 +166,29 @@ export class RegionFinder {
   private follow(frame: Frame, instruction: Instruction, previous: Instruction | undefined): void {
     const { definition, operands, at, length } = instruction;
     const target = targetOf(instruction, previous);
-    if (target === undefined) return;
+    if (target === undefined) {
+      this.followIndirect(frame, instruction);
+      return;
+    }
     targets.set(instruction, target);
     if (definition.flow === 'branch') {
       this.leader(frame, at + length);
       this.leader(frame, target);
     } else if (operands.rd === RA) this.call(frame, instruction, target);
     else this.leader(frame, target);
+  }
+
+  /** A call by a pointer leads to few functions as a rule; other jumps that are no returns are those of a switch. */
+  private followIndirect(frame: Frame, instruction: Instruction): void {
+    if (instruction.definition.name !== 'jalr' || isReturn(instruction)) return;
+    const noted = this.source.targets(instruction);
+    seen.set(instruction, noted);
+    const call = instruction.operands.rd === RA;
+    if (call && noted.length > LIMITS.callees) return;
+    for (const target of noted) {
+      if (call) this.call(frame, instruction, target);
+      else this.leader(frame, target);
+    }
   }
 
   private leader(frame: Frame, at: number): void {
@@ -172,7 +204,7 @@ export class RegionFinder {
     }
     if (frame.depth >= LIMITS.callDepth || active(frame, target)) return;
     const callee = this.frame(target, frame, at + length);
-    frame.calls.set(at, callee);
+    frame.calls.set(at, [...(frame.calls.get(at) ?? []), callee]);
     this.leader(callee, target);
     this.leader(frame, at + length);
   }
@@ -213,7 +245,7 @@ export class RegionFinder {
 
   private jumpEdge(frame: Frame, last: Instruction, target: number): Edge {
     if (last.operands.rd === 0) return { to: this.block(frame, target), at: target };
-    const callee = frame.calls.get(last.at);
+    const callee = frame.calls.get(last.at)?.find(({ entry }) => entry === target);
     if (callee !== undefined) return { to: this.block(callee, target), at: target };
     const recursion = last.operands.rd === RA && frame === this.root && target === this.root.entry;
     return { to: recursion ? this.block(this.root, target) : undefined, at: target };
@@ -221,12 +253,23 @@ export class RegionFinder {
 
   private likely(frame: Frame, last: Instruction, target: number | undefined): Edge[] {
     if (target !== undefined) return [this.jumpEdge(frame, last, target)].filter(({ to }) => to !== undefined);
-    if (last.operands.rd !== 0 || last.operands.rs1 !== RA) return [];
+    if (!isReturn(last)) return this.noted(frame, last);
     return frame.returns
       .map(({ frame: caller, at }): Edge => ({ to: this.block(caller, at), at }))
       .filter(({ to }) => to !== undefined);
   }
+
+  private noted(frame: Frame, last: Instruction): Edge[] {
+    return (seen.get(last) ?? [])
+      .map((target) => this.jumpEdge(frame, last, target))
+      .filter(({ to }) => to !== undefined);
+  }
 }
+
+/** Where indirect jumps were seen to lead to. */
+const seen = new WeakMap<Instruction, readonly number[]>();
+
+const isReturn = ({ operands }: Instruction): boolean => operands.rd === 0 && operands.rs1 === RA;
 
 /** Targets of direct jumps and branches, where they are known. */
 const targets = new WeakMap<Instruction, number>();

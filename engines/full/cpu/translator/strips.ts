@@ -2,7 +2,7 @@ import { accessKind } from './accesses.js';
 import { addressOf, after, asItIs, type Knowledge, type Linear, meet, termsKey } from './affine.js';
 import type { Instruction } from './code-source.js';
 import { goesBack } from './graph.js';
-import { Block, type Edge, type End } from './region.js';
+import { Block, type Edge, redirect } from './region.js';
 
 /**
  * Loads and stores of a loop whose addresses have the same linear part: in each iteration they lie between `low` and
@@ -221,18 +221,4 @@ function copies(head: Block, body: readonly Block[], next: Block): Map<Block, Bl
   const moved = ({ to, at }: Edge): Edge => ({ to: to === head ? next : ((to && made.get(to)) ?? to), at });
   for (const copy of made.values()) copy.end = redirect(copy.end, moved);
   return made;
-}
-
-function redirect(end: End, moved: (edge: Edge) => Edge): End {
-  switch (end.kind) {
-    case 'next':
-    case 'jump':
-      return { kind: end.kind, next: moved(end.next) };
-    case 'branch':
-      return { kind: 'branch', taken: moved(end.taken), next: moved(end.next) };
-    case 'indirect':
-      return { kind: 'indirect', likely: end.likely.map(moved) };
-    default:
-      throw new Error('a strip within a strip');
-  }
 }

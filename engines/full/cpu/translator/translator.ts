@@ -4,7 +4,7 @@ import type { TlbControl } from '../host/tlb.js';
 import { SPECIAL } from '../interpreter/handlers.js';
 import { ENTRY_SCALE, HANDLER_MASK } from '../interpreter/operation.js';
 import type { TrapExports } from '../interpreter/trap-code.js';
-import { DECODE, EVENT, OFFSET, REGION, TLB } from '../layout.js';
+import { DECODE, EVENT, OFFSET, REGION, TARGETS, TLB } from '../layout.js';
 import type { PageVersion } from './compile.js';
 import { type CompiledRegion, type CompileService, RegionCompiler, type RegionRequest } from './compiler.js';
 
@@ -98,6 +98,7 @@ export class Translator {
       page: (BigInt(pageHigh) << 32n) | BigInt(pageLow >>> 0),
       tlbExecute: hart.get(OFFSET.tlbExecute),
       privilege: hart.get(OFFSET.privilege),
+      targets: hart.base + TARGETS.keys,
       inexact: (hart.get(OFFSET.fflags) & 1) !== 0,
       index,
       record: this.record(index),
