@@ -4,7 +4,7 @@ import base from './vitest.config.ts';
 // Checks that need Debian's packages (QEMU, clang, lld, fio). `.ci/run` installs those and runs this after `npm test`.
 // Not mergeConfig(): that joins lists, and the base's `exclude` would leave nothing.
 const { projects: _projects, ...common } = base.test ?? {};
-const test = { ...common, exclude: ['node_modules/**'], testTimeout: 300_000 };
+const test = { ...common, exclude: ['node_modules/**'], testTimeout: 300_000, hookTimeout: 300_000 };
 
 export default defineConfig({
   test: {

@@ -5,7 +5,8 @@
 
 import type { Forward } from './backends/nat/forward.js';
 
-export type DiskInterface = 'scsi' | 'virtio';
+/** virtio: over PCI. virtio-mmio: in the first windows of `virt`, where small guests look for their disk. */
+export type DiskInterface = 'scsi' | 'virtio' | 'virtio-mmio';
 /** user: NAT to the host's network, as QEMU's `-netdev user`. switch: the host's loopback alone, at 10.0.2.2. */
 export type NicMode = 'user' | 'switch';
 export type NicModel = 'rtl8139' | 'rtl8169' | 'e1000' | 'virtio';

@@ -3,7 +3,7 @@
  * its place, the bytes of its shared state and its constructor. Layout, attachment and device tree all follow from here.
  */
 import type { NetPort } from '../backends/net-port.js';
-import type { VirtioExtra, VmConfig } from './config.js';
+import type { VirtioExtra, VirtioTransport, VmConfig, VmDisk } from './config.js';
 import type { BlockPort, Device, DeviceContext, Resettable } from './devices/device.js';
 import { E1000, E1000_STATE_BYTES } from './devices/e1000.js';
 import { Lsi53c895a, lsiStateBytes } from './devices/lsi53c895a.js';
@@ -72,7 +72,7 @@ const scsiDisks = (host: HostSide) =>
     disk.interface === 'scsi' ? [{ port: host.disk(index), readonly: disk.readonly, media: disk.media }] : [],
   );
 
-/** The same for the windows of virtio over MMIO. */
+/** The same for the windows of virtio over MMIO, where all of a machine's virtio devices are there. */
 const WINDOW = { nic: 0, rng: 1, balloon: 2, console: 3, firstVirtioDisk: 4 } as const;
 
 /** A PCI device that is there or not. */
@@ -87,14 +87,21 @@ function pci(
   return (config) => (wanted(config) ? [{ bus: 'pci', name, slot, stateBytes: bytes(config), build }] : []);
 }
 
-/** A virtio device, on the transport that the configuration says. */
+interface VirtioPlace extends Planned {
+  slot: number;
+  window: number;
+  /** Absent: what the configuration says of all. */
+  transport?: VirtioTransport;
+}
+
+/** A virtio device on its transport. */
 function virtio(
   config: VmConfig,
-  place: { name: string; slot: number; window: number; stateBytes: number },
+  place: VirtioPlace,
   model: (context: VirtioContext, host: HostSide) => VirtioModel,
 ): PlannedDevice {
-  const { window, slot, ...named } = place;
-  if (config.virtioTransport !== 'mmio') {
+  const { window, slot, transport = config.virtioTransport, ...named } = place;
+  if (transport !== 'mmio') {
     return { bus: 'pci', slot, ...named, build: (context, host) => new VirtioPci(model(context, host)) };
   }
   if (window >= VIRTIO_MMIO_WINDOWS) throw new DeviceUnavailable(`no virtio-mmio window is left for ${place.name}`);
@@ -135,13 +142,24 @@ function virtioNics(config: VmConfig): PlannedDevice[] {
   return [virtio(config, place, (context, host) => new VirtioNet(context, host.network, host.mac, harts))];
 }
 
+const isVirtio = (disk: VmDisk): boolean => disk.interface === 'virtio' || disk.interface === 'virtio-mmio';
+
+/**
+ * Disks of if=virtio-mmio take the first windows, in their order, for guests that look for their disk in the first one
+ * (QEMU's bus=virtio-mmio-bus.0); where other devices have windows too, they come behind those.
+ */
 function virtioDisks(config: VmConfig): PlannedDevice[] {
-  const disks = config.disks.flatMap((disk, index) => (disk.interface === 'virtio' ? [{ disk, index }] : []));
+  const firstWindow = config.virtioTransport === 'mmio' ? WINDOW.firstVirtioDisk : 0;
+  const over = { pci: 0, mmio: 0 };
+  const disks = config.disks.flatMap((disk, index) => (isVirtio(disk) ? [{ disk, index }] : []));
   return disks.map(({ disk, index }, n) => {
+    const transport = disk.interface === 'virtio-mmio' ? 'mmio' : (config.virtioTransport ?? 'pci');
+    const nth = over[transport]++;
     const place = {
       name: `virtio-blk${n}`,
-      slot: SLOT.firstVirtioDisk + n,
-      window: WINDOW.firstVirtioDisk + n,
+      slot: SLOT.firstVirtioDisk + nth,
+      window: firstWindow + nth,
+      transport,
       stateBytes: virtioBlkStateBytes(config.harts),
     };
     const options = { queues: config.harts, readonly: disk.readonly, serial: `virtax-disk${n}` };
@@ -204,7 +222,7 @@ function wantedNames(config: VmConfig): string[] {
   return [
     ...(nic === undefined ? [] : [nic.model === 'virtio' ? 'virtio-net' : nic.model]),
     ...(hasScsi(config) ? ['lsi53c895a'] : []),
-    ...disks.filter((disk) => disk.interface === 'virtio').map((_, n) => `virtio-blk${n}`),
+    ...disks.filter(isVirtio).map((_, n) => `virtio-blk${n}`),
     ...virtioExtras.map((name) => `virtio-${name}`),
   ];
 }

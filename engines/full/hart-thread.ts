@@ -37,7 +37,7 @@ export type FromHart = 'look' | { facts: Record<string, string> } | { translate:
 
 /** Firmware's third argument. */
 const A2 = 12;
-/** Slices between two times that the thread's own counters are copied to shared memory. */
+/** Slices between two times that the thread's own counters are copied to shared memory, and an unfinished line is sent: some 5 ms. */
 const PUBLISH_SLICES = 64;
 
 class HartThread {
@@ -127,7 +127,7 @@ class HartThread {
     this.#htif?.poll();
     if (exit === HartExit.Stopped) return false;
     threads.count('slices');
-    if (++this.#slices % PUBLISH_SLICES === 0) this.#publish();
+    if (++this.#slices % PUBLISH_SLICES === 0) this.#tellOutside();
     this.#io.submit();
     this.#io.poll();
     lines.settle();
@@ -157,6 +157,12 @@ class HartThread {
     const next = this.#supervisorTimer.check(now);
     if (next === 0) this.#tracer?.line(this.data.hart, IRQ.STIP, true);
     return next;
+  }
+
+  /** A guest that never idles (xv6's scheduler, a hart at work) must show its prompt and its echo too. */
+  #tellOutside(): void {
+    this.#publish();
+    this.#machine.flushConsole();
   }
 
   #publish(): void {

@@ -90,7 +90,7 @@ export class Machine {
     this.#harts = Array.from({ length: layout.harts }, (_, hart) => new HartState(memory, layout.hartBase(hart)));
 
     this.map.add(REGION.bootRom.base, REGION.bootRom.bytes, new BootRom(parts.loaded));
-    this.plic = this.#add(REGION.plic, new Plic(slice('plic'), layout.harts, this.lines));
+    this.plic = this.#add(REGION.plic, new Plic(slice('plic'), layout.harts, this.lines, [SOURCE.uart]));
     this.clint = this.#add(REGION.clint, new Clint(slice('clint'), layout.harts, this.clock, this.lines));
     const irq = (level: boolean) => this.#source('uart', SOURCE.uart, level);
     this.uart = this.#add(REGION.uart, new Uart({ state: slice('uart'), irq }, this.#serialPort()));
@@ -189,7 +189,7 @@ export class Machine {
     for (const device of this.#devices) device.consoleChanged?.();
   }
 
-  /** Before a hart sleeps: an unfinished line (a prompt) must reach the console too. */
+  /** Before a hart sleeps, and now and then: an unfinished line (a prompt) must reach the console too. */
   flushConsole(): void {
     if (this.consoleOut.length > 0) this.parts.callMain();
   }

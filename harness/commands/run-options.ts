@@ -27,7 +27,7 @@ export interface RunFlags {
   counters: boolean;
 }
 
-const INTERFACES = ['scsi', 'virtio'] as const;
+const INTERFACES = ['scsi', 'virtio', 'virtio-mmio'] as const;
 const MEDIA = ['disk', 'cdrom'] as const;
 const NIC_MODES: readonly NicMode[] = ['user', 'switch'];
 const NIC_MODELS: readonly NicModel[] = ['rtl8139', 'rtl8169', 'e1000', 'virtio'];
@@ -58,7 +58,7 @@ export function runCommand(): Command {
     .option('--vcpus <n>', `harts, 1 to ${MAX_COUNT}`, '1')
     .option(
       '--disk <file[,option…]>',
-      'a disk: if=scsi|virtio, readonly, media=disk|cdrom; may be repeated',
+      'a disk: if=scsi|virtio|virtio-mmio, readonly, media=disk|cdrom; may be repeated',
       collect,
       [],
     )
@@ -115,7 +115,10 @@ export function parseDisk(text: string): RunDisk {
     else if (name === 'readonly')
       disk.readonly = value === undefined || oneOf(['on', 'off'], value, '--disk: readonly=') === 'on';
     else
-      throw unknownName('option of --disk', option, ['if=scsi', 'if=virtio', 'readonly', 'media=disk', 'media=cdrom']);
+      throw unknownName('option of --disk', option, [
+        ...INTERFACES.map((each) => `if=${each}`),
+        ...['readonly', 'media=disk', 'media=cdrom'],
+      ]);
   }
   if (disk.media === 'cdrom' && disk.interface !== 'scsi') {
     throw new UsageError(`--disk: "${text}": a CD-ROM is a SCSI device; write if=scsi`);

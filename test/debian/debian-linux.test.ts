@@ -75,7 +75,8 @@ function boot(command: string, args: string[]): Promise<Ended> {
   return new Promise((resolve) => {
     const child = execFile(command, args, { timeout: PATIENCE_MS }, (error, stdout, stderr) => {
       const status = error ? Number(error.code ?? -1) : 0;
-      const facts = stdout.split(/\r?\n/).filter((line) => line.startsWith('fact '));
+      // Not from the line's beginning: what the kernel prints may stand there.
+      const facts = stdout.match(/fact \w+( \S+)*/g) ?? [];
       resolve({ status, console: stdout + stderr, facts });
     });
     child.stdin?.end();

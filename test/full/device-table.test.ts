@@ -27,6 +27,7 @@ const EVERYTHING: Partial<VmConfig>[] = [
   { nic: { mode: 'user', model: 'rtl8139' }, disks: [disk()] },
   ALL_VIRTIO,
   { ...ALL_VIRTIO, virtioTransport: 'mmio' },
+  { ...ALL_VIRTIO, disks: [virtioDisk, disk({ interface: 'virtio-mmio' })], virtioTransport: 'mmio' },
 ];
 
 describe('table of devices', () => {
@@ -52,6 +53,19 @@ describe('table of devices', () => {
   it('has windows for four virtio disks over MMIO, and says so of a fifth', () => {
     const disks = new Array<VmDisk>(5).fill(virtioDisk);
     expect(() => plannedDevices({ ...CONFIG, disks, virtioTransport: 'mmio' })).toThrow(/virtio-blk4/);
+  });
+
+  it('disks of if=virtio-mmio are in the first windows, beside others on the PCI bus', () => {
+    const mmioDisk = disk({ interface: 'virtio-mmio' });
+    const disks = [virtioDisk, mmioDisk, disk(), mmioDisk, virtioDisk];
+    expect(plannedDevices({ ...CONFIG, disks })).toMatchObject([
+      { bus: 'pci', name: 'lsi53c895a', slot: 2 },
+      { bus: 'pci', name: 'virtio-blk0', slot: 8 },
+      { bus: 'virtio-mmio', name: 'virtio-blk1', window: 0 },
+      { bus: 'virtio-mmio', name: 'virtio-blk2', window: 1 },
+      { bus: 'pci', name: 'virtio-blk3', slot: 9 },
+    ]);
+    expect(() => plannedDevices({ ...CONFIG, disks: new Array<VmDisk>(9).fill(mmioDisk) })).toThrow(/virtio-blk8/);
   });
 
   it('refuses what no line makes, by name', () => {

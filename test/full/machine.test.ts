@@ -190,6 +190,18 @@ describe('machine', () => {
     expect((await runGuest(image, {}, { 'name? ': 'x' })).output).toBe('name? ');
   });
 
+  it('output without a newline reaches the console from a guest that never sleeps', async () => {
+    const image = guest(
+      (a) => {
+        print(a, 'prompt');
+        a.li('s2', UART).label('poll').lbu('t0', 5, 's2').andi('t0', 't0', 1).beq('t0', 'zero', 'poll');
+        finish(a, PASS);
+      },
+      { prompt: 'name? ' },
+    );
+    expect((await runGuest(image, {}, { 'name? ': 'x' })).output).toBe('name? ');
+  });
+
   it('a machine that is too large is refused with what would fit', async () => {
     const image = guest((a) => finish(a, PASS));
     await expect(runGuest(image, { memoryBytes: 5 * 2 ** 30 })).rejects.toThrow(/5120 MiB.*at most \d+ MiB/);

@@ -1,9 +1,12 @@
 /**
  * Platform-level interrupt controller: RISC-V PLIC specification 1.0.0, in the size and with the contexts of QEMU's
- * `virt`: two contexts a hart, M (2n) and S (2n + 1), 3 bits of priority, level-triggered gateways.
+ * `virt`: two contexts a hart, M (2n) and S (2n + 1), 3 bits of priority.
  *
- * A gateway hands one request of its source to the core and no other until the handler completes it (section 4); a
- * request that was handed over stays when the line falls. Reserved addresses read 0 and ignore writes.
+ * A gateway hands one request of its source to the core and no other until the handler completes it (section 4). Most
+ * gateways are level-triggered: while the line is high there is a request anew after each completion, and one that was
+ * handed over stays when the line falls. Those of `events` take each setLevel(true) for an event: one that comes while a
+ * handler is at work makes a request when it completes, and what the handler leaves undone makes none; setLevel(false)
+ * takes back what nobody has claimed. Reserved addresses read 0 and ignore writes.
  */
 import { IRQ } from '../cpu/layout.js';
 import { PLIC_SOURCES } from '../memory-map.js';
@@ -37,12 +40,15 @@ export class Plic implements Device, Resettable {
   readonly #lock: Lock;
   readonly #contexts: number;
   readonly #enable: number;
+  readonly #events = new Int32Array(SOURCE_WORDS);
 
   constructor(
     state: StateSlice,
     harts: number,
     private readonly lines: InterruptLines,
+    events: readonly number[] = [],
   ) {
+    for (const source of events) this.#events[source >> 5] |= 1 << (source & 31);
     this.#words = state.i32;
     this.#lock = new Lock(state.i32, LOCK);
     this.#contexts = 2 * harts;
@@ -62,6 +68,10 @@ export class Plic implements Device, Resettable {
     const words = this.#words;
     const word = source >> 5;
     const bit = 1 << (source & 31);
+    if ((this.#events[word] & bit) !== 0) {
+      this.#event(word, bit, level);
+      return;
+    }
     if (((Atomics.load(words, LEVEL + word) & bit) !== 0) === level) return;
     this.#lock.acquire();
     if (level) {
@@ -70,6 +80,16 @@ export class Plic implements Device, Resettable {
     } else {
       words[LEVEL + word] &= ~bit;
     }
+    this.#update();
+    this.#lock.release();
+  }
+
+  #event(word: number, bit: number, happened: boolean): void {
+    const words = this.#words;
+    if (((Atomics.load(words, PENDING + word) & bit) !== 0) === happened) return;
+    this.#lock.acquire();
+    if (happened) words[PENDING + word] |= bit;
+    else words[PENDING + word] &= ~bit;
     this.#update();
     this.#lock.release();
   }
@@ -166,7 +186,8 @@ export class Plic implements Device, Resettable {
     let best = 0;
     let priority = floor;
     for (let word = 0; word < SOURCE_WORDS; word++) {
-      let bits = words[PENDING + word] & words[this.#enable + context * SOURCE_WORDS + word];
+      const waiting = words[PENDING + word] & ~words[IN_SERVICE + word];
+      let bits = waiting & words[this.#enable + context * SOURCE_WORDS + word];
       while (bits !== 0) {
         const bit = 31 - Math.clz32(bits & -bits);
         bits &= bits - 1;

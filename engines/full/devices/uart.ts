@@ -3,6 +3,10 @@
  * `virt`. The line itself is infinitely fast: a byte is sent when it is written, unless the host's console has no room
  * (then the transmitter is busy until there is), and the receiver's time-out interrupt comes at once.
  *
+ * Interrupts are told as events, as QEMU does: irq(true) whenever something has happened while one is pending, and not once more
+ * because the driver has looked and done nothing. A driver that enables the transmitter's interrupt and never reads IIR
+ * (xv6) would otherwise be interrupted for ever.
+ *
  * Two byte values are the project's doorbells: they are stamped and do not go out (Doorbells in ports below).
  */
 import { type AccessSize, type Device, type DeviceContext, Lock, type Resettable } from './device.js';
@@ -42,6 +46,12 @@ const RECEIVED = 30;
 const LOST = 31;
 const FIFO = 32; // one word a byte
 export const UART_STATE_BYTES = (FIFO + FIFO_BYTES) * 4;
+
+/* Offsets of some registers. */
+const RBR = 0;
+const IIR = 2;
+const LCR_AT = 3;
+const SCR_AT = 7;
 
 const IER_RX = 1;
 const IER_THRE = 2;
@@ -100,20 +110,22 @@ export class Uart implements Device, Resettable {
   /** The console has changed: it holds input, or has room for output again. Any thread. */
   serve(): void {
     this.#lock.acquire();
-    if (this.#words[STALLED] !== 0 && this.port.room() >= FIFO_BYTES) {
+    const roomAgain = this.#words[STALLED] !== 0 && this.port.room() >= FIFO_BYTES;
+    if (roomAgain) {
       this.#words[STALLED] = 0;
       this.#words[THRE_PENDING] = 1;
     }
-    this.#refill();
-    this.#update();
+    const received = this.#refill();
+    if (roomAgain || received) this.#update();
     this.#lock.release();
   }
 
   /** Of any width: the register at the offset, as a byte. */
   read(offset: number, _size: AccessSize): number {
     this.#lock.acquire();
+    const before = this.#source();
     const value = this.#readRegister(offset);
-    this.#update();
+    if (offset === RBR || offset === IIR || this.#source() !== before) this.#update();
     this.#lock.release();
     return value;
   }
@@ -121,7 +133,7 @@ export class Uart implements Device, Resettable {
   write(offset: number, _size: AccessSize, value: number): void {
     this.#lock.acquire();
     this.#writeRegister(offset, value & 0xff);
-    this.#update();
+    if (offset !== LCR_AT && offset !== SCR_AT) this.#update();
     this.#lock.release();
   }
 
@@ -194,15 +206,18 @@ export class Uart implements Device, Resettable {
     return (this.#words[FCR] & 1) !== 0 ? FIFO_BYTES : 1;
   }
 
-  #refill(): void {
+  /** True: something has come. */
+  #refill(): boolean {
     const words = this.#words;
-    if ((words[MCR] & MCR_LOOP) !== 0) return;
+    if ((words[MCR] & MCR_LOOP) !== 0) return false;
+    const before = words[RECEIVED];
     while (words[FIFO_COUNT] < this.#capacity()) {
       const byte = this.port.take();
-      if (byte < 0) return;
+      if (byte < 0) break;
       this.#push(byte);
       words[RECEIVED]++;
     }
+    return words[RECEIVED] !== before;
   }
 
   #push(byte: number): void {

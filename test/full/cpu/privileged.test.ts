@@ -251,6 +251,10 @@ describe('CSRs', () => {
     ['pmpaddr has 54 bits', 0x3b5, -1n, (1n << 54n) - 1n],
     ['pmpcfg refuses W without R', 0x3a2, 0x1a1f02n, 0x181f00n],
     ['satp refuses reserved modes', CSR.satp, 5n << 60n, 0n],
+    ['tselect selects no trigger but the first', 0x7a0, 1n, 0n],
+    ['tdata1: there is none (type 0)', 0x7a1, (2n << 60n) | 0x44n, 0n],
+    ['tdata2', 0x7a2, 0x80000000n, 0n],
+    ['tinfo says so', 0x7a4, 0n, 1n],
     ['satp has no ASID', CSR.satp, (8n << 60n) | (0xffffn << 44n) | 0x80100n, (8n << 60n) | 0x80100n],
   ])('%s', (_name, number, written, read) => {
     const bench = new Bench();

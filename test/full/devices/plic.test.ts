@@ -80,6 +80,27 @@ describe('PLIC', () => {
     expect(plic.read(claim(S1), 4)).toBe(10);
   });
 
+  it('a source of events makes no request of what the handler has left, and one of what came meanwhile', () => {
+    const lines = new RecordedLines();
+    const plic = new Plic(freshState(plicStateBytes(HARTS)), HARTS, lines, [10]);
+    plic.reset();
+    route(plic, 10, S1);
+    plic.setLevel(10, true);
+    expect(plic.read(claim(S1), 4)).toBe(10);
+    plic.write(claim(S1), 4, 10);
+    expect(lines.isUp(1, IRQ.SEIP)).toBe(false);
+
+    plic.setLevel(10, true);
+    expect(plic.read(claim(S1), 4)).toBe(10);
+    plic.setLevel(10, true);
+    expect(lines.isUp(1, IRQ.SEIP)).toBe(false);
+    expect(plic.read(claim(S1), 4)).toBe(0);
+    plic.write(claim(S1), 4, 10);
+    expect(lines.isUp(1, IRQ.SEIP)).toBe(true);
+    plic.setLevel(10, false);
+    expect(lines.isUp(1, IRQ.SEIP)).toBe(false);
+  });
+
   it('claims by priority, the lowest number first among equals', () => {
     const { plic } = build();
     route(plic, 40, S1, 3);

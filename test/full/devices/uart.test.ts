@@ -22,12 +22,13 @@ const TIMEOUT = 0x0c;
 
 function build(capacity = 1024) {
   const far = { sent: [] as number[], input: [] as number[], bells: [] as number[], capacity };
-  const line = { level: false };
+  const line = { level: false, events: 0 };
   const uart = new Uart(
     {
       state: freshState(UART_STATE_BYTES),
       irq: (level) => {
         line.level = level;
+        if (level) line.events++;
       },
     },
     {
@@ -94,6 +95,21 @@ describe('NS16550A', () => {
     expect(uart.read(IIR, 1)).toBe(NONE);
     uart.write(THR, 1, 0x61);
     expect(line.level).toBe(true);
+  });
+
+  it('tells of each byte and of nothing that a driver only looks at', () => {
+    const { uart, line, type } = build();
+    uart.write(FCR, 1, 1);
+    uart.write(IER, 1, 3);
+    const before = line.events;
+    for (const register of [LSR, LCR, MCR, MSR, SCR]) uart.read(register, 1);
+    uart.serve();
+    expect(line).toEqual({ level: true, events: before }); // THRE, which only IIR or THR take away
+    type('a');
+    type('b');
+    expect(line.events).toBe(before + 2);
+    uart.read(RBR, 1);
+    expect(line.events).toBe(before + 3);
   });
 
   it('receives in order, with data-ready and interrupt until all is read', () => {

@@ -53,10 +53,25 @@ function identity(hart: HartContext): [number, Csr][] {
   ];
 }
 
+/**
+ * The trigger module without a trigger (RISC-V debug specification 1.0, 5.7.1 to 5.7.6): trigger 0 alone can be selected, its
+ * type is 0, "there is no trigger at this tselect". The registers are optional then; who looks for triggers expects them.
+ */
+function triggers(): [number, Csr][] {
+  return [
+    [0x7a0, fixed(0)], // tselect
+    [0x7a1, fixed(0)], // tdata1
+    [0x7a2, fixed(0)], // tdata2
+    [0x7a3, fixed(0)], // tdata3
+    [0x7a4, fixed(1)], // tinfo: none of the types
+  ];
+}
+
 /** All CSRs that exist; the others are illegal. */
 export function buildCsrs(hart: HartContext, traps: Traps, tlb: TlbControl, pmp: Pmp): ReadonlyMap<number, Csr> {
   const entries = [
     ...identity(hart),
+    ...triggers(),
     ...environmentCsrs(hart),
     ...floatCsrs(hart),
     ...counterCsrs(hart),

@@ -85,6 +85,7 @@ export class VirtioBlk implements VirtioModel, VirtioHooks {
       features: features(options),
       queueSizes: new Array<number>(options.queues).fill(QUEUE_SIZE),
       configBytes: BLK_CONFIG.BYTES,
+      versionOneOptional: true,
     };
     this.core = new VirtioCore(name, context, traits, this);
   }

@@ -38,6 +38,8 @@ export interface VirtioTraits {
   queueSizes: readonly number[];
   /** Of the configuration space, at most 128. */
   configBytes: number;
+  /** Requests look the same to a driver that has not accepted VERSION_1 (xv6 does not): it may go on (6.1 leaves that open). */
+  versionOneOptional?: boolean;
 }
 
 /* Words of the state; then the configuration space, the queues, and what the model keeps. */
@@ -302,7 +304,8 @@ export class VirtioCore {
   #featuresFit(): boolean {
     const low = this.#w[DRIVER_FEATURES];
     const high = this.#w[DRIVER_FEATURES + 1];
-    return (low & ~this.offered[0]) === 0 && (high & ~this.offered[1]) === 0 && (high & VERSION_1) !== 0;
+    if ((low & ~this.offered[0]) !== 0 || (high & ~this.offered[1]) !== 0) return false;
+    return this.traits.versionOneOptional === true || (high & VERSION_1) !== 0;
   }
 
   /** Under `control`, or before anything runs. The status goes first, so that nobody begins anew; the queues wait for who has begun. */

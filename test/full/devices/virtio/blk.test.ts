@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { VirtioBlk } from '#engines/full/devices/virtio/blk.js';
 import { FakeDisk } from '../pci-bench.js';
-import { BUFFERS, EVENT_IDX, INDIRECT, type Piece, VirtioBench } from './driver.js';
+import { BUFFERS, EVENT_IDX, INDIRECT, MmioTransport, type Piece, S, VirtioBench } from './driver.js';
 
 /** Feature bits, request types and status values of 5.2. */
 const F = { SEG_MAX: 2, RO: 5, BLK_SIZE: 6, FLUSH: 9, TOPOLOGY: 10, MQ: 12, DISCARD: 13, WRITE_ZEROES: 14 };
@@ -130,6 +130,18 @@ describe.each(['pci', 'mmio'] as const)('virtio-blk over %s', (over) => {
     expect(b.status(0)).toBe(0xee);
     b.start(2, FLUSH);
     expect(b.do(T.IN, 0, [reads(DATA, 512)]).status).toBe(OK);
+  });
+});
+
+describe('a disk for small drivers', () => {
+  it('goes on without VERSION_1, and names QEMU as its vendor over MMIO', () => {
+    const { transport } = new Bench('mmio');
+    transport.setStatus(0);
+    transport.accept(FLUSH);
+    transport.setStatus(S.FEATURES_OK);
+    expect(transport.status() & S.FEATURES_OK).toBe(S.FEATURES_OK);
+    if (!(transport instanceof MmioTransport)) throw new Error('another transport');
+    expect(transport.device.read(0x00c, 4)).toBe(0x554d_4551);
   });
 });
 
