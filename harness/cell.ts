@@ -2,9 +2,11 @@
 import type { WorkloadSpec } from '../workloads/spec.js';
 import { foldChecksums } from './checksums.js';
 import { clockDriftPct, figure, higherIsBetter, windowNs } from './figures.js';
+import { pairedRounds } from './pairs.js';
+import { peerOf } from './peers.js';
 import { BASELINE, SCALAR_BASELINE } from './plan.js';
 import { deriveSeed } from './random.js';
-import type { Cell, Percent, Round } from './results.js';
+import type { Cell, PeerRatio, Percent, Round } from './results.js';
 import type { TimedSample } from './sample.js';
 import { estimate, pairedPercent } from './statistics.js';
 
@@ -74,6 +76,7 @@ export function cellOf(track: Track, tracks: readonly Track[], finishedAt: Date)
     clockDriftPct: worstDrift(track.rounds),
     percentOfBareMetal: ok ? percentOf(track, tracks, BASELINE) : null,
     percentOfBareMetalScalar: ok && spec.vectorizable ? percentOf(track, tracks, SCALAR_BASELINE) : null,
+    ratioToPeer: ok ? ratioToPeer(track, tracks) : null,
     cpuSecondsPerOp: ok ? cpuPerOp(track) : null,
     counters: track.counters,
     status: track.outcome.status,
@@ -88,20 +91,31 @@ export function cellOf(track: Track, tracks: readonly Track[], finishedAt: Date)
 
 /** Percent of a baseline over the rounds that both have; null where there is none or it would make no sense (os/…). */
 function percentOf(track: Track, tracks: readonly Track[], baseline: string): Percent | null {
+  return track.setting.spec.comparable ? paired(track, tracks, baseline, 'percent') : null;
+}
+
+/** How many times as good as the engine's peer; null where it has none in this cell. */
+function ratioToPeer(track: Track, tracks: readonly Track[]): PeerRatio | null {
+  const peer = peerOf(track.setting.engine);
+  if (peer === undefined) return null;
+  const percent = paired(track, tracks, peer, 'ratio');
+  if (percent === null) return null;
+  const { median, low, high, pairs } = percent;
+  return { peer, median: median / 100, low: low / 100, high: high / 100, pairs };
+}
+
+/** Percent of another engine over the rounds that both have. */
+function paired(track: Track, tracks: readonly Track[], other: string, purpose: string): Percent | null {
   const { spec, engine, vms, vcpus, seed } = track.setting;
-  const reference = tracks.find((other) => other.setting.engine === baseline);
-  if (!spec.comparable || reference === undefined || reference.outcome.status !== 'ok') return null;
-  const pairs = track.rounds.flatMap((round) => {
-    const other = reference.rounds.find((candidate) => candidate.round === round.round);
-    return other === undefined ? [] : [[round.value, other.value]];
-  });
-  const percent = pairedPercent(
+  const reference = tracks.find((candidate) => candidate.setting.engine === other);
+  if (reference === undefined || reference.outcome.status !== 'ok') return null;
+  const pairs = pairedRounds(track.rounds, reference.rounds);
+  return pairedPercent(
     pairs.map(([value]) => value),
     pairs.map(([, base]) => base),
     higherIsBetter(spec.metric),
-    deriveSeed(seed, 'percent', engine, baseline, spec.name, vms, vcpus),
+    deriveSeed(seed, purpose, engine, other, spec.name, vms, vcpus),
   );
-  return percent;
 }
 
 function warnings(track: Track, tracks: readonly Track[]): string[] {

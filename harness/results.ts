@@ -105,6 +105,10 @@ export const PercentSchema = z.object({
   pairs: z.int().min(1),
 });
 
+export const PeerRatioSchema = PercentSchema.extend({
+  peer: z.string().describe('The engine that it refers to'),
+}).describe('Median of the paired ratios; above 1: better than the peer');
+
 export const CellSchema = z.object({
   engine: z.string(),
   workload: z.string().describe('group/name'),
@@ -119,6 +123,7 @@ export const CellSchema = z.object({
   clockDriftPct: nullableNumber.describe('Worst drift of the guest’s clock over the samples'),
   percentOfBareMetal: PercentSchema.nullable().describe('Median of the paired ratios; null where it makes no sense'),
   percentOfBareMetalScalar: PercentSchema.nullable().describe('Against bare metal built without vectorization'),
+  ratioToPeer: PeerRatioSchema.nullable().optional().describe('Against the same image on QEMU; absent in older files'),
   cpuSecondsPerOp: nullableNumber.describe('CPU time of all VMs, guest and engine, for one operation of the unit'),
   counters: z.record(z.string(), z.number()).describe('Sums over the samples, all VMs together'),
   status: z.enum(['ok', 'failed', 'skipped']),
@@ -145,6 +150,7 @@ export type PlanKey = z.infer<typeof PlanKeySchema>;
 export type Run = z.infer<typeof RunSchema>;
 export type Round = z.infer<typeof RoundSchema>;
 export type Percent = z.infer<typeof PercentSchema>;
+export type PeerRatio = z.infer<typeof PeerRatioSchema>;
 export type Cell = z.infer<typeof CellSchema>;
 export type CellStatus = Cell['status'];
 export type Results = z.infer<typeof ResultsSchema>;

@@ -50,13 +50,49 @@ export function pairedPercent(
   return found === null ? null : { ...found, pairs: ratios.length };
 }
 
+/**
+ * Geometric mean over workloads of the medians of paired ratios, and its interval: the pairs of every workload are
+ * resampled by themselves. One workload's interval is that of its median; of more, Student's t has as many more degrees
+ * of freedom.
+ * @param groups ratios of the pairs, by workload; the same unit as the answer's
+ * @returns null when there is none, or a ratio is not above 0
+ */
+export function geometricMeanOfMedians(groups: readonly (readonly number[])[], seed: number): Estimate | null {
+  if (groups.length === 0 || !groups.every((group) => group.length > 0 && group.every((x) => x > 0 && x < Infinity)))
+    return null;
+  if (groups.length === 1) return estimate(groups[0], seed);
+  const random = seededRandom(seed);
+  const logs = new Float64Array(RESAMPLES);
+  let mean = 0;
+  for (const group of groups) {
+    const sorted = Float64Array.from(group, Math.log).sort();
+    mean += medianSorted([...sorted]) / groups.length;
+    drawMedians(sorted, random).forEach((median, i) => {
+      logs[i] += median / groups.length;
+    });
+  }
+  const least = Math.min(...groups.map((group) => group.length));
+  const freedom = groups.reduce((sum, group) => sum + group.length - 1, 0);
+  const tail = least < 2 ? 0 : normalCdf(-Math.sqrt(least / (least - 1)) * studentQuantile975(freedom));
+  const resampled = [...logs.sort()];
+  return {
+    median: Math.exp(mean),
+    low: Math.exp(quantileSorted(resampled, tail)),
+    high: Math.exp(quantileSorted(resampled, 1 - tail)),
+  };
+}
+
 /** Whether two intervals have no point in common. */
 export function intervalsApart(a: { low: number; high: number }, b: { low: number; high: number }): boolean {
   return a.high < b.low || b.high < a.low;
 }
 
-/** Medians of resamples with replacement, sorted. Counts how often each of the sorted values was drawn: no sorting inside. */
 function bootstrapMedians(sorted: Float64Array, random: Random): number[] {
+  return [...drawMedians(sorted, random).sort()];
+}
+
+/** Medians of resamples with replacement. Counts how often each of the sorted values was drawn: no sorting inside. */
+function drawMedians(sorted: Float64Array, random: Random): Float64Array {
   const n = sorted.length;
   const drawn = new Uint16Array(n);
   const medians = new Float64Array(RESAMPLES);
@@ -65,7 +101,7 @@ function bootstrapMedians(sorted: Float64Array, random: Random): number[] {
     for (let j = 0; j < n; j++) drawn[Math.floor(random() * n)]++;
     medians[i] = (sorted[rankOf((n - 1) >> 1, drawn)] + sorted[rankOf(n >> 1, drawn)]) / 2;
   }
-  return [...medians.sort()];
+  return medians;
 }
 
 /** Index of the value that stands at `place` in a resample. */

@@ -50,6 +50,10 @@ const CELL_COLUMNS = [
   'clock_drift_pct',
   'memory_bytes',
   'reason',
+  'peer',
+  'times_peer',
+  'times_peer_low',
+  'times_peer_high',
 ];
 
 const SAMPLE_COLUMNS = [
@@ -95,5 +99,9 @@ function cellRecord(cell: Cell): Record<string, string | number | boolean | null
     clock_drift_pct: cell.clockDriftPct,
     memory_bytes: cell.memoryBytes,
     reason: cell.reason,
+    peer: cell.ratioToPeer?.peer,
+    times_peer: cell.ratioToPeer?.median,
+    times_peer_low: cell.ratioToPeer?.low,
+    times_peer_high: cell.ratioToPeer?.high,
   };
 }

@@ -17,9 +17,19 @@ export function percentText(value: number): string {
 }
 
 /** `97.1 % [95.0, 98.2]`. */
-export function percentWithInterval(percent: Percent): string {
+export function percentWithInterval(percent: Pick<Percent, 'median' | 'low' | 'high'>): string {
   const bound = (value: number) => percentText(value).replace(' %', '');
   return `${percentText(percent.median)} [${bound(percent.low)}, ${bound(percent.high)}]`;
+}
+
+/** `2.81×`. */
+export function timesText(value: number): string {
+  return `${figure(value)}×`;
+}
+
+/** `2.81× [2.75, 2.90]`. */
+export function timesWithInterval(ratio: { median: number; low: number; high: number }): string {
+  return `${timesText(ratio.median)} [${figure(ratio.low)}, ${figure(ratio.high)}]`;
 }
 
 /** `123 IOPS ± 2.1 %`, where the half width of the interval is given relative to the median. */

@@ -2,7 +2,7 @@
 import type { Results } from '../harness/results.js';
 import { bytesText, durationText, figure, sizeText } from './format.js';
 import { type Scaling, scaling, troubles } from './model.js';
-import { osTable, percentTable } from './tables.js';
+import { meansTable, osTable, peerTable, percentTable } from './tables.js';
 import { verdict } from './verdict.js';
 
 export function renderMarkdown(results: Results): string {
@@ -12,6 +12,8 @@ export function renderMarkdown(results: Results): string {
       .map((sentence) => `- ${escapeText(sentence)}`)
       .join('\n'),
     percentSection(results),
+    meansSection(results),
+    peerSection(results),
     osSection(results),
     scalingSection(results, 'vms'),
     scalingSection(results, 'vcpus'),
@@ -26,6 +28,20 @@ function percentSection(results: Results): string {
   return body.length === 0
     ? ''
     : `## Percent of bare metal\n\nMedian and 95 % interval of paired samples.\n\n${table(head, body)}`;
+}
+
+function meansSection(results: Results): string {
+  const { head, body } = meansTable(results);
+  return body.length === 0
+    ? ''
+    : `## Geometric means\n\nOver the workloads of a kind, each at its least size; 95 % intervals from the paired samples.\n\n${table(head, body)}`;
+}
+
+function peerSection(results: Results): string {
+  const { head, body } = peerTable(results);
+  return body.length === 0
+    ? ''
+    : `## Times QEMU\n\nThe same guest image on QEMU, in paired samples of the same run; above 1 is faster than QEMU.\n\n${table(head, body)}`;
 }
 
 function osSection(results: Results): string {

@@ -44,7 +44,7 @@ export interface Summary {
 }
 
 /** Which groups are averaged together; os is never part of a mean: its figures have no bare-metal percent. */
-const SUMMARY_GROUPS: { label: string; groups: string[] }[] = [
+export const SUMMARY_GROUPS: { label: string; groups: string[] }[] = [
   { label: 'CPU and memory', groups: ['cpu', 'memory'] },
   { label: 'disk', groups: ['block'] },
   { label: 'network', groups: ['net'] },

@@ -4,6 +4,7 @@ import Table from 'cli-table3';
 import type { Results } from '../harness/results.js';
 import { durationText, medianText, percentCell, sizeText } from './format.js';
 import { BARE, engineNames, type Row, rows, troubles } from './model.js';
+import { meansTable, peerTable, type TextTable } from './tables.js';
 import { verdict } from './verdict.js';
 
 /** @returns text with a trailing newline; colours only where `colour` is set. */
@@ -19,6 +20,11 @@ export function renderTable(results: Results, colour: boolean): string {
   ];
   const os = rows(results).filter((row) => row.group === 'os');
   if (os.length > 0) parts.push('Operating system: each engine its own figure', osTable(engines, os, colour));
+  const peers = peerTable(results);
+  if (peers.body.length > 0) {
+    parts.push('Times QEMU, the same image:', textTable(peers, colour));
+    parts.push('Geometric means:', textTable(meansTable(results), colour));
+  }
   parts.push(...verdict(results), ...troubleLines(results));
   parts.push(`${results.cells.length} cells in ${durationText(results.run.durationMs)}, seed ${results.run.seed}`);
   return `${parts.join('\n')}\n`;
@@ -51,6 +57,12 @@ function osTable(engines: string[], list: Row[], colour: boolean): string {
     });
     table.push([row.workload, sizeText(row.vms, row.vcpus), ...figures]);
   }
+  return table.toString();
+}
+
+function textTable({ head, body }: TextTable, colour: boolean): string {
+  const table = newTable(head, colour);
+  table.push(...body);
   return table.toString();
 }
 

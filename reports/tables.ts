@@ -1,7 +1,8 @@
 /** The rows that Markdown and the page both lay out. */
-import type { Results } from '../harness/results.js';
-import { medianText, percentCell, percentWithInterval, sizeText } from './format.js';
+import type { Cell, Results } from '../harness/results.js';
+import { medianText, percentCell, percentWithInterval, sizeText, statusText, timesWithInterval } from './format.js';
 import { BARE, BARE_SCALAR, engineNames, type Row, rows } from './model.js';
+import { comparedWithPeers, type EngineMeans, engineMeans, type Mean, peerRows } from './ratios.js';
 
 export interface TextTable {
   head: string[];
@@ -28,6 +29,49 @@ export function percentTable(results: Results): TextTable {
     }),
   ]);
   return { head, body };
+}
+
+/** How many times as fast as its peer each engine is, at every size. */
+export function peerTable(results: Results): TextTable {
+  const pairs = comparedWithPeers(results);
+  const head = ['workload', 'size', ...pairs.map(({ engine, peer }) => `${engine} / ${peer}`)];
+  const body = peerRows(results).map((row) => [
+    ...sizeOf(row),
+    ...pairs.map(({ engine, peer }) => ratioCell(row.cells.get(engine), row.cells.get(peer))),
+  ]);
+  return { head, body };
+}
+
+function ratioCell(cell: Cell | undefined, peer: Cell | undefined): string {
+  if (!cell || !peer) return 'not measured';
+  if (cell.ratioToPeer) return timesWithInterval(cell.ratioToPeer);
+  const without = cell.status === 'ok' ? peer : cell;
+  return `${without.engine} ${statusText(without)}`;
+}
+
+/** Geometric means of each engine by kind of work, against every reference that was measured. */
+export function meansTable(results: Results): TextTable {
+  const means = engineMeans(results);
+  const columns: { head: string; cell: (each: EngineMeans) => Mean | null; text: (mean: Mean) => string }[] = [
+    { head: '% of bare metal', cell: (each) => each.ofBareMetal, text: percentOf },
+    { head: '% of bare metal without vectorization', cell: (each) => each.ofScalarBareMetal, text: percentOf },
+    { head: 'times QEMU', cell: (each) => each.ofPeer, text: timesWithInterval },
+  ];
+  const shown = columns.filter(({ cell }) => means.some((each) => cell(each) !== null));
+  const body = means.map((each) => [
+    each.engine,
+    each.label,
+    String(Math.max(...shown.map(({ cell }) => cell(each)?.workloads.length ?? 0))),
+    ...shown.map(({ cell, text }) => {
+      const mean = cell(each);
+      return mean === null ? '—' : text(mean);
+    }),
+  ]);
+  return { head: ['engine', 'work', 'workloads', ...shown.map(({ head }) => head)], body };
+}
+
+function percentOf({ median, low, high }: Mean): string {
+  return percentWithInterval({ median: 100 * median, low: 100 * low, high: 100 * high });
 }
 
 /** Each engine's own figure of the os workloads. */

@@ -1,7 +1,8 @@
 /** The run in sentences, for those who read nothing else. */
 import type { Results } from '../harness/results.js';
-import { percentText } from './format.js';
+import { percentText, timesText, timesWithInterval } from './format.js';
 import { engineInfo, engineNames, type Summary, summaries, troubles } from './model.js';
+import { comparedWithPeers, engineMeans, type Mean } from './ratios.js';
 
 /** One sentence an engine, then what failed; never empty. */
 export function verdict(results: Results): string[] {
@@ -11,7 +12,7 @@ export function verdict(results: Results): string[] {
     return own.length > 0 ? [engineSentence(results, engine, own)] : unavailable(results, engine);
   });
   if (sentences.length === 0) sentences.push('No engine was compared with bare metal in this run.');
-  return [...sentences, ...failures(results), ...unfinished(results)];
+  return [...sentences, ...peerSentences(results), ...failures(results), ...unfinished(results)];
 }
 
 function engineSentence(results: Results, engine: string, own: Summary[]): string {
@@ -24,6 +25,26 @@ function engineSentence(results: Results, engine: string, own: Summary[]): strin
     return `${percentText(summary.geometricMean)} for ${summary.label} work${range}`;
   });
   return `${engine}${kind ? ` (${kind})` : ''} keeps, of bare metal, ${listText(parts)}.`;
+}
+
+/** One sentence an engine that was measured beside its peer. */
+function peerSentences(results: Results): string[] {
+  const means = engineMeans(results);
+  return comparedWithPeers(results).map(({ engine, peer }) => {
+    const own = means.flatMap((each) => (each.engine === engine && each.ofPeer ? [each.ofPeer] : []));
+    return `${engine} reaches, of ${peer} with the same image, ${listText(own.map(peerPart))}.`;
+  });
+}
+
+function peerPart(mean: Mean): string {
+  const { workloads, label } = mean;
+  const least = workloads[0];
+  const slower = workloads.filter(({ ratio }) => ratio < 1).length;
+  const range =
+    workloads.length > 1
+      ? `, least ${timesText(least.ratio)} in ${least.workload}${slower > 0 ? `, below it in ${slower} of ${workloads.length}` : ''}`
+      : '';
+  return `${timesWithInterval(mean)} for ${label} work${range}`;
 }
 
 function unavailable(results: Results, engine: string): string[] {

@@ -11,6 +11,7 @@ import {
   engineSection,
   hostSection,
   osSection,
+  peerSection,
   percentSection,
   scalingSection,
   troubleSection,
@@ -48,6 +49,7 @@ ${body.html}
 function mainSections(results: Results) {
   return join([
     percentSection(results),
+    peerSection(results),
     osSection(results),
     scalingSection(results, 'vms'),
     scalingSection(results, 'vcpus'),

@@ -1,11 +1,12 @@
 /** The parts of the page, each from the results alone. */
 import type { Cell, Results } from '../../harness/results.js';
 import type { Chart } from '../charts/chart.js';
+import { peerChart } from '../charts/peer.js';
 import { percentChart } from '../charts/percent.js';
 import { scalingCharts } from '../charts/scaling.js';
 import { bytesText, durationText, figure, medianText, percentCell, percentText, sizeText } from '../format.js';
 import { type Axis, BARE, groupOf, scaling, troubles } from '../model.js';
-import { osTable, percentTable } from '../tables.js';
+import { meansTable, osTable, peerTable, percentTable } from '../tables.js';
 import { details, element, type Html, join, list, raw, section, table, text } from './elements.js';
 
 export function percentSection(results: Results): Html {
@@ -21,7 +22,32 @@ export function percentSection(results: Results): Html {
       ),
     ),
     chart ? figureOf(chart) : element('p', {}, text('This run holds nothing that can be compared with bare metal.')),
+    meansOf(results),
     comparisonTable(results),
+  );
+}
+
+function meansOf(results: Results): Html | null {
+  const { head, body } = meansTable(results);
+  return body.length === 0 ? null : table('Geometric means by kind of work, with 95 % intervals', head, body);
+}
+
+export function peerSection(results: Results): Html | null {
+  const { head, body } = peerTable(results);
+  const chart = peerChart(results);
+  if (body.length === 0 || chart === null) return null;
+  return section(
+    'peer',
+    'Times QEMU',
+    element(
+      'p',
+      {},
+      text(
+        'The same guest image under QEMU’s translator, with the same devices, in the same run: the median of the paired ratios with its 95 % interval. Above 1 is faster than QEMU.',
+      ),
+    ),
+    figureOf(chart),
+    details('The figures behind the chart, and all sizes', table('Times QEMU, all sizes', head, body)),
   );
 }
 

@@ -32,6 +32,20 @@ describe('a run', () => {
     expect(cells.get(`bare ${KEY}`)?.percentOfBareMetal).toMatchObject({ median: 100, low: 100, high: 100 });
   });
 
+  it('sets full beside QEMU in pairs, os/… too, and nothing else', async () => {
+    const engines = [
+      mock('bare', { opsPerSecond: () => 1000 }),
+      mock('full', { opsPerSecond: () => 300 }),
+      mock('qemu', { opsPerSecond: () => 100 }),
+    ];
+    const specs = [mockSpec(), mockSpec({ name: 'os/t', metric: 'time-per-op', unit: 'ns', comparable: false })];
+    const { cells } = await runMocks({ engines, specs });
+    expect(cells.get(`full ${KEY}`)?.ratioToPeer).toMatchObject({ peer: 'qemu', median: expect.closeTo(3, 6) });
+    expect(cells.get('full os/t vms=1 vcpus=1')?.ratioToPeer?.median).toBeCloseTo(3, 6);
+    expect(cells.get(`qemu ${KEY}`)?.ratioToPeer).toBeNull();
+    expect(cells.get(`bare ${KEY}`)?.ratioToPeer).toBeNull();
+  });
+
   it('takes the figure from the doorbells: 1000 ops a second are 1000 units/s, and 10 % of 100 ns are 1000 ns', async () => {
     const engines = [mock('bare', { opsPerSecond: () => 1e7 }), mock('full', { opsPerSecond: () => 1e6 })];
     const specs = [mockSpec(), mockSpec({ name: 'memory/t', metric: 'time-per-op', unit: 'ns' })];

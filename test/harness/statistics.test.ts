@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '#harness/random.js';
-import { estimate, intervalsApart, normalCdf, pairedPercent, studentQuantile975 } from '#harness/statistics.js';
+import {
+  estimate,
+  geometricMeanOfMedians,
+  intervalsApart,
+  normalCdf,
+  pairedPercent,
+  studentQuantile975,
+} from '#harness/statistics.js';
 
 describe('published values', () => {
   // Student's t, two-sided 95 %: NIST/SEMATECH e-Handbook of Statistical Methods, table 1.3.6.7.2.
@@ -26,6 +33,45 @@ describe('published values', () => {
     [-4.5, 3.3976731e-6],
     [1.6448536, 0.95],
   ])('Φ(%f) = %f', (x, p) => expect(Math.abs(normalCdf(x) / p - 1)).toBeLessThan(1e-5));
+});
+
+describe('the geometric mean of medians', () => {
+  it('is that of the workloads’ medians; of one workload its own estimate', () => {
+    expect(
+      geometricMeanOfMedians(
+        [
+          [2, 2, 2],
+          [8, 8, 8],
+        ],
+        1,
+      ),
+    ).toEqual({
+      median: expect.closeTo(4, 12),
+      low: expect.closeTo(4, 12),
+      high: expect.closeTo(4, 12),
+    });
+    expect(geometricMeanOfMedians([[3, 1, 2, 5, 4]], 1)).toEqual(estimate([3, 1, 2, 5, 4], 1));
+  });
+
+  it('is absent without ratios above 0', () => {
+    expect(geometricMeanOfMedians([], 1)).toBeNull();
+    expect(geometricMeanOfMedians([[1], []], 1)).toBeNull();
+    expect(geometricMeanOfMedians([[1], [0]], 1)).toBeNull();
+  });
+
+  it('has an interval that holds the truth about 95 times of 100', () => {
+    const random = seededRandom(3);
+    // 6 workloads of 5 pairs each, ratios skewed around a median of 2.
+    const drawn = () => 2 * Math.exp(0.1 * (random() + random() + random() - 1.5));
+    let held = 0;
+    for (let run = 0; run < 200; run++) {
+      const groups = Array.from({ length: 6 }, () => Array.from({ length: 5 }, drawn));
+      const found = geometricMeanOfMedians(groups, run);
+      if (found !== null && found.low <= 2 && found.high >= 2) held++;
+    }
+    expect(held).toBeGreaterThanOrEqual(184);
+    expect(held).toBeLessThan(200);
+  });
 });
 
 describe('estimate', () => {

@@ -11,6 +11,8 @@ import { renderPage } from '#reports/html/page.js';
 import { REPORT_FORMATS, renderTable, writeReports } from '#reports/index.js';
 import { renderMarkdown } from '#reports/markdown.js';
 import { geometricMean, headlineRows, scaling, summaries } from '#reports/model.js';
+import { engineMeans } from '#reports/ratios.js';
+import { meansTable, peerTable } from '#reports/tables.js';
 import { verdict } from '#reports/verdict.js';
 import { cell, results, trouble } from '../support/results.js';
 
@@ -105,13 +107,81 @@ describe('verdict', () => {
   });
 });
 
+describe('against QEMU', () => {
+  /** Values of five rounds of a cell, `full` beside `qemu`. */
+  const pair = (workload: string, full: number[], qemu: number[]) => {
+    const rounds = (values: number[]) =>
+      cell('qemu', workload).rounds.map((round, i) => ({ ...round, value: values[i] as number }));
+    const ratio = { peer: 'qemu', median: 3, low: 2, high: 4, pairs: 5 };
+    return [
+      cell('full', workload, { rounds: rounds(full), ratioToPeer: ratio }),
+      cell('qemu', workload, { rounds: rounds(qemu) }),
+    ];
+  };
+  const faster = pair('cpu/sieve', [30, 60, 90, 30, 60], [10, 20, 30, 10, 20]);
+  // Time of one operation: less is better.
+  const slower = pair('os/trap', [40, 40, 40, 40, 40], [20, 20, 20, 20, 20]);
+
+  test('means are of paired ratios, with the better direction up', () => {
+    const means = engineMeans(results([...faster, ...slower]));
+    const cpu = means.find(({ engine, label }) => engine === 'full' && label === 'CPU and memory')?.ofPeer;
+    expect(cpu?.median).toBeCloseTo(3, 9);
+    expect([cpu?.low, cpu?.high]).toEqual([3, 3].map((x) => expect.closeTo(x, 9)));
+    const os = means.find(({ label }) => label === 'operating system');
+    expect(os?.ofPeer?.median).toBeCloseTo(0.5, 9);
+    expect(os?.ofBareMetal).toBeNull();
+  });
+
+  test('the mean over workloads is geometric', () => {
+    const more = pair('cpu/sha256', [12, 12, 12, 12, 12], [1, 1, 1, 1, 1]);
+    const [mean] = engineMeans(results([...faster, ...more]));
+    expect(mean?.ofPeer?.median).toBeCloseTo(6, 9); // of 3 and 12
+    expect(mean?.ofPeer?.workloads.map(({ workload }) => workload)).toEqual(['cpu/sieve', 'cpu/sha256']);
+  });
+
+  test('without vectorization: bare metal’s figure where there is nothing to vectorize', () => {
+    const five = (value: number) => cell('bare', 'cpu/sieve').rounds.map((round) => ({ ...round, value }));
+    const some = results([
+      cell('bare', 'cpu/sieve', { rounds: five(100) }),
+      cell('bare-novec', 'cpu/sieve', { rounds: five(50) }),
+      cell('full', 'cpu/sieve', { rounds: five(25) }),
+      cell('bare', 'cpu/sha256', { rounds: five(100) }),
+      cell('full', 'cpu/sha256', { rounds: five(12.5) }),
+    ]);
+    const [mean] = engineMeans(some);
+    expect(mean?.ofBareMetal?.median).toBeCloseTo(Math.sqrt(0.25 * 0.125), 9);
+    expect(mean?.ofScalarBareMetal?.median).toBeCloseTo(0.25, 9);
+    expect(meansTable(some).head).toContain('% of bare metal without vectorization');
+  });
+
+  test('tables, verdict and chart show it; without QEMU there is none', () => {
+    const some = results([...faster, ...slower]);
+    expect(peerTable(some)).toEqual({
+      head: ['workload', 'size', 'full / qemu'],
+      body: [
+        ['cpu/sieve', '1 VM × 1 vCPU', '3.00× [2.00, 4.00]'],
+        ['os/trap', '1 VM × 1 vCPU', '3.00× [2.00, 4.00]'],
+      ],
+    });
+    const sentences = verdict(some).join('\n');
+    expect(sentences).toContain(
+      'full reaches, of qemu with the same image, 3.00× [3.00, 3.00] for CPU and memory work',
+    );
+    expect(renderTable(some, false)).toContain('full / qemu');
+    expect(renderMarkdown(some)).toContain('## Times QEMU');
+    expect(renderPage(some)).toContain('id="times-qemu"');
+    expect(renderMarkdown(results())).not.toContain('QEMU');
+    expect(renderPage(results())).not.toContain('id="times-qemu"');
+  });
+});
+
 describe('CSV', () => {
   test('one record a cell; missing figures are empty fields', () => {
     const lines = cellsCsv(results()).trimEnd().split('\n');
     expect(lines).toHaveLength(results().cells.length + 1);
     const failed = lines.find((line) => line.startsWith('full,block/read-1m'));
     expect(failed).toBe(
-      'full,block/read-1m,1,1,failed,throughput,units/s,true,0,,,,,,,,,,,,67108864,guest <b>panicked</b> | at 0x80000000',
+      'full,block/read-1m,1,1,failed,throughput,units/s,true,0,,,,,,,,,,,,67108864,guest <b>panicked</b> | at 0x80000000,,,,',
     );
   });
 
