@@ -79,6 +79,7 @@ export function cellOf(track: Track, tracks: readonly Track[], finishedAt: Date)
     ratioToPeer: ok ? ratioToPeer(track, tracks) : null,
     cpuSecondsPerOp: ok ? cpuPerOp(track) : null,
     counters: track.counters,
+    operations: ok ? operationsOf(track) : null,
     status: track.outcome.status,
     reason: track.outcome.status === 'ok' ? null : track.outcome.reason,
     consoleTail: track.outcome.status === 'ok' ? [] : track.outcome.consoleTail,
@@ -138,8 +139,13 @@ function worstDrift(rounds: readonly Round[]): number | null {
 
 /** CPU seconds of all VMs for one operation of the figure's unit (one I/O, one unit, one MB). */
 function cpuPerOp(track: Track): number | null {
-  const ops = sum(track.rounds, (round) => round.ops) * track.setting.spec.scale;
+  const ops = operationsOf(track);
   return ops > 0 ? sum(track.rounds, (round) => round.cpuSeconds) / ops : null;
+}
+
+/** Of the figure's unit (an I/O, a unit, a MB). */
+function operationsOf(track: Track): number {
+  return sum(track.rounds, (round) => round.ops) * track.setting.spec.scale;
 }
 
 function addCounters(total: Record<string, number>, more: Record<string, number>): void {

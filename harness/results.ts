@@ -126,6 +126,9 @@ export const CellSchema = z.object({
   ratioToPeer: PeerRatioSchema.nullable().optional().describe('Against the same image on QEMU; absent in older files'),
   cpuSecondsPerOp: nullableNumber.describe('CPU time of all VMs, guest and engine, for one operation of the unit'),
   counters: z.record(z.string(), z.number()).describe('Sums over the samples, all VMs together'),
+  operations: nullableNumber
+    .optional()
+    .describe('Operations of the unit over all samples, all VMs: what counters are divided by; absent in older files'),
   status: z.enum(['ok', 'failed', 'skipped']),
   reason: z.string().nullable(),
   consoleTail: z.array(z.string()).describe('Last lines of the guest that failed'),

@@ -1,10 +1,25 @@
 /** One line a cell, and one line a sample, for spreadsheets and statistics programs. RFC 4180. */
 import { stringify } from 'csv-stringify/sync';
 import type { Cell, Results } from '../harness/results.js';
+import { perOperation } from './counters.js';
 
 /** Cells: the columns are fixed; new ones are added at the end. Empty: not measured. */
 export function cellsCsv(results: Results): string {
   return stringify(results.cells.map(cellRecord), { header: true, columns: CELL_COLUMNS });
+}
+
+/** Every counter of every cell: sums over the samples. */
+export function countersCsv(results: Results): string {
+  const records = results.cells.flatMap((cell) => {
+    const operations = cell.operations ?? cell.rounds.reduce((sum, round) => sum + round.ops, 0);
+    return Object.entries(cell.counters).map(([counter, total]) => ({
+      ...identity(cell),
+      counter,
+      total,
+      per_operation: operations > 0 ? total / operations : undefined,
+    }));
+  });
+  return stringify(records, { header: true, columns: COUNTER_COLUMNS });
 }
 
 /** Samples in the order in which they were taken. */
@@ -54,7 +69,12 @@ const CELL_COLUMNS = [
   'times_peer',
   'times_peer_low',
   'times_peer_high',
+  'crossings_per_op',
+  'interrupts_per_op',
+  'tlb_misses_per_op',
 ];
+
+const COUNTER_COLUMNS = ['engine', 'workload', 'vms', 'vcpus', 'counter', 'total', 'per_operation'];
 
 const SAMPLE_COLUMNS = [
   'engine',
@@ -79,6 +99,7 @@ function identity(cell: Cell): { engine: string; workload: string; vms: number; 
 
 function cellRecord(cell: Cell): Record<string, string | number | boolean | null | undefined> {
   const { percentOfBareMetal: percent, percentOfBareMetalScalar: scalar } = cell;
+  const counted = perOperation(cell);
   return {
     ...identity(cell),
     status: cell.status,
@@ -103,5 +124,8 @@ function cellRecord(cell: Cell): Record<string, string | number | boolean | null
     times_peer: cell.ratioToPeer?.median,
     times_peer_low: cell.ratioToPeer?.low,
     times_peer_high: cell.ratioToPeer?.high,
+    crossings_per_op: counted?.crossings,
+    interrupts_per_op: counted?.interrupts,
+    tlb_misses_per_op: counted?.tlbMisses,
   };
 }

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { writeFileAtomically } from '../harness/atomic-file.js';
 import { makeFolder } from '../harness/make-folder.js';
 import type { Results } from '../harness/results.js';
-import { cellsCsv, samplesCsv } from './csv.js';
+import { cellsCsv, countersCsv, samplesCsv } from './csv.js';
 import { renderPage } from './html/page.js';
 import { renderMarkdown } from './markdown.js';
 import { renderPictures } from './png.js';
 
-export { renderTable } from './table.js';
+export { renderCounters, renderTable } from './table.js';
 
 interface ReportFile {
   name: string;
@@ -22,6 +22,7 @@ const FORMATS = {
   csv: (results: Results): ReportFile[] => [
     { name: 'cells.csv', content: cellsCsv(results) },
     { name: 'samples.csv', content: samplesCsv(results) },
+    { name: 'counters.csv', content: countersCsv(results) },
   ],
   md: (results: Results): ReportFile[] => [{ name: 'report.md', content: renderMarkdown(results) }],
 };

@@ -1,5 +1,6 @@
 /** A report for a pull request, an issue or a job summary: GitHub's flavour of Markdown. */
 import type { Results } from '../harness/results.js';
+import { countersTable } from './counters.js';
 import { bytesText, durationText, figure, sizeText } from './format.js';
 import { type Scaling, scaling, troubles } from './model.js';
 import { meansTable, osTable, peerTable, percentTable } from './tables.js';
@@ -17,6 +18,7 @@ export function renderMarkdown(results: Results): string {
     osSection(results),
     scalingSection(results, 'vms'),
     scalingSection(results, 'vcpus'),
+    countersSection(results),
     troubleSection(results),
     runSection(results),
   ];
@@ -68,6 +70,13 @@ function scalingSection(results: Results, axis: Scaling['axis']): string {
   );
   const head = ['workload', 'engine', ...counts(list).map((count) => `${count} ${name}`)];
   return `## Scaling by number of ${name}\n\nFigure of all ${name} together, relative to the same engine with the fewest. The host has ${results.host.cores} cores.\n\n${table(head, body)}`;
+}
+
+function countersSection(results: Results): string {
+  const { head, body } = countersTable(results);
+  return body.length === 0
+    ? ''
+    : `## Crossings per operation\n\nVM exits, or hypercalls, with the most frequent reasons; interrupts taken, or events delivered.\n\n${table(head, body)}`;
 }
 
 function counts(list: Scaling[]): number[] {

@@ -2,6 +2,7 @@
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
 import type { Results } from '../harness/results.js';
+import { countersTable } from './counters.js';
 import { durationText, medianText, percentCell, sizeText } from './format.js';
 import { BARE, engineNames, type Row, rows, troubles } from './model.js';
 import { meansTable, peerTable, type TextTable } from './tables.js';
@@ -58,6 +59,13 @@ function osTable(engines: string[], list: Row[], colour: boolean): string {
     table.push([row.workload, sizeText(row.vms, row.vcpus), ...figures]);
   }
   return table.toString();
+}
+
+/** `--counters`: what each virtualizing engine counted, for one operation. */
+export function renderCounters(results: Results, colour: boolean): string {
+  const table = countersTable(results);
+  if (table.body.length === 0) return 'No engine of this run counts what it does.\n';
+  return `For one operation:\n${textTable(table, colour)}\n`;
 }
 
 function textTable({ head, body }: TextTable, colour: boolean): string {

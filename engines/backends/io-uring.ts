@@ -34,7 +34,7 @@ const KIND = { REQUEST: 0, KICK: 1, RECEIVE: 2, IGNORED: 3, WATCH: 4 } as const;
 
 export class UringContext implements IoContext {
   readonly method = 'io_uring';
-  readonly counters = { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, bounced: 0 };
+  readonly counters = { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, sleptNs: 0, bounced: 0 };
   readonly #ring: Ring;
   readonly #memories: SharedMemories;
   readonly #requests = new RequestTable();

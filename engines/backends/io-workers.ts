@@ -26,7 +26,7 @@ const PAGE = 4096;
 
 export class WorkersContext implements IoContext {
   readonly method = 'worker threads';
-  readonly counters = { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, bounced: 0 };
+  readonly counters = { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, sleptNs: 0, bounced: 0 };
   readonly #buffer = JobQueue.create();
   readonly #queue = new JobQueue(this.#buffer);
   readonly #requests = new RequestTable();

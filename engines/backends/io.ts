@@ -96,6 +96,8 @@ export interface IoContext {
     syscalls: number;
     waits: number;
     kicksReceived: number;
+    /** Nanoseconds that the thread slept, or polled in place of sleeping. */
+    sleptNs: number;
     bounced: number;
   };
   dispose(): void;

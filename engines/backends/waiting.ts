@@ -29,7 +29,7 @@ export class Waiter {
   constructor(
     private readonly sleeper: Sleeper,
     private readonly kicks: KickSlot,
-    private readonly counters: { waits: number; kicksReceived: number },
+    private readonly counters: { waits: number; kicksReceived: number; sleptNs: number },
     policy: WaitingPolicy,
   ) {
     this.#pollNs = policy.pollUs * 1000;
@@ -40,7 +40,7 @@ export class Waiter {
     this.counters.waits++;
     if (this.#settled(timeoutNs)) return;
     const end = timeoutNs === Number.POSITIVE_INFINITY ? timeoutNs : nowNs() + timeoutNs;
-    if (this.#pollNs > 0 && this.#spin(end)) return;
+    if (this.#pollNs > 0 && this.#idle(() => this.#spin(end))) return;
     this.#sleep(end);
   }
 
@@ -74,12 +74,19 @@ export class Waiter {
         this.sleeper.poll();
         return;
       }
-      this.sleeper.sleep(Math.min(left, SLICE_NS));
+      this.#idle(() => this.sleeper.sleep(Math.min(left, SLICE_NS)));
       const kicked = this.kicks.wakeUp();
       if (kicked) this.counters.kicksReceived++;
       if (this.sleeper.poll() > 0 || kicked) return;
     }
     this.sleeper.submit();
+  }
+
+  #idle<T>(wait: () => T): T {
+    const before = nowNs();
+    const result = wait();
+    this.counters.sleptNs += nowNs() - before;
+    return result;
   }
 
   #takeKick(): boolean {

@@ -19,7 +19,7 @@ export interface Stamp {
 }
 
 const SLOTS = 8;
-const MAX_COUNTERS = 124;
+const MAX_COUNTERS = 252;
 /** which, nanoseconds, CPU seconds, number of counters, counters. */
 const SLOT_BYTES = (4 + MAX_COUNTERS) * 8;
 

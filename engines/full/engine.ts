@@ -37,7 +37,7 @@ export class FullEngine implements Engine {
       bootDeadlineMs: config.bootDeadlineMs,
       ...(config.hostCpus === undefined ? {} : { hostCpus: config.hostCpus }),
       ...(config.peer === undefined ? {} : { peerPort: config.peer.port }),
-      facts: { ...(image === undefined ? guest?.facts : { image: `sha256:${image.sha256}` }), cpu: 'interpreter' },
+      facts: { ...(image === undefined ? guest?.facts : { image: `sha256:${image.sha256}` }) },
     });
   }
 

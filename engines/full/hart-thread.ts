@@ -8,7 +8,10 @@ import { DYNAMIC_INFO_ADDRESS } from './boot-rom.js';
 import type { VmConfig } from './config.js';
 import { type CompileService, Hart, HartExit, IRQ } from './cpu/hart.js';
 import { SupervisorTimer } from './cpu/host/supervisor-timer.js';
+import { EVENT } from './cpu/layout.js';
 import type { CompiledRegion, RegionRequest } from './cpu/translator/compiler.js';
+import type { TranslateMode } from './cpu/translator/translator.js';
+import { HartTime } from './hart-time.js';
 import { type OpenPorts, openHostPorts } from './host-ports.js';
 import { Htif } from './htif.js';
 import { ENTRY, type Loaded } from './loader.js';
@@ -16,6 +19,7 @@ import { Machine } from './machine.js';
 import { RAM_BASE } from './memory-map.js';
 import { StateLayout } from './shared-state.js';
 import { SliceLength } from './slice.js';
+import { TimedBus } from './timed-bus.js';
 import { createTracer, type Tracer } from './trace.js';
 import { tracedBus } from './traced-bus.js';
 
@@ -35,6 +39,18 @@ export interface HartThreadData {
 /** `look`: the machine's shared state holds something for the main thread. */
 export type FromHart = 'look' | { facts: Record<string, string> } | { translate: RegionRequest };
 
+/** How guest code is executed, for the results' readers. */
+const CPU_FACTS: Readonly<Record<TranslateMode, string>> = {
+  off: 'interpreter',
+  on: 'translator to WebAssembly, interpreter for code that is not hot',
+  forced: 'translator to WebAssembly, forced at first execution',
+};
+const EXIT_COUNTERS = {
+  [HartExit.Budget]: 'exits.slice_end',
+  [HartExit.Wfi]: 'exits.wfi',
+  [HartExit.Pause]: 'exits.pause',
+} as const;
+
 /** Firmware's third argument. */
 const A2 = 12;
 /** Slices between two times that the thread's own counters are copied to shared memory, and an unfinished line is sent: some 5 ms. */
@@ -46,6 +62,7 @@ class HartThread {
   readonly #io: IoContext;
   readonly #ports: OpenPorts;
   readonly #length = new SliceLength();
+  readonly #time: HartTime;
   #slices = 0;
   readonly #htif: Htif | undefined;
   readonly #tracer: Tracer | undefined;
@@ -75,6 +92,19 @@ class HartThread {
     });
     const { clock, lines } = this.#machine;
     const bus = tracer === undefined ? this.#machine.bus : tracedBus(this.#machine, tracer);
+    const timed = new TimedBus({
+      read: (address, size) => {
+        const value = bus.read(address, size);
+        lines.settle();
+        return value;
+      },
+      write: (address, size, value) => {
+        const answered = bus.write(address, size, value);
+        lines.settle();
+        return answered;
+      },
+      time: () => clock.now(),
+    });
     this.#hart = new Hart(
       data.cpu,
       memory,
@@ -85,20 +115,15 @@ class HartThread {
         ramBytes: config.memoryBytes,
         compiler: mainThread,
       },
-      {
-        read: (address, size) => {
-          const value = bus.read(address, size);
-          lines.settle();
-          return value;
-        },
-        write: (address, size, value) => {
-          const answered = bus.write(address, size, value);
-          lines.settle();
-          return answered;
-        },
-        time: () => clock.now(),
-      },
+      timed,
     );
+    const { state } = this.#hart;
+    this.#time = new HartTime({
+      instructions: () => state.instret,
+      translated: () => state.count(EVENT.translatedInstructions),
+      slept: () => this.#io.counters.sleptNs,
+      accesses: () => timed.ns,
+    });
     if (data.loaded.tohost !== undefined) {
       this.#htif = new Htif(memory, layout.ramOffset + data.loaded.tohost - RAM_BASE, (how) => this.#machine.end(how));
     }
@@ -106,14 +131,16 @@ class HartThread {
 
   run(): void {
     const { data } = this;
-    if (data.hart === 0) tell({ facts: this.#ports.facts });
+    if (data.hart === 0) tell({ facts: { ...this.#ports.facts, cpu: CPU_FACTS[this.#hart.mode] } });
     minimizeTimerSlack();
     this.#hart.reset(ENTRY, data.hart, data.loaded.fdtAddress);
     this.#hart.state.setX(A2, BigInt(DYNAMIC_INFO_ADDRESS));
     this.#machine.run.startTogether(data.config.harts);
+    this.#time.begins();
     while (this.#slice()) {
       // Everything happens in slices.
     }
+    this.#publish();
     this.#ports.dispose();
     this.#io.dispose();
   }
@@ -123,10 +150,11 @@ class HartThread {
     const { lines, clint, clock, threads } = this.#machine;
     lines.ownRaised = false;
     const exit = this.#hart.run(this.#length.instructions);
+    this.#time.ends();
     this.#tracer?.exit(exit, this.#hart.state.pc);
     this.#htif?.poll();
     if (exit === HartExit.Stopped) return false;
-    threads.count('slices');
+    threads.count(EXIT_COUNTERS[exit]);
     if (++this.#slices % PUBLISH_SLICES === 0) this.#tellOutside();
     this.#io.submit();
     this.#io.poll();
@@ -137,12 +165,13 @@ class HartThread {
     this.#length.begins(now);
     if (exit === HartExit.Wfi && !lines.ownRaised) this.#sleep(timer);
     else if (exit === HartExit.Pause) this.#pause();
+    this.#time.begins();
     return true;
   }
 
   #sleep(timer: number): void {
     const { clock, clint, lines, threads } = this.#machine;
-    threads.count('wfi_waits');
+    threads.count('sleeps');
     this.#machine.flushConsole();
     this.#publish();
     this.#io.wait(timer === Number.POSITIVE_INFINITY ? timer : clock.nsUntil(timer));
@@ -166,7 +195,14 @@ class HartThread {
   }
 
   #publish(): void {
-    this.#machine.threads.publish(this.#io.counters, this.#machine.lines.kicks);
+    const { translated, interpreter, devices, idle } = this.#time.totals();
+    this.#machine.threads.publish(this.#io.counters, {
+      kicks_sent: this.#machine.lines.kicks,
+      'time.translated_ns': translated,
+      'time.interpreter_ns': interpreter,
+      'time.devices_ns': devices,
+      'time.idle_ns': idle,
+    });
   }
 
   /**
@@ -175,8 +211,8 @@ class HartThread {
    * 4 harts on 2 busy processors is handed on 4 times as often.
    */
   #pause(): void {
-    this.#machine.threads.count('pauses');
     yieldProcessor();
+    this.#time.gaveAway();
   }
 
   #callMain(): void {

@@ -8,6 +8,8 @@ import { BootRom } from './boot-rom.js';
 import { ByteRing } from './byte-ring.js';
 import { Clock } from './clock.js';
 import type { VmConfig } from './config.js';
+import { EVENT_NAMES } from './counter-names.js';
+import { EVENT } from './cpu/layout.js';
 import { HartState } from './cpu/state.js';
 import { AddressMap, Bus } from './devices/bus.js';
 import { Clint } from './devices/clint.js';
@@ -138,8 +140,10 @@ export class Machine {
   /** Totals since reset, over all threads, always the same names in the same order. */
   counters(): Record<string, number> {
     const totals: Record<string, number> = {};
-    for (const hart of this.#harts) {
-      for (const [name, value] of Object.entries(hart.counters())) totals[name] = (totals[name] ?? 0) + value;
+    const sum = (count: (hart: HartState) => number) => this.#harts.reduce((total, hart) => total + count(hart), 0);
+    totals.instructions = sum((hart) => hart.instret);
+    for (const name of Object.keys(EVENT) as (keyof typeof EVENT)[]) {
+      totals[EVENT_NAMES[name]] = sum((hart) => hart.count(EVENT[name]));
     }
     const windows = this.map.windows.map((window) => window.device.name);
     Object.assign(totals, this.threads.totals(windows), ...this.#devices.map((device) => device.counters()));

@@ -34,6 +34,14 @@ export const SOURCE = {
   pciIntA: 32,
 } as const;
 
+/** Of the sources that have a wire. */
+export const SOURCE_NAMES: Readonly<Record<number, string>> = {
+  ...Object.fromEntries(Array.from({ length: 8 }, (_, window) => [SOURCE.virtioMmio + window, `virtio_mmio${window}`])),
+  [SOURCE.uart]: 'uart',
+  [SOURCE.rtc]: 'rtc',
+  ...Object.fromEntries(['a', 'b', 'c', 'd'].map((wire, index) => [SOURCE.pciIntA + index, `pci_int${wire}`])),
+};
+
 /** Sources are numbered 1 to 96. */
 export const PLIC_SOURCES = 96;
 

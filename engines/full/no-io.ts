@@ -27,6 +27,6 @@ export const NO_IO: IoContext = {
   submit: refuse,
   poll: refuse,
   wait: refuse,
-  counters: { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, bounced: 0 },
+  counters: { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, sleptNs: 0, bounced: 0 },
   dispose: refuse,
 };

@@ -1,14 +1,35 @@
-/** What each hart's thread counts outside of shared device state: bus accesses by window, waits, kicks, I/O calls. */
+/** What each hart's thread counts outside of shared device state: bus accesses by window, exits, time, kicks, I/O calls. */
 import type { StateSlice } from './devices/device.js';
 
 /** Windows of the bus that are counted, reads and writes. */
 const WINDOWS = 16;
 
 /** Places of the numbers behind the windows'. */
-const OWN = ['wfi_waits', 'pauses', 'slices', 'kicks_sent'] as const;
+const OWN = [
+  'exits.slice_end',
+  'exits.wfi',
+  'exits.pause',
+  'sleeps',
+  'kicks_sent',
+  'time.translated_ns',
+  'time.interpreter_ns',
+  'time.devices_ns',
+  'time.idle_ns',
+] as const;
 const IO = ['submitted', 'completed', 'syscalls', 'waits', 'kicksReceived', 'bounced'] as const;
 export type OwnCounter = (typeof OWN)[number];
+/** Values that a thread keeps for itself. */
+export type OwnValues = Readonly<Partial<Record<OwnCounter, number>>>;
 export type IoCounters = Readonly<Record<(typeof IO)[number], number>>;
+
+const IO_NAMES: Readonly<Record<(typeof IO)[number], string>> = {
+  submitted: 'submitted',
+  completed: 'completed',
+  syscalls: 'syscalls',
+  waits: 'waits',
+  kicksReceived: 'kicks_received',
+  bounced: 'bounced',
+};
 
 const ROW = 2 * WINDOWS + 16;
 export const THREAD_COUNTERS_BYTES = ROW * 8;
@@ -34,8 +55,8 @@ export class ThreadCounters {
   }
 
   /** Makes what this thread counts elsewhere visible to the others. */
-  publish(io: IoCounters, kicksSent: number): void {
-    this.#own[OWN.indexOf('kicks_sent')] = kicksSent;
+  publish(io: IoCounters, own: OwnValues): void {
+    for (const [name, value] of Object.entries(own)) this.#own[OWN.indexOf(name as OwnCounter)] = value;
     for (let i = 0; i < IO.length; i++) this.#own[OWN.length + i] = io[IO[i]];
   }
 
@@ -46,7 +67,7 @@ export class ThreadCounters {
       sums[`mmio.${name}.reads`] = this.#sum(2 * index);
       sums[`mmio.${name}.writes`] = this.#sum(2 * index + 1);
     });
-    [...OWN, ...IO.map((name) => `io.${name}`)].forEach((name, index) => {
+    [...OWN, ...IO.map((name) => `io.${IO_NAMES[name]}`)].forEach((name, index) => {
       sums[name] = this.#sum(2 * WINDOWS + index);
     });
     return sums;

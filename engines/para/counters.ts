@@ -51,11 +51,6 @@ export function sumCounters(hv: HypervisorMemory, domain: number, vcpus: number,
   }
 }
 
-/** Hypercalls of all numbers. */
-export function allHypercalls(counters: Record<string, number>): number {
-  return COUNTER_NAMES.slice(0, HYPERCALL_COUNTERS).reduce((sum, name) => sum + (counters[name] ?? 0), 0);
-}
-
 /** By name. */
 export function namedCounters(sums: ArrayLike<number>): Record<string, number> {
   return Object.fromEntries(COUNTER_NAMES.map((name, at) => [name, sums[at]]));

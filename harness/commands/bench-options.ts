@@ -22,6 +22,7 @@ export interface BenchFlags {
   out?: string;
   resume?: string;
   reports?: boolean;
+  counters?: boolean;
 }
 
 const LEAST_MEMORY = 16 << 20;
@@ -66,6 +67,7 @@ export function benchCommand(): Command {
     .option('--seed <n>', `seed of data, order and intervals (default: ${DEFAULT_SEED})`)
     .option('--out <dir>', 'folder for results and reports (default: bench-results/<time>-<profile>)')
     .addOption(new Option('--resume <dir>', 'go on with the run in this folder').conflicts('out'))
+    .option('--counters', 'show exits, interrupts and TLB misses per operation at the end')
     .option('--no-reports', 'write results.json alone')
     .addHelpText('after', EXAMPLES);
 }
@@ -121,7 +123,7 @@ export function planOptions(flags: BenchFlags): PlanOptions {
 
 /** Whether any flag says what to measure: a resumed run may leave all of them away. */
 export function choosesPlan(flags: BenchFlags): boolean {
-  const { out: _out, resume: _resume, reports: _reports, diskFile: _diskFile, ...choices } = flags;
+  const { out: _out, resume: _resume, reports: _reports, counters: _counters, diskFile: _diskFile, ...choices } = flags;
   return Object.values(choices).some((value) => value !== undefined);
 }
 

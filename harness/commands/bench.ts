@@ -129,8 +129,9 @@ function failure(
 async function conclude(store: ResultsStore, flags: BenchFlags, context: Context): Promise<void> {
   const folder = dirname(store.path);
   const { results } = store;
-  const { renderTable } = await import('../../reports/index.js');
+  const { renderCounters, renderTable } = await import('../../reports/index.js');
   context.out.write(`\n${renderTable(results, context.out.isTTY)}\n`);
+  if (flags.counters) context.out.write(`${renderCounters(results, context.out.isTTY)}\n`);
   const failed = results.cells.filter((cell) => cell.status === 'failed').length;
   const skipped = results.cells.filter((cell) => cell.status === 'skipped').length;
   const ok = results.cells.length - failed - skipped;

@@ -21,6 +21,7 @@ export function reportCommand(): Command {
     .description('Prints the table and writes report.html, PNG charts, CSV and Markdown from a results file alone.')
     .argument('<results>', 'results.json of a run')
     .option('--format <list>', `formats, by comma: ${FORMATS.join(',')} (default: all)`)
+    .option('--counters', 'show exits, interrupts and TLB misses per operation')
     .option('--out <dir>', 'folder for the reports (default: beside the results file)')
     .addHelpText('after', EXAMPLES);
 }
@@ -28,13 +29,14 @@ export function reportCommand(): Command {
 /** @returns the exit status @throws UsageError, ResultsError */
 export async function report(
   path: string,
-  flags: { format?: string; out?: string },
+  flags: { format?: string; out?: string; counters?: boolean },
   context: Context,
 ): Promise<number> {
   const formats = flags.format === undefined ? FORMATS : parseWords(flags.format, '--format').map(formatOf);
   const results = await readResults(path);
-  const { renderTable } = await import('../../reports/index.js');
+  const { renderCounters, renderTable } = await import('../../reports/index.js');
   context.out.write(`${renderTable(results, context.out.isTTY)}\n`);
+  if (flags.counters) context.out.write(`${renderCounters(results, context.out.isTTY)}\n`);
   try {
     const written = await writeAllReports(results, flags.out ?? dirname(path), formats);
     for (const file of written) context.out.write(`${file}\n`);

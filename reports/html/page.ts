@@ -7,6 +7,7 @@ import { clientScript } from './client.js';
 import { element, join, list, raw, text } from './elements.js';
 import {
   cellSection,
+  countersSection,
   describePage,
   engineSection,
   hostSection,
@@ -54,6 +55,7 @@ function mainSections(results: Results) {
     scalingSection(results, 'vms'),
     scalingSection(results, 'vcpus'),
     troubleSection(results),
+    countersSection(results),
     engineSection(results),
     cellSection(results),
     hostSection(results),

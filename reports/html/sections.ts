@@ -4,6 +4,7 @@ import type { Chart } from '../charts/chart.js';
 import { peerChart } from '../charts/peer.js';
 import { percentChart } from '../charts/percent.js';
 import { scalingCharts } from '../charts/scaling.js';
+import { countersTable } from '../counters.js';
 import { bytesText, durationText, figure, medianText, percentCell, percentText, sizeText } from '../format.js';
 import { type Axis, BARE, groupOf, scaling, troubles } from '../model.js';
 import { meansTable, osTable, peerTable, percentTable } from '../tables.js';
@@ -170,6 +171,23 @@ function cellRow(cell: Cell): string[] {
     cell.samples.map(figure).join('  '),
     cell.warnings.join('; '),
   ];
+}
+
+export function countersSection(results: Results): Html | null {
+  const { head, body } = countersTable(results);
+  if (body.length === 0) return null;
+  return section(
+    'counters',
+    'Crossings per operation',
+    element(
+      'p',
+      {},
+      text(
+        'How often an operation goes from the guest to the host and back: VM exits in full virtualization, hypercalls in paravirtualization, with the most frequent reasons. Interrupts are those that the guest took, or events delivered to it.',
+      ),
+    ),
+    details('Counters of every cell', table('Counters for one operation', head, body)),
+  );
 }
 
 export function engineSection(results: Results): Html {

@@ -70,9 +70,28 @@ describe.skipIf(!fullProbe.ok || !bareProbe.ok)('engine full with the guest OS',
       expect(result.stopNs).toBeGreaterThan(result.startNs);
     });
 
-    it('counts exits by device', async () => {
+    it('counts exits by reason and device, interrupts by source, and divides the time', async () => {
       const before = (await machines.full?.counters()) ?? {};
-      const { counters } = await sample(machines.full as Machine, 'block/randread-4k-qd1');
+      const result = await sample(machines.full as Machine, 'block/randread-4k-qd1');
+      const { counters } = result;
+      const causes = Object.entries(counters).filter(([name]) => name.startsWith('interrupts.'));
+      expect(causes.reduce((sum, [, count]) => sum + count, 0)).toBe(counters.interrupts);
+      expect(counters['interrupts.supervisor_external']).toBeGreaterThan(0);
+      expect(['a', 'b', 'c', 'd'].reduce((sum, pin) => sum + (counters[`plic.pci_int${pin}`] ?? 0), 0)).toBe(
+        counters['plic.claims'],
+      );
+      const windows = Object.entries(counters).filter(([name]) => /^mmio\..*\.writes$/.test(name));
+      expect(counters['exits.mmio_write']).toBe(windows.reduce((sum, [, count]) => sum + count, 0));
+      expect(counters['exits.wfi']).toBeGreaterThan(0);
+      const parts = ['translated', 'interpreter', 'devices', 'idle'].map(
+        (part) => counters[`time.${part}_ns`] as number,
+      );
+      expect(Math.min(...parts)).toBeGreaterThanOrEqual(0);
+      if (vcpus === 1) {
+        const all = parts.reduce((sum, ns) => sum + ns, 0);
+        expect(all / Number(result.stopNs - result.startNs)).toBeGreaterThan(0.8);
+        expect(all / Number(result.stopNs - result.startNs)).toBeLessThan(1.2);
+      }
       expect(before.instructions).toBeGreaterThan(0);
       expect(counters['lsi.commands']).toBeGreaterThan(0);
       expect(counters['mmio.pci-mmio.writes']).toBeGreaterThan(0);
@@ -84,6 +103,7 @@ describe.skipIf(!fullProbe.ok || !bareProbe.ok)('engine full with the guest OS',
   it('says in its facts what it runs on', async () => {
     const machine = await full.boot({ ...base, vcpus: 1, disk: await disk('facts') });
     expect(machine.facts.image).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(machine.facts.cpu).toMatch(/^(interpreter$|translator)/);
     expect(machine.facts.block).toMatch(/^(io_uring|worker threads), buffered$/);
     await machine.stop();
   });

@@ -5,10 +5,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { resultsJsonSchema } from '#harness/results.js';
 import { percentChart } from '#reports/charts/percent.js';
 import { scalingCharts } from '#reports/charts/scaling.js';
-import { cellsCsv, samplesCsv } from '#reports/csv.js';
+import { countersTable, perOperation } from '#reports/counters.js';
+import { cellsCsv, countersCsv, samplesCsv } from '#reports/csv.js';
 import { figure, percentText } from '#reports/format.js';
 import { renderPage } from '#reports/html/page.js';
-import { REPORT_FORMATS, renderTable, writeReports } from '#reports/index.js';
+import { REPORT_FORMATS, renderCounters, renderTable, writeReports } from '#reports/index.js';
 import { renderMarkdown } from '#reports/markdown.js';
 import { geometricMean, headlineRows, scaling, summaries } from '#reports/model.js';
 import { engineMeans } from '#reports/ratios.js';
@@ -175,13 +176,64 @@ describe('against QEMU', () => {
   });
 });
 
+describe('counters for one operation', () => {
+  const counted = results([
+    cell('bare', 'net/udp-rr', { counters: { units: 5 } }),
+    cell('full', 'net/udp-rr', {
+      operations: 1000,
+      counters: {
+        'exits.mmio_write': 3000,
+        'exits.wfi': 1000,
+        'exits.pause': 0,
+        interrupts: 2000,
+        'interrupts.machine_timer': 500,
+        'tlb.misses': 100,
+        'tlb.fetch_misses': 150,
+        'time.idle_ns': 300,
+        'time.devices_ns': 100,
+      },
+    }),
+    // Without `operations`, as in older files: 5 rounds of 250.
+    cell('para', 'net/udp-rr', {
+      counters: { hypercall_sched_op: 1250, hypercall_console_io: 2500, hypercall_errors: 9, events_delivered: 625 },
+    }),
+  ]);
+  const [, full, para] = counted.cells.map(perOperation);
+
+  test('exits or hypercalls, interrupts or events, TLB misses', () => {
+    expect(full).toMatchObject({ crossings: 4, interrupts: 2, tlbMisses: 0.25 });
+    expect(full?.reasons).toEqual([
+      { reason: 'mmio_write', count: 3 },
+      { reason: 'wfi', count: 1 },
+    ]);
+    expect(full?.time).toContainEqual({ part: 'idle', percent: 75 });
+    expect(para).toMatchObject({ crossings: 3, interrupts: 0.5, tlbMisses: null, time: null });
+  });
+
+  test('nothing for an engine that counts nothing, or a cell without a figure', () => {
+    expect(perOperation(counted.cells[0] as (typeof counted.cells)[0])).toBeNull();
+    expect(perOperation(trouble('failed', 'full', 'net/udp-rr', 'no'))).toBeNull();
+    expect(countersTable(counted).body).toHaveLength(2);
+  });
+
+  test('every format shows them; the terminal when it is asked to', () => {
+    expect(renderCounters(counted, false)).toContain('mmio_write 3.00, wfi 1.00');
+    expect(renderTable(counted, false)).not.toContain('mmio_write');
+    expect(renderCounters(results([]), false)).toMatch(/No engine/);
+    expect(renderMarkdown(counted)).toContain('## Crossings per operation');
+    expect(renderPage(counted)).toContain('id="counters"');
+    expect(countersCsv(counted)).toContain('full,net/udp-rr,1,1,exits.mmio_write,3000,3');
+    expect(cellsCsv(counted).split('\n')[0]).toMatch(/,crossings_per_op,interrupts_per_op,tlb_misses_per_op$/);
+  });
+});
+
 describe('CSV', () => {
   test('one record a cell; missing figures are empty fields', () => {
     const lines = cellsCsv(results()).trimEnd().split('\n');
     expect(lines).toHaveLength(results().cells.length + 1);
     const failed = lines.find((line) => line.startsWith('full,block/read-1m'));
     expect(failed).toBe(
-      'full,block/read-1m,1,1,failed,throughput,units/s,true,0,,,,,,,,,,,,67108864,guest <b>panicked</b> | at 0x80000000,,,,',
+      'full,block/read-1m,1,1,failed,throughput,units/s,true,0,,,,,,,,,,,,67108864,guest <b>panicked</b> | at 0x80000000,,,,,,,',
     );
   });
 

@@ -87,6 +87,7 @@ export class Hart {
   /** Raise interrupts and stop through this; other threads make their own. */
   readonly lines: HartLines;
   readonly state: HartState;
+  readonly mode: TranslateMode;
   private readonly hart: HartContext;
   private readonly pmp: Pmp;
   private readonly tlb: TlbControl;
@@ -114,6 +115,7 @@ export class Hart {
     this.exports = instance.exports as unknown as Exports;
     hart.bulk = this.exports;
     const mode = config.translate ?? defaultMode();
+    this.mode = mode;
     this.forced = mode === 'forced';
     if (mode !== 'off')
       this.translator = new Translator(hart, this.fetch, this.tlb, memory, this.exports, this.forced, config.compiler);

@@ -135,6 +135,13 @@ export const EVENT = {
   regionChains: 16,
   /** Instructions that translated code has executed. */
   translatedInstructions: 17,
+  /** Interrupts by cause 1, 3, 5, 7, 9 and 11. */
+  interruptsSsip: 18,
+  interruptsMsip: 19,
+  interruptsStip: 20,
+  interruptsMtip: 21,
+  interruptsSeip: 22,
+  interruptsMeip: 23,
 } as const;
 
 /** Bits of irqLines, as in mip (privileged specification, 3.1.9). */

@@ -59,6 +59,11 @@ export class HartState {
     return this.view.getFloat64(OFFSET.instret, true);
   }
 
+  /** How often one of EVENT has happened since reset. */
+  count(event: number): number {
+    return this.view.getFloat64(OFFSET.events + event * 8, true);
+  }
+
   /** What happened since reset, by name. Grows only; read without stopping the hart. */
   counters(): Record<string, number> {
     const counts: Record<string, number> = { instructions: this.instret };

@@ -9,7 +9,7 @@
  * takes back what nobody has claimed. Reserved addresses read 0 and ignore writes.
  */
 import { IRQ } from '../cpu/layout.js';
-import { PLIC_SOURCES } from '../memory-map.js';
+import { PLIC_SOURCES, SOURCE_NAMES } from '../memory-map.js';
 import { type AccessSize, type Device, Lock, type Resettable, type StateSlice } from './device.js';
 import type { InterruptLines } from './hart-lines.js';
 
@@ -18,12 +18,13 @@ const SOURCE_WORDS = 4; // bits 0 to 127: sources 1 to 96 are used
 
 /* Words of the state. */
 const LOCK = 0;
-const CLAIMS = 16;
 const LEVEL = 32;
 const PENDING = LEVEL + SOURCE_WORDS;
 const IN_SERVICE = PENDING + SOURCE_WORDS;
 const PRIORITY = IN_SERVICE + SOURCE_WORDS;
-const THRESHOLD = PRIORITY + PLIC_SOURCES + 1;
+/** Claims since reset, by source. */
+const CLAIMS = PRIORITY + PLIC_SOURCES + 1;
+const THRESHOLD = CLAIMS + PLIC_SOURCES + 1;
 
 /* Offsets of the registers. */
 const REG_PENDING = 0x1000;
@@ -60,7 +61,11 @@ export class Plic implements Device, Resettable {
   }
 
   counters(): Record<string, number> {
-    return { 'plic.claims': this.#words[CLAIMS] >>> 0 };
+    const claims = (source: number) => this.#words[CLAIMS + source] >>> 0;
+    const named = Object.entries(SOURCE_NAMES).map(([source, name]) => [`plic.${name}`, claims(Number(source))]);
+    let all = 0;
+    for (let source = 1; source <= PLIC_SOURCES; source++) all += claims(source);
+    return { 'plic.claims': all, ...Object.fromEntries(named) };
   }
 
   /** The line of a source (1 to 96) has this level now. */
@@ -163,7 +168,7 @@ export class Plic implements Device, Resettable {
       const bit = 1 << (source & 31);
       this.#words[PENDING + (source >> 5)] &= ~bit;
       this.#words[IN_SERVICE + (source >> 5)] |= bit;
-      this.#words[CLAIMS]++;
+      this.#words[CLAIMS + source]++;
       this.#update();
     }
     return source;

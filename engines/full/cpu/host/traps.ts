@@ -29,8 +29,10 @@ export class Traps {
     const taken = this.enabled(MODE.M, MSTATUS.MIE, toMachine) || this.enabled(MODE.S, MSTATUS.SIE, toSupervisor);
     if (taken === 0) return false;
     const bit = PRIORITY.find((each) => (taken & each) !== 0) as number;
+    const cause = 31 - Math.clz32(bit);
     hart.count(EVENT.interrupts);
-    this.enter(31 - Math.clz32(bit), true, taken === toSupervisor, 0, 0);
+    hart.count(EVENT.interruptsSsip + ((cause - 1) >> 1));
+    this.enter(cause, true, taken === toSupervisor, 0, 0);
     return true;
   }
 
