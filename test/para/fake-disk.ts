@@ -12,7 +12,7 @@ interface Job {
 export class FakeDisk implements IoContext {
   readonly method = 'worker threads';
   readonly slot = 0;
-  readonly counters = { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, bounced: 0 };
+  readonly counters = { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, sleptNs: 0, bounced: 0 };
   readonly data: Uint8Array;
   readonly jobs: Job[] = [];
   /** What was started, in order: `read 4096@0`. */
