@@ -34,7 +34,7 @@ function programFile(entries: readonly string[]): string | undefined {
   const own = ownProgram();
   if (own !== undefined && basename(own) === name) return own;
   const file = join(FOLDER, name);
-  if (!found.has(file)) found.set(file, isFresh(file) || make(file, entries) ? file : undefined);
+  if (!found.has(file)) found.set(file, isFresh(file, entries) || make(file, entries) ? file : undefined);
   return found.get(file);
 }
 
@@ -70,10 +70,12 @@ function keep(file: string, bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuf
 /** Beside the program, a module's path, time of change and size a line. */
 const contentsOf = (file: string): string => `${file}.contents`;
 
-function isFresh(file: string): boolean {
+/** A folder that was copied or moved holds a program of the modules that lie where it came from. */
+function isFresh(file: string, entries: readonly string[]): boolean {
   try {
     const lines = readFileSync(contentsOf(file), 'utf8').split('\n');
-    return lines.every((line) => line === lineOf(line.split('\t')[0] ?? ''));
+    const here = new Set(lines.map((line) => line.split('\t')[0]));
+    return entries.every((path) => here.has(path)) && lines.every((line) => line === lineOf(line.split('\t')[0] ?? ''));
   } catch {
     return false;
   }
