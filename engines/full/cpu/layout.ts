@@ -180,9 +180,9 @@ export const DECODE = {
   entries: 2048 + 2,
   /** The copy of the page that is decoded: what an instruction cache would hold. */
   copy: 2050 * 8,
-  /** Physical page number as a double (0: free), then a 32-bit word: 1 when the copy must be compared again. */
+  /** Physical page number as a double (0: free), then a 32-bit word: the value of OFFSET.epoch when the copy was last compared. */
   page: 2050 * 8 + 4096,
-  stale: 2050 * 8 + 4096 + 8,
+  compared: 2050 * 8 + 4096 + 8,
   /** Next way to be replaced, in the first slot of each set. */
   victim: 2050 * 8 + 4096 + 12,
   /** Counts up before and after the slot is loaded: odd meanwhile. */

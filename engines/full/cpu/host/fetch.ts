@@ -15,7 +15,8 @@ const PAGE_END = [2048, 2049];
 /**
  * The decode cache: an instruction cache that holds decoded instructions, by physical page. Each slot keeps a copy of
  * the page as it was, and decodes from the copy alone; fence.i makes copies doubtful, and the next fetch compares
- * them with memory. So code that was written shows after fence.i, no earlier, as the ISA has it.
+ * them with memory. So code that was written shows after fence.i, as the ISA has it; and after sfence.vma and a change of
+ * satp, for guests that were only ever run on QEMU, where stores to code show at once: xv6 executes no fence.i.
  */
 export class Fetch {
   private readonly operations = new OperationCache();
@@ -89,7 +90,8 @@ export class Fetch {
     for (let index = 0; index < DECODE.sets * DECODE.ways; index++) {
       const slot = hart.base + OFFSET.decode + index * DECODE.slotBytes;
       // Slots that were never used are not written: so they take no memory.
-      if (hart.f64[(slot + DECODE.page) >> 3] !== 0) hart.i32[(slot + DECODE.stale) >> 2] = 1;
+      if (hart.f64[(slot + DECODE.page) >> 3] !== 0)
+        hart.i32[(slot + DECODE.compared) >> 2] = hart.get(OFFSET.epoch) - 1;
     }
     this.tlb.flushExecute();
   }
@@ -178,7 +180,7 @@ export class Fetch {
     this.hart.i32[address >> 2] = low;
   }
 
-  /** The slot of a physical page, its copy as good as fence.i demands. */
+  /** The slot of a physical page, its copy as good as fence.i and sfence.vma demand. */
   private slotFor(page: number): number {
     const { hart } = this;
     const set = hart.base + OFFSET.decode + (page % DECODE.sets) * DECODE.ways * DECODE.slotBytes;
@@ -193,10 +195,10 @@ export class Fetch {
 
   private refresh(slot: number, page: number): void {
     const { hart } = this;
-    const stale = (slot + DECODE.stale) >> 2;
-    if (hart.i32[stale] === 0) return;
+    const compared = (slot + DECODE.compared) >> 2;
+    if (hart.i32[compared] === hart.get(OFFSET.epoch)) return;
     if (hart.bulk.equal(slot + DECODE.copy, hart.ramAddress(page * 4096), 4096) === 0) this.load(slot, page);
-    hart.i32[stale] = 0;
+    hart.i32[compared] = hart.get(OFFSET.epoch);
   }
 
   private replace(set: number, page: number): number {
@@ -207,7 +209,7 @@ export class Fetch {
     const slot = set + way * DECODE.slotBytes;
     if (hart.f64[(slot + DECODE.page) >> 3] !== 0) this.tlb.forgetSlot(slot);
     hart.f64[(slot + DECODE.page) >> 3] = page;
-    hart.i32[(slot + DECODE.stale) >> 2] = 0;
+    hart.i32[(slot + DECODE.compared) >> 2] = hart.get(OFFSET.epoch);
     this.load(slot, page);
     return slot;
   }

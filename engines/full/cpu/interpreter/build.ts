@@ -42,7 +42,7 @@ export function encodeInterpreter(maximumPages: number): Uint8Array<ArrayBuffer>
   const host = importHost(module);
   const run = module.declare(['i32'], ['i32']);
   const traps = exportTraps(module);
-  const walks = exportWalks(module);
+  const walks = exportWalks(module, exportBulkMemory(module));
   const regionType = module.type(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
   module.define(run, (body) => {
     const flow = new Flow(body, { ...host, ...traps, ...walks }, regionType);
@@ -50,7 +50,6 @@ export function encodeInterpreter(maximumPages: number): Uint8Array<ArrayBuffer>
   });
   module.export('run', run);
   module.table(REGION.count);
-  exportBulkMemory(module);
   exportRegionSupport(module, { ...host, ...walks });
   return module.encode();
 }

@@ -20,8 +20,8 @@ export interface WalkFunctions {
 const PTE = { V: 1, R: 2, W: 4, X: 8, U: 16, A: 64, D: 128, RSW: 0x300, reserved: 54 } as const;
 const PPN_BITS = (1n << 44n) - 1n;
 
-/** Defines the functions, and exports what TlbControl calls. */
-export function exportWalks(module: ModuleBuilder): WalkFunctions {
+/** Defines the functions, and exports what TlbControl calls. equal: of exportBulkMemory(). */
+export function exportWalks(module: ModuleBuilder, equal: Declared): WalkFunctions {
   const walk = module.declare(['i32', 'i64', 'i32', 'i32'], ['i32']);
   module.define(walk, defineWalk);
   const note = module.declare(['i32', 'i64', 'i64'], []);
@@ -29,7 +29,7 @@ export function exportWalks(module: ModuleBuilder): WalkFunctions {
   const fillData = module.declare(['i32', 'i64', 'i32'], ['i32']);
   module.define(fillData, (body) => defineFillData(body, walk, note));
   const fillExecute = module.declare(['i32', 'i64'], ['i32']);
-  module.define(fillExecute, (body) => defineFillExecute(body, walk, note));
+  module.define(fillExecute, (body) => defineFillExecute(body, { walk, note, equal }));
   const flushTlb = module.declare(['i32'], []);
   module.define(flushTlb, defineFlush);
   const flushTlbPage = module.declare(['i32', 'i32', 'i32'], []);
@@ -208,7 +208,10 @@ function emitNeighbours(body: Body, leaf: Local<'i32'>, pages: I64, most: I32, s
   return count;
 }
 
-function defineFillExecute(body: Body, walk: Declared, note: Declared): void {
+function defineFillExecute(
+  body: Body,
+  { walk, note, equal }: { walk: Declared; note: Declared; equal: Declared },
+): void {
   const base = body.parameter(0, 'i32');
   const address = body.parameter(1, 'i64');
   const mode = body.keep(i32.load(base, OFFSET.privilege));
@@ -222,7 +225,7 @@ function defineFillExecute(body: Body, walk: Declared, note: Declared): void {
     body.set(slot, i32.add(base, i32.mul(set, i32.const(DECODE.ways * DECODE.slotBytes))));
     body.set(slot, i32.add(slot, i32.const(OFFSET.decode)));
     for (let way = 0; way < DECODE.ways; way++) {
-      lookAtSlot(body, slot, page, found);
+      lookAtSlot(body, { base, slot, page, equal }, found);
       body.set(slot, i32.add(slot, i32.const(DECODE.slotBytes)));
     }
     body.return(i32.const(0));
@@ -240,10 +243,22 @@ function defineFillExecute(body: Body, walk: Declared, note: Declared): void {
   body.unreachable();
 }
 
-/** To `found` when the slot holds the page, and its copy needs no comparison. */
-function lookAtSlot(body: Body, slot: Local<'i32'>, page: I64, found: Label): void {
-  const holds = f64.eq(f64.load(slot, DECODE.page), f64.convertI64U(page));
-  body.brIf(i32.and(holds, i32.eqz(i32.load(slot, DECODE.stale))), found);
+/** To `found` when the slot holds the page, and its copy is as memory is: compared once in each epoch. */
+function lookAtSlot(
+  body: Body,
+  { base, slot, page, equal }: { base: I32; slot: Local<'i32'>; page: I64; equal: Declared },
+  found: Label,
+): void {
+  body.if(f64.eq(f64.load(slot, DECODE.page), f64.convertI64U(page)), () => {
+    const epoch = body.keep(i32.load(base, OFFSET.epoch));
+    body.brIf(i32.eq(i32.load(slot, DECODE.compared), epoch), found);
+    const copy = i32.add(slot, i32.const(DECODE.copy));
+    const same = body.call('i32', equal, copy, ramAddress(base, page), i32.const(4096));
+    body.if(same, () => {
+      body.store('i32', slot, epoch, DECODE.compared);
+      body.br(found);
+    });
+  });
 }
 
 /** note(stateBase, first page, last page): entries of the TLBs speak for these virtual pages together: see LARGE. */
