@@ -142,23 +142,24 @@ export class Ring {
 
   /** Hands the queued entries to the kernel; no system call when there are none. */
   submit(): void {
-    if (this.#tail !== this.#submitted) this.#enter(0, 0, 0, 0);
+    // What the kernel holds back for us comes in the same call.
+    if (this.#tail !== this.#submitted) this.#enter(0, this.#held ? ENTER.GETEVENTS : 0, 0, 0);
   }
 
   /** True when nextCompletion() may find something; a few nanoseconds. */
   get ready(): boolean {
     if (this.#closed) return false;
-    return (
-      Atomics.load(this.#rings, this.#cqTail) !== this.#head ||
-      (this.#rings[this.#sqFlags] & (SQ_FLAG.TASKRUN | SQ_FLAG.CQ_OVERFLOW)) !== 0
-    );
+    return Atomics.load(this.#rings, this.#cqTail) !== this.#head || this.#held;
   }
 
   /** Lets the kernel post what it holds back until we come (deferred task work, an overflown queue). */
   reap(): void {
-    if ((this.#rings[this.#sqFlags] & (SQ_FLAG.TASKRUN | SQ_FLAG.CQ_OVERFLOW)) !== 0) {
-      this.#enter(0, ENTER.GETEVENTS, 0, 0);
-    }
+    if (this.#held) this.#enter(0, ENTER.GETEVENTS, 0, 0);
+  }
+
+  /** The kernel has completions that it posts when we come (deferred task work, an overflown queue). */
+  get #held(): boolean {
+    return (this.#rings[this.#sqFlags] & (SQ_FLAG.TASKRUN | SQ_FLAG.CQ_OVERFLOW)) !== 0;
   }
 
   /** Takes one completion into the fields above; false when there is none. The entry is the kernel's again at once. */

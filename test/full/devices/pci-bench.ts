@@ -101,6 +101,8 @@ export class FakeDisk {
   readonly bytes: Uint8Array;
   readonly requests: Request[] = [];
   submits = 0;
+  /** So many of the oldest requests end when their IoContext is next polled. */
+  arrived = 0;
   flushes = 0;
   readonly zeroed: { offset: number; bytes: number; unmap: boolean }[] = [];
   readonly port: BlockPort;
@@ -117,7 +119,7 @@ export class FakeDisk {
           then(error ?? bytes);
         },
       });
-    const io: Pick<BlockPort['io'], 'read' | 'write' | 'flush' | 'zero' | 'submit'> = {
+    const io: Pick<BlockPort['io'], 'read' | 'write' | 'flush' | 'zero' | 'submit' | 'poll'> = {
       read: (_h, _m, address, bytes, offset, then) =>
         done('read', offset, bytes, () => all.set(this.bytes.subarray(offset, offset + bytes), address), then),
       write: (_h, _m, address, bytes, offset, then) =>
@@ -132,6 +134,12 @@ export class FakeDisk {
       },
       submit: () => {
         this.submits++;
+      },
+      poll: () => {
+        const { arrived } = this;
+        this.arrived = 0;
+        for (let i = 0; i < arrived; i++) this.complete();
+        return arrived;
       },
     };
     this.port = { io: io as BlockPort['io'], handle: 0, info: { bytes: size, direct: false, alignment: 1 } };

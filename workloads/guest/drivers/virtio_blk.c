@@ -112,9 +112,12 @@ static void take_and_listen(struct queue *q)
   while (virtqueue_listen(&q->ring, 1));
 }
 
+/* Who goes on sleeping asks for the next interrupt itself, by look(): who was woken looks at memory. */
 static void interrupt(struct blockdev *dev, unsigned queue)
 {
-  take_and_listen(&((struct virtio_blk *)dev->driver)->queue[queue]);
+  struct virtio_blk *b = dev->driver;
+  if (b->shared) take_and_listen(&b->queue[queue]);
+  else take(&b->queue[queue]);
 }
 
 static void look(struct blockdev *dev, unsigned queue, int sleeps)

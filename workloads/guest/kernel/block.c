@@ -124,12 +124,25 @@ void block_start(void) {
   lock_release(&q->lock);
 }
 
+/* How many completions lie in the ring of a CPU. */
+static uint32_t ready(const struct block_cpu *own) { return __atomic_load_n(&own->tail, __ATOMIC_SEQ_CST) - __atomic_load_n(&own->head, __ATOMIC_RELAXED); }
+
+/* Does a CPU of the queue go on sleeping? Locked: it says so before it takes the lock for its last look. */
+static int someone_sleeps(const struct queue *q) {
+  for (unsigned cpu = number(q); cpu < cpu_count(); cpu += queue_count()) {
+    uint32_t want = __atomic_load_n(&cpus[cpu].want, __ATOMIC_SEQ_CST);
+    if (want && ready(&cpus[cpu]) < want) return 1;
+  }
+  return 0;
+}
+
 void block_interrupt(void *arg) {
   struct blockdev *dev = arg;
   if (dev != disk) return;
   for (struct queue *q = queues; q < queues + queue_count(); q++) {
     lock_acquire(&q->lock);
     dev->interrupt(dev, number(q));
+    if (dev->look && someone_sleeps(q)) dev->look(dev, number(q), 1);
     offer(q);
     lock_release(&q->lock);
   }
@@ -154,9 +167,6 @@ void block_complete(struct block_request *r, int status) {
   uint32_t want = __atomic_load_n(&owner->want, __ATOMIC_SEQ_CST);
   if (want && tail - __atomic_load_n(&owner->head, __ATOMIC_RELAXED) >= want) cpu_wake(r->cpu);
 }
-
-/* How many completions lie in the ring. */
-static uint32_t ready(const struct block_cpu *own) { return __atomic_load_n(&own->tail, __ATOMIC_SEQ_CST) - own->head; }
 
 static void sleep_for(struct block_cpu *own, unsigned min) {
   __atomic_store_n(&own->want, min, __ATOMIC_SEQ_CST);

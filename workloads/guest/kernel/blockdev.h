@@ -29,7 +29,8 @@ struct blockdev {
    * rest until a completion. A taken request's next belongs to the driver.
    */
   unsigned (*submit)(struct blockdev *, unsigned queue, struct block_request *list);
-  void (*interrupt)(struct blockdev *, unsigned queue); /* looks at the device and completes what is done; quiet if it has nothing to say */
+  /* Looks at the device and completes what is done; quiet if it has nothing to say. The layer calls look() if a CPU sleeps on. */
+  void (*interrupt)(struct blockdev *, unsigned queue);
   /*
    * May be NULL: completes what is done, without an access to the device's registers. The CPU whose queue it is calls it before it
    * waits; sleeps: no other look follows, only an interrupt.

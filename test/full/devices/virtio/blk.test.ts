@@ -78,6 +78,18 @@ describe.each(['pci', 'mmio'] as const)('virtio-blk over %s', (over) => {
     expect(b.transport.isr()).toBe(0);
   });
 
+  it('gives back at the doorbell what has completed meanwhile, and nothing else', () => {
+    const b = new Bench(over);
+    const first = b.request(0, T.IN, 3, [reads(DATA, 512)]);
+    b.transport.notify(0);
+    b.disk.arrived = 1;
+    expect(b.rings[0].usedIndex).toBe(0);
+    b.request(1, T.IN, 4, [reads(DATA + 512, 512)]);
+    b.transport.notify(0);
+    expect(b.rings[0].used()).toEqual([{ head: first, written: 513 }]);
+    expect(b.disk.requests.map((r) => r.offset)).toEqual([4 * 512]);
+  });
+
   it('writes', () => {
     const b = new Bench(over);
     b.poke(DATA, ...new Array<number>(512).fill(0x77));

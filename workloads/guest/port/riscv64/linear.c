@@ -106,11 +106,9 @@ void *user_io_buffer(void *user, size_t bytes) {
   uint64_t va = (uint64_t)user, end = va + bytes;
   if (va < USER_LINEAR || va >= USER_ARENAS || !bytes || bytes > USER_ARENAS - va) return NULL;
   for (uint64_t at = va & ~(PAGE - 1); at < end;) {
-    pte_t *e = vm_entry(at, 1, 0);
-    int large = e && pte_is_leaf(*e);
-    if (!large) e = vm_entry(at, 0, 0);
-    if (!e || !pte_is_leaf(*e)) return NULL;
-    at = large ? (at | (LARGE_PAGE - 1)) + 1 : at + PAGE;
+    int level;
+    if (!vm_leaf(at, &level)) return NULL;
+    at = level ? (at | (LARGE_PAGE - 1)) + 1 : at + PAGE;
   }
   return (void *)(va - USER_LINEAR);
 }

@@ -50,10 +50,20 @@ int vm_map_page(uint64_t va, uint64_t physical, unsigned flags) {
   return 0;
 }
 
+pte_t vm_leaf(uint64_t va, int *level) {
+  const pte_t *table = root;
+  for (*level = 2; *level >= 0; --*level) {
+    pte_t e = table[slot(va, *level)];
+    if (pte_is_leaf(e)) return e;
+    if (!(e & PTE_V)) break;
+    table = (const pte_t *)pte_page(e);
+  }
+  return 0;
+}
+
 pte_t vm_lookup(uint64_t va) {
-  pte_t *e = vm_entry(va, 1, 0);
-  if (e && !pte_is_leaf(*e)) e = vm_entry(va, 0, 0);
-  return e && pte_is_leaf(*e) ? *e : 0;
+  int level;
+  return vm_leaf(va, &level);
 }
 
 uint64_t vm_stack_top(unsigned cpu) { return USER_STACKS + cpu * USER_STACK_STRIDE + USER_STACK_BYTES; }

@@ -41,7 +41,8 @@ void vm_enable(void);                                  /* this hart: Sv39 on */
 /* The entry for va at level 1 (2 MiB) or 0 (4 KiB). Missing tables are made if create is set; else, or without memory, NULL. */
 pte_t *vm_entry(uint64_t va, int level, int create);
 int vm_map_page(uint64_t va, uint64_t physical, unsigned flags); /* 0, or -1: no memory */
-pte_t vm_lookup(uint64_t va);                                    /* the leaf that maps va, or 0 */
+pte_t vm_leaf(uint64_t va, int *level);                          /* the leaf that maps va and its level (0 to 2), or 0 */
+pte_t vm_lookup(uint64_t va);                                    /* the same, of whatever level */
 
 int vm_make_stack(unsigned cpu); /* 0, or -1: no memory */
 uint64_t vm_stack_top(unsigned cpu);
