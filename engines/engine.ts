@@ -49,6 +49,8 @@ export interface GuestSystem {
   bios: string;
   kernel: string;
   initrd: string;
+  /** One that holds little, whose /init says the banner at once and then sleeps: to measure the start. */
+  bootInitrd?: string;
   /** Kernel command line. */
   append: string;
   /** The agent as a process of the host; the engine adds WORK, DISK and CPUS to its environment. */

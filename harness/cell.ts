@@ -140,7 +140,8 @@ function worstDrift(rounds: readonly Round[]): number | null {
 /** CPU seconds of all VMs for one operation of the figure's unit (one I/O, one unit, one MB). */
 function cpuPerOp(track: Track): number | null {
   const ops = operationsOf(track);
-  return ops > 0 ? sum(track.rounds, (round) => round.cpuSeconds) / ops : null;
+  const cpuSeconds = sum(track.rounds, (round) => round.cpuSeconds);
+  return ops > 0 && cpuSeconds > 0 ? cpuSeconds / ops : null;
 }
 
 /** Of the figure's unit (an I/O, a unit, a MB). */

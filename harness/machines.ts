@@ -2,7 +2,7 @@
  * The VMs of one engine in one group of cells: booted once, kept between samples and workloads, held at a barrier so
  * that they start together, and replaced as a whole when one of them fails.
  */
-import type { Engine, Machine, MachineConfig, SampleResult } from '../engines/engine.js';
+import type { Engine, GuestSystem, Machine, MachineConfig, SampleResult } from '../engines/engine.js';
 import { MachineFailure } from '../engines/engine.js';
 import { guarded, within } from './guard.js';
 import { deriveSeed } from './random.js';
@@ -105,6 +105,28 @@ export class MachineSet {
     }
   }
 
+  /**
+   * Boots machines beside those that are up, with the guest system's RAM disk for this, and stops them.
+   * @returns the host's clock before the first boot and after the last
+   * @throws MachineFailure
+   */
+  async bootAnew(): Promise<{ startNs: bigint; stopNs: bigint }> {
+    const { engine, deadlines, signal, nowNs } = this.options;
+    const configs = this.options.configs.map((config) => ({ ...config, ...startOnly(config.guest) }));
+    const startNs = nowNs();
+    const booting = configs.map((config) => engine.boot(config));
+    const limit = configs[0].bootDeadlineMs + deadlines.graceMs;
+    const booted = booting.map((each, vm) => guarded(each, limit, `boot of VM ${vm}`, signal));
+    try {
+      await settleAll(booted);
+      return { startNs, stopNs: nowNs() };
+    } finally {
+      // Those too that come up after they were given up.
+      const stopped = booting.map((each) => each.then((machine) => within(machine.stop(), STOP_MS)).catch(() => {}));
+      await within(Promise.all(stopped), STOP_MS);
+    }
+  }
+
   /** Makes the workload ready on all VMs. @throws WorkloadUnsupported, MachineFailure */
   async prepare(workload: string, seed: number): Promise<void> {
     const { deadlines, signal } = this.options;
@@ -146,6 +168,12 @@ export class MachineSet {
     if (this.machines === undefined) throw new MachineFailure('the machine is not up');
     return this.machines;
   }
+}
+
+/** A guest system that does nothing but start. */
+function startOnly(guest: MachineConfig['guest']): { guest?: GuestSystem } {
+  if (guest?.bootInitrd === undefined) return {};
+  return { guest: { ...guest, initrd: guest.bootInitrd } };
 }
 
 /** Seeds that a guest gets fit in 31 bits and are never 0: generation 0 is the pristine disk. */

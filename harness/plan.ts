@@ -200,6 +200,7 @@ function planGroup(selected: Selection[number], key: PlanKey, context: PlanConte
  */
 function joins(engine: string, engines: readonly string[], spec: WorkloadSpec): boolean {
   if (engine === SCALAR_BASELINE) return spec.vectorizable;
+  if (spec.boots === true && engine === BASELINE) return false;
   const plain = engine.replace(/-virtio$/, '');
   const usesDevice = spec.needs.disk === true || spec.needs.peer === true;
   return plain === engine || usesDevice || !engines.includes(plain);

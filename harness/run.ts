@@ -1,5 +1,6 @@
 /** A run: group after group, workload after workload; every cell is saved as it ends. */
 import type { DiskConfig, Engine, GuestSystem, MachineConfig, WaitingPolicy } from '../engines/engine.js';
+import { measureBoots } from './boots.js';
 import { type CellSetting, cellOf, newTrack, type Track } from './cell.js';
 import type { Clock } from './clock.js';
 import { DoorbellMeter } from './doorbells.js';
@@ -113,7 +114,8 @@ class PlanRun {
     const { seed, samples, sampleMs } = this.plan.key;
     const { clock, progress, signal } = this.environment;
     const onPrepared = (engine: string, set: MachineSet) => this.doorbells.measure(engine, set);
-    return measureWorkload(group, workload, sets, { seed, samples, sampleMs, clock, progress, signal, onPrepared });
+    const measure = workload.spec.boots === true ? measureBoots : measureWorkload;
+    return measure(group, workload, sets, { seed, samples, sampleMs, clock, progress, signal, onPrepared });
   }
 
   private unmeasured(

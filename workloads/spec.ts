@@ -30,6 +30,8 @@ export interface WorkloadSpec {
   comparable: boolean;
   /** Also measured on bare metal built without vectorization. */
   vectorizable: boolean;
+  /** It is the start of the guest system: a machine of its own for each sample, nothing on bare metal. */
+  boots?: boolean;
   /** Guest memory that the workload needs for each participating CPU, bytes. */
   memoryPerCpu: number;
 }

@@ -24,6 +24,7 @@ export class ScriptMachine implements Machine {
       programs: facts.programs ?? '',
       vCPU: 'processes of the host',
       doorbells: 'stamped by the reader of a pipe',
+      cpuSeconds: 'of the programs as they end, in steps of 10 ms',
     };
     const env = { ...native.env, WORK: this.#work, DISK: config.disk?.path ?? '', CPUS: String(config.vcpus) };
     this.#child = withHostCpus(config.hostCpus, () => startNative(native.program, native.args, env));

@@ -32,6 +32,35 @@ describe('a run', () => {
     expect(cells.get(`bare ${KEY}`)?.percentOfBareMetal).toMatchObject({ median: 100, low: 100, high: 100 });
   });
 
+  it('boots a machine of its own for each sample of the start, and none of bare metal', async () => {
+    const [bare, full] = [mock('bare'), mock('full', { bootMs: 80 })];
+    const spec = mockSpec({
+      name: 'linux/boot',
+      group: 'linux',
+      metric: 'time-per-op',
+      unit: 'ms',
+      scale: 1e6,
+      boots: true,
+    });
+    const run = { engines: [bare, full], specs: [spec], profile: { samples: 5 }, clock };
+    const { cells } = await runMocks(run);
+    expect([...cells.keys()]).toEqual(['full linux/boot vms=1 vcpus=1']);
+    expect(cells.get('full linux/boot vms=1 vcpus=1')).toMatchObject({
+      cpuSecondsPerOp: null,
+      samples: [80, 80, 80, 80, 80],
+    });
+    expect(full.log.filter((line) => line === 'boot 0')).toHaveLength(5);
+    expect(full.running).toBe(0);
+    expect(bare.log).toEqual(['close']);
+  });
+
+  it('a start that fails is a failed cell', async () => {
+    const full = mock('full', { bootFails: true });
+    const spec = mockSpec({ name: 'linux/boot', group: 'linux', boots: true });
+    const { cells } = await runMocks({ engines: [full], specs: [spec] });
+    expect(cells.get('full linux/boot vms=1 vcpus=1')).toMatchObject({ status: 'failed', consoleTail: ['no kernel'] });
+  });
+
   it('sets full beside QEMU in pairs, os/… too, and nothing else', async () => {
     const engines = [
       mock('bare', { opsPerSecond: () => 1000 }),

@@ -19,6 +19,8 @@ export interface MockOptions {
   name: string;
   kind?: EngineKind;
   clock: VirtualClock;
+  /** What a boot takes on the clock. */
+  bootMs?: number;
   opsPerSecond?: (at: At) => number;
   driftPct?: number;
   unavailable?: string;

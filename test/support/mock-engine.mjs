@@ -37,6 +37,7 @@ export class MockEngine {
     this.log.push(`boot ${config.id}`);
     if (this.options.bootFails) throw new MachineFailure(`${this.name} VM ${config.id} did not boot`, ['no kernel']);
     this.running++;
+    if (this.options.bootMs !== undefined) this.options.clock.ns += BigInt(this.options.bootMs * 1e6);
     return new MockMachine(this, config);
   }
 

@@ -3,7 +3,7 @@
  * folder of their own, and unpacked there. Nothing of the host's package database is read or changed.
  */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { debianSource } from './apt-sources.js';
@@ -58,27 +58,45 @@ export class Apt {
 
   /** Fetches and unpacks a package, unless that has been done. Throws PackagesUnavailable when it cannot be had. */
   fetch(name: string): DebianPackage {
-    const version = this.field(name, 'Version');
-    const root = this.#at('roots', `${name}_${version.replaceAll(/[^A-Za-z0-9.+~-]/g, '-')}`);
-    if (!existsSync(root)) this.#unpack(this.#download(name, version), root);
-    return { name, version, root };
+    return this.fetchAll([name])[0];
+  }
+
+  /** The same for many, with one question and one download: each takes apt a second where other work is going on. */
+  fetchAll(names: readonly string[]): DebianPackage[] {
+    this.look(names);
+    const packages = names.map((name): DebianPackage => {
+      const version = this.field(name, 'Version');
+      return { name, version, root: this.#at('roots', `${name}_${version.replaceAll(/[^A-Za-z0-9.+~-]/g, '-')}`) };
+    });
+    const missing = packages.filter(({ root }) => !existsSync(root));
+    if (missing.length > 0) this.#download(missing);
+    return packages;
+  }
+
+  /** Asks for the records of packages, those that do not exist too; field() then answers at once. */
+  look(names: readonly string[]): void {
+    const unknown = [...new Set(names)].filter((name) => !this.#records.has(name));
+    if (unknown.length === 0) return;
+    const { stdout } = this.#run('apt-cache', [...KEEP_DIGEST, 'show', '--no-all-versions', ...unknown]);
+    for (const name of unknown) this.#records.set(name, []);
+    for (const record of stdout.split(/\n\n+/)) {
+      const lines = record.split('\n');
+      const name = fieldOf(lines, 'Package');
+      if (this.#records.get(name)?.length === 0) this.#records.set(name, lines);
+    }
+  }
+
+  /** Whether there is such a package. */
+  has(name: string): boolean {
+    this.look([name]);
+    return this.#records.get(name)?.length !== 0;
   }
 
   /** A field of the newest version of a package; '' when it has none. */
   field(name: string, field: string): string {
-    const line = this.#record(name).find((text) => text.startsWith(`${field}: `));
-    return line?.slice(field.length + 2) ?? '';
-  }
-
-  /** Lines of a package's record: asking apt takes a second where other work is going on. */
-  #record(name: string): string[] {
-    const known = this.#records.get(name);
-    if (known !== undefined) return known;
-    const { status, stdout } = this.#run('apt-cache', [...KEEP_DIGEST, 'show', '--no-all-versions', name]);
-    if (status !== 0) throw new PackagesUnavailable(`Debian ${SUITE} has no package ${name} for ${this.architecture}`);
-    const lines = stdout.split('\n');
-    this.#records.set(name, lines);
-    return lines;
+    if (!this.has(name))
+      throw new PackagesUnavailable(`Debian ${SUITE} has no package ${name} for ${this.architecture}`);
+    return fieldOf(this.#records.get(name) ?? [], field);
   }
 
   #at(...parts: string[]): string {
@@ -110,16 +128,23 @@ export class Apt {
     else if (!known) throw new PackagesUnavailable(`Debian's package lists cannot be fetched: ${lastLine(result)}`);
   }
 
-  #download(name: string, version: string): string {
-    const folder = this.#at('debs', name);
-    mkdirSync(folder, { recursive: true });
-    const result = this.#run('apt-get', ['download', `${name}=${version}`], DOWNLOAD_MS, folder);
-    if (result.status !== 0)
-      throw new PackagesUnavailable(`the package ${name} cannot be fetched: ${lastLine(result)}`);
-    const newest = readdirSync(folder)
-      .map((file) => join(folder, file))
-      .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
-    return newest[0];
+  /** Into a folder of its own, which goes when all is unpacked. */
+  #download(packages: readonly DebianPackage[]): void {
+    const folder = mkdtempSync(this.#at('debs', 'download-'));
+    try {
+      const wanted = packages.map(({ name, version }) => `${name}=${version}`);
+      const result = this.#run('apt-get', ['download', ...wanted], DOWNLOAD_MS, folder);
+      const names = packages.map(({ name }) => name).join(', ');
+      if (result.status !== 0) throw new PackagesUnavailable(`${names} cannot be fetched: ${lastLine(result)}`);
+      const files = readdirSync(folder);
+      for (const { name, root } of packages) {
+        const file = files.find((each) => each.startsWith(`${name}_`)); // NAME_VERSION_ARCHITECTURE.deb
+        if (file === undefined) throw new PackagesUnavailable(`apt has fetched no file of the package ${name}`);
+        this.#unpack(join(folder, file), root);
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   }
 
   /** Under another name first: a folder of the right name is complete. */
@@ -144,6 +169,9 @@ export class Apt {
     return result;
   }
 }
+
+const fieldOf = (record: readonly string[], field: string): string =>
+  record.find((line) => line.startsWith(`${field}: `))?.slice(field.length + 2) ?? '';
 
 const lastLine = ({ stderr, status }: SpawnSyncReturns<string>): string =>
   stderr.trim().split('\n').at(-1) || `status ${status}`;

@@ -46,6 +46,16 @@ export function initramfs(busybox: Uint8Array, options: InitramfsOptions): Buffe
   ]);
 }
 
+/** The archive of an /init that mounts nothing and loads nothing. */
+export function bareInitramfs(busybox: Uint8Array, init: string): Buffer {
+  return cpio([
+    ...['bin', 'dev'].map((path): CpioEntry => ({ kind: 'directory', path, mode: 0o755 })),
+    CONSOLE,
+    { kind: 'file', path: 'bin/busybox', mode: 0o755, data: busybox },
+    { kind: 'file', path: 'init', mode: 0o755, data: Buffer.from(init) },
+  ]);
+}
+
 export const busyboxOf = (apt: Apt): Uint8Array =>
   readFileSync(join(apt.fetch('busybox-static').root, 'usr/bin/busybox'));
 

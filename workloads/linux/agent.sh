@@ -42,7 +42,7 @@ unit_gzip() { debian gzip -6 -n -c <"$WORK/524288" | md5sum; }
 setup_xz() { input 262144; }
 unit_xz() { debian xz -1 -T1 -c <"$WORK/262144" | md5sum; }
 unit_stress_int64() { stress --cpu 1 --cpu-method int64 --cpu-ops 100; }
-unit_stress_double() { stress --cpu 1 --cpu-method double --cpu-ops 100; }
+unit_stress_double() { stress --cpu 1 --cpu-method double --cpu-ops 20; }
 unit_stress_fft() { stress --cpu 1 --cpu-method fft --cpu-ops 50; }
 unit_stress_crc16() { stress --cpu 1 --cpu-method crc16 --cpu-ops 50; }
 unit_stress_queens() { stress --cpu 1 --cpu-method queens --cpu-ops 20; }

@@ -7,8 +7,9 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Apt, type DebianArchitecture, packageCache } from '../debian/apt.js';
-import { busyboxOf, initramfs, openSbiOf } from '../debian/initramfs.js';
+import { bareInitramfs, busyboxOf, initramfs, openSbiOf } from '../debian/initramfs.js';
 import { DebianKernel } from '../debian/kernel.js';
+import { markUsed, pruneCache } from '../debian/prune.js';
 import { PackagesUnavailable } from '../debian/unavailable.js';
 import { packageRoot } from '../package-root.js';
 import { keptPrograms } from './kept-programs.js';
@@ -21,6 +22,7 @@ export interface DebianGuest {
   kernel: string;
   initrd: string;
   append: string;
+  bootInitrd: string;
   native: { program: string; args: string[]; env: Record<string, string> };
   facts: Record<string, string>;
 }
@@ -49,6 +51,12 @@ stty raw -echo
 exec sh /agent.sh
 `;
 
+/** The start alone: the banner at once, and nothing more. */
+const BOOT_INIT = `#!/bin/busybox sh
+echo "virtax-guest 1 ready port=linux cpus=$(/bin/busybox nproc) disk=0 net=0"
+exec /bin/busybox sleep 1000000
+`;
+
 /** Assembles the guest, or takes it from the cache. @throws PackagesUnavailable: a sentence that a user can act on */
 export function debianGuest(programs: readonly Program[] = PROGRAMS, cache = packageCache()): DebianGuest {
   if (process.arch !== 'x64') {
@@ -60,6 +68,8 @@ export function debianGuest(programs: readonly Program[] = PROGRAMS, cache = pac
   const agent = readFileSync(join(packageRoot(), 'workloads/linux/agent.sh'));
   const folder = join(cache, `guest-${identity(programs, agent, cache)}`);
   if (!existsSync(folder)) assemble(apts, programs, agent, cache, folder);
+  markUsed(folder);
+  pruneCache(cache);
   return readGuest(folder);
 }
 
@@ -68,7 +78,7 @@ function identity(programs: readonly Program[], agent: Buffer, cache: string): s
   const lists = (['riscv64', 'amd64'] as const).map(
     (name) => statSync(join(cache, `trixie-${name}`, 'updated')).mtimeMs,
   );
-  const text = JSON.stringify([programs, MODULES, SCRIPT, lists]);
+  const text = JSON.stringify([programs, MODULES, SCRIPT, BOOT_INIT, lists]);
   return createHash('sha256').update(text).update(agent).digest('hex').slice(0, 16);
 }
 
@@ -91,6 +101,7 @@ function assemble(
   files.set('text', { mode: 0o644, data: sampleText() });
   const modules = kernel.modules(MODULES);
   writeFileSync(join(half, 'initrd'), initramfs(busyboxOf(apts.riscv64), { modules, script: SCRIPT, files }));
+  writeFileSync(join(half, 'boot-initrd'), bareInitramfs(busyboxOf(apts.riscv64), BOOT_INIT));
   writeFileSync(join(half, 'kernel'), readFileSync(kernel.image));
   writeFileSync(join(half, 'bios'), readFileSync(openSbiOf(apts.riscv64)));
   writeNative(join(half, 'native'), native, busyboxOf(apts.amd64), agent);
@@ -151,6 +162,7 @@ function readGuest(folder: string): DebianGuest {
     bios: join(folder, 'bios'),
     kernel: join(folder, 'kernel'),
     initrd: join(folder, 'initrd'),
+    bootInitrd: join(folder, 'boot-initrd'),
     append: APPEND,
     native: {
       program: join(native, 'bin/busybox'),

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Apt, type DebianArchitecture, SUITE } from '../debian/apt.js';
+import { markUsed } from '../debian/prune.js';
 import { collectPrograms, type ProgramFiles } from './programs.js';
 
 /** The programs, from the cache if the package lists are still those that they were found by. @throws PackagesUnavailable */
@@ -16,6 +17,7 @@ export function keptPrograms(
   const text = JSON.stringify([architecture, programs, lists]);
   const folder = join(cache, `programs-${createHash('sha256').update(text).digest('hex').slice(0, 16)}`);
   if (!existsSync(folder)) keep(collectPrograms(apt, architecture, programs), folder);
+  markUsed(folder);
   return read(folder);
 }
 

@@ -31,9 +31,8 @@ export function collectPrograms(
   programs: readonly { package: string; path: string }[],
 ): ProgramFiles {
   const collector = new Collector(apt, LAYOUT[architecture].triplet);
-  for (const program of programs) collector.program(program.package, program.path);
-  const { loader } = LAYOUT[architecture];
-  collector.loader(loader);
+  collector.programs(programs);
+  collector.loader(LAYOUT[architecture].loader);
   return { files: collector.files, versions: collector.versions };
 }
 
@@ -41,16 +40,27 @@ class Collector {
   readonly files = new Map<string, Buffer>();
   readonly versions = new Map<string, string>();
   readonly #packages = new Map<string, DebianPackage>();
+  /** Libraries that are still to be found, and the package of what needs them. */
+  readonly #needed: { soname: string; owner: string }[] = [];
 
   constructor(
     private readonly apt: Apt,
     private readonly triplet: string,
   ) {}
 
-  program(name: string, path: string): void {
-    const file = join(this.#fetch(name).root, path);
-    if (!existsSync(file)) throw new PackagesUnavailable(`the package ${name} holds no ${path}`);
-    this.#add(path, file, name);
+  programs(wanted: readonly { package: string; path: string }[]): void {
+    this.#fetchAll(['libc6', ...wanted.map((program) => program.package)]);
+    for (const { package: name, path } of wanted) {
+      const file = join(this.#fetch(name).root, path);
+      if (!existsSync(file)) throw new PackagesUnavailable(`the package ${name} holds no ${path}`);
+      this.#add(path, file, name);
+    }
+    // One download for all that the last round needs.
+    for (let round = this.#needed.splice(0); round.length > 0; round = this.#needed.splice(0)) {
+      this.apt.look(round.flatMap(({ owner }) => this.#dependencies(owner)));
+      this.#fetchAll(round.flatMap(({ soname, owner }) => likelyPackages(soname, this.#dependencies(owner))));
+      for (const { soname, owner } of round) this.#library(soname, owner);
+    }
   }
 
   loader(path: string): void {
@@ -64,13 +74,16 @@ class Collector {
     const data = readFileSync(file);
     this.files.set(path, data);
     this.versions.set(owner, this.#fetch(owner).version);
-    for (const soname of elfNeeds(data)?.libraries ?? []) this.#library(soname, owner);
+    for (const soname of elfNeeds(data)?.libraries ?? []) this.#needed.push({ soname, owner });
   }
 
   #library(soname: string, owner: string): void {
     const path = `usr/lib/${this.triplet}/${soname}`;
     if (this.files.has(path) || soname.startsWith('ld-linux')) return;
-    for (const name of [owner, ...this.#dependencies(owner)]) {
+    const dependencies = this.#dependencies(owner);
+    const isHere = (name: string) => this.#packages.has(name);
+    const others = dependencies.filter((name) => !isHere(name) && this.apt.has(name));
+    for (const name of [owner, ...dependencies.filter(isHere), ...others]) {
       const file = this.#find(name, soname);
       if (file === undefined) continue;
       this.#add(path, file, name);
@@ -101,8 +114,24 @@ class Collector {
   }
 
   #fetch(name: string): DebianPackage {
-    const known = this.#packages.get(name) ?? this.apt.fetch(name);
-    this.#packages.set(name, known);
-    return known;
+    return this.#packages.get(name) ?? this.#fetchAll([name])[0];
   }
+
+  #fetchAll(names: readonly string[]): DebianPackage[] {
+    const missing = [...new Set(names)].filter((name) => !this.#packages.has(name));
+    for (const each of this.apt.fetchAll(missing)) this.#packages.set(each.name, each);
+    return names.map((name) => this.#packages.get(name) as DebianPackage);
+  }
+}
+
+/**
+ * Those of the packages that are called as Debian's policy (8.1) calls the package of a library: `libaio.so.1` lies in
+ * `libaio1`, or `libaio1t64` since times have 64 bits, `libmd4c.so.0` in `libmd4c0`, `libmpdec++.so.4` in `libmpdec++4`.
+ */
+export function likelyPackages(soname: string, packages: readonly string[]): string[] {
+  const match = /^(.+)\.so\.?(\d*)/.exec(soname);
+  if (match === null) return [];
+  const base = match[1].toLowerCase().replaceAll('_', '-');
+  const name = `${base}${/\d$/.test(base) && match[2] !== '' ? '-' : ''}${match[2]}`;
+  return packages.filter((each) => each.startsWith(name) && !/^\d/.test(each.slice(name.length)));
 }

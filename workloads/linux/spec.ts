@@ -31,7 +31,20 @@ function timed(name: string, measures: string, needs: WorkloadSpec['needs'] = {}
   return { ...common, name: `linux/${name}`, measures, metric: 'reported', unit: 'ns', scale: 1, cpus: 'one', needs };
 }
 
+const boot: WorkloadSpec = {
+  ...common,
+  name: 'linux/boot',
+  measures: 'from the machine’s start to /init: firmware, kernel, a small RAM disk',
+  metric: 'time-per-op',
+  unit: 'ms',
+  scale: 1e6,
+  cpus: 'one',
+  comparable: false,
+  boots: true,
+};
+
 export const linuxWorkloads: readonly WorkloadSpec[] = [
+  boot,
   program('busybox-sha256', 'busybox sha256sum of 1 MiB'),
   program('gzip', 'gzip -6 of 512 KiB of text'),
   program('xz', 'xz -1 of 256 KiB of text'),
