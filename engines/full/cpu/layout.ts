@@ -242,14 +242,14 @@ export const WALK = {
 } as const;
 
 /**
- * Where indirect jumps have led to when they were interpreted, for the translator: a direct-mapped table by the address of
+ * Where indirect jumps other than returns have led to when they were interpreted, for the translator: a direct-mapped table by the address of
  * the jump's entry in the decode cache, which is the key; for each some targets (virtual addresses, 0: none).
  */
 export const TARGETS = {
-  entries: 256,
+  entries: 512,
   ways: 16,
   keys: WALK.filled + WALK.filledMost * 4,
-  targets: WALK.filled + WALK.filledMost * 4 + 256 * 4,
+  targets: WALK.filled + WALK.filledMost * 4 + 512 * 4,
 } as const;
 
 /**

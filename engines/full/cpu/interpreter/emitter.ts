@@ -12,6 +12,7 @@ import { CSR_OPERATIONS, SYSTEM_OPERATIONS } from './system-codes.js';
 
 const BOX = 0xffffffff00000000n;
 const CANONICAL_NAN_32 = 0x7fc00000;
+const RA = 1;
 
 /** Emits a handler: registers are the hart's state in memory, operands are fields of the decoded operation. */
 export class InterpreterEmitter implements Emitter {
@@ -121,7 +122,11 @@ export class InterpreterEmitter implements Emitter {
   jump(target: I64): void {
     const to = this.body.keep(target);
     if (this.handler.link) this.setRd(this.nextPc());
-    this.flow.noteTarget(to);
+    if (this.handler.link) this.flow.noteTarget(to);
+    else
+      this.body.if(i32.ne(this.register('rs1'), i32.add(this.registers.base, i32.const(RA * 8))), () =>
+        this.flow.noteTarget(to),
+      );
     this.flow.jump(to);
   }
 
@@ -222,6 +227,10 @@ export class InterpreterEmitter implements Emitter {
   }
 
   resultIsNumber(): void {}
+
+  isWord(): boolean {
+    return false;
+  }
 
   isNumber(): boolean {
     return false;

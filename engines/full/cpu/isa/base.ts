@@ -25,6 +25,12 @@ type WordOperation = (a: I32, b: I32) => I32;
 const wordRegister = (operation: WordOperation) => (e: Emitter) => e.setRd(word(operation(e.rs1Word, e.rs2Word)));
 const wordImmediate = (operation: WordOperation) => (e: Emitter) => e.setRd(word(operation(e.rs1Word, e.immWord)));
 
+/** What gives the same of sign-extended words as of their low halves, which is cheaper. */
+const bitwise = (operation: Operation, narrow: WordOperation) => (e: Emitter) =>
+  e.setRd(e.isWord(1) && e.isWord(2) ? word(narrow(e.rs1Word, e.rs2Word)) : operation(e.rs1, e.rs2));
+const bitwiseImmediate = (operation: Operation, narrow: WordOperation) => (e: Emitter) =>
+  e.setRd(e.isWord(1) ? word(narrow(e.rs1Word, e.immWord)) : operation(e.rs1, e.imm));
+
 const slt: Operation = (a, b) => truth(i64.ltS(a, b));
 const sltu: Operation = (a, b) => truth(i64.ltU(a, b));
 
@@ -35,17 +41,17 @@ const arithmetic: Definition[] = [
   define('sll', byFunct7(OP, 1, 0), R, registerRegister(i64.shl)),
   define('slt', byFunct7(OP, 2, 0), R, registerRegister(slt)),
   define('sltu', byFunct7(OP, 3, 0), R, registerRegister(sltu)),
-  define('xor', byFunct7(OP, 4, 0), R, registerRegister(i64.xor)),
+  define('xor', byFunct7(OP, 4, 0), R, bitwise(i64.xor, i32.xor)),
   define('srl', byFunct7(OP, 5, 0), R, registerRegister(i64.shrU)),
   define('sra', byFunct7(OP, 5, 0x20), R, registerRegister(i64.shrS)),
-  define('or', byFunct7(OP, 6, 0), R, registerRegister(i64.or)),
-  define('and', byFunct7(OP, 7, 0), R, registerRegister(i64.and)),
+  define('or', byFunct7(OP, 6, 0), R, bitwise(i64.or, i32.or)),
+  define('and', byFunct7(OP, 7, 0), R, bitwise(i64.and, i32.and)),
   define('addi', byFunct3(OP_IMM, 0), I, registerImmediate(i64.add)),
   define('slti', byFunct3(OP_IMM, 2), I, registerImmediate(slt)),
   define('sltiu', byFunct3(OP_IMM, 3), I, registerImmediate(sltu)),
-  define('xori', byFunct3(OP_IMM, 4), I, registerImmediate(i64.xor)),
-  define('ori', byFunct3(OP_IMM, 6), I, registerImmediate(i64.or)),
-  define('andi', byFunct3(OP_IMM, 7), I, registerImmediate(i64.and)),
+  define('xori', byFunct3(OP_IMM, 4), I, bitwiseImmediate(i64.xor, i32.xor)),
+  define('ori', byFunct3(OP_IMM, 6), I, bitwiseImmediate(i64.or, i32.or)),
+  define('andi', byFunct3(OP_IMM, 7), I, bitwiseImmediate(i64.and, i32.and)),
   define('slli', [OP_IMM | (1 << 12), 0xfc00707f], SHAMT6, registerImmediate(i64.shl)),
   define('srli', [OP_IMM | (5 << 12), 0xfc00707f], SHAMT6, registerImmediate(i64.shrU)),
   define('srai', [OP_IMM | (5 << 12) | (0x10 << 26), 0xfc00707f], SHAMT6, registerImmediate(i64.shrS)),
@@ -85,20 +91,26 @@ const memory: Definition[] = [
   store('sd', 3, { bytes: 8, signed: false }),
 ];
 
-const branch = (name: string, funct3: number, condition: (a: I64, b: I64) => I32): Definition =>
-  define(name, byFunct3(BRANCH, funct3), B, (e) => e.branch(condition(e.rs1, e.rs2)), {
-    flow: 'branch',
-    pure: false,
-    writesX: false,
-  });
+/** Sign-extended words compare as their low halves do, signed or not. */
+const branch = (name: string, funct3: number, condition: 'eq' | 'ne' | 'ltS' | 'geS' | 'ltU' | 'geU'): Definition =>
+  define(
+    name,
+    byFunct3(BRANCH, funct3),
+    B,
+    (e) => {
+      const words = e.isWord(1) && e.isWord(2);
+      e.branch(words ? i32[condition](e.rs1Word, e.rs2Word) : i64[condition](e.rs1, e.rs2));
+    },
+    { flow: 'branch', pure: false, writesX: false },
+  );
 
 const control: Definition[] = [
-  branch('beq', 0, i64.eq),
-  branch('bne', 1, i64.ne),
-  branch('blt', 4, i64.ltS),
-  branch('bge', 5, i64.geS),
-  branch('bltu', 6, i64.ltU),
-  branch('bgeu', 7, i64.geU),
+  branch('beq', 0, 'eq'),
+  branch('bne', 1, 'ne'),
+  branch('blt', 4, 'ltS'),
+  branch('bge', 5, 'geS'),
+  branch('bltu', 6, 'ltU'),
+  branch('bgeu', 7, 'geU'),
   define('jal', [0x6f, 0x7f], J, (e) => e.jumpRelative(), { flow: 'jump', pure: false }),
   define('jalr', byFunct3(0x67, 0), I, (e) => e.jump(i64.and(i64.add(e.rs1, e.imm), i64.const(-2))), {
     flow: 'jumpIndirect',

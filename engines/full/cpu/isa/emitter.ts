@@ -34,6 +34,8 @@ export interface Emitter {
   readonly rs2: I64;
   readonly rs1Word: I32;
   readonly rs2Word: I32;
+  /** Whether a register certainly holds a 32-bit value, sign-extended; may be false all the same. */
+  isWord(operand: 1 | 2): boolean;
   /** Writes rd; does nothing when rd is x0. */
   setRd(value: I64): void;
   readonly imm: I64;

@@ -17,6 +17,8 @@ export type Knowledge = readonly (Linear | undefined)[];
 /** Beyond this nothing is worth knowing; far from where doubles lose integers. */
 const LARGEST = 2 ** 31;
 const LARGEST_FACTOR = 64;
+/** The name of the address that instructions' places are counted from; no register's. */
+const CODE = -1;
 
 const constant = (value: number): Linear => ({ terms: new Map(), low: value, high: value });
 
@@ -51,13 +53,15 @@ function bounded(terms: ReadonlyMap<number, number>, low: number, high: number):
 }
 
 /** The value that an instruction writes to rd. */
-function result({ definition, operands }: Instruction, known: Knowledge): Linear | undefined {
+function result({ definition, operands, at }: Instruction, known: Knowledge): Linear | undefined {
   const [a, b] = [known[operands.rs1], known[operands.rs2]];
   switch (definition.name) {
     case 'addi':
       return combine(a, constant(operands.imm), 1);
     case 'lui':
       return bounded(new Map(), operands.imm, operands.imm);
+    case 'auipc':
+      return bounded(new Map([[CODE, 1]]), at + operands.imm, at + operands.imm);
     case 'add':
       return combine(a, b, 1);
     case 'sub':

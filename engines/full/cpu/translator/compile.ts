@@ -123,7 +123,8 @@ class RegionCode {
 
   emit(entry: Block): void {
     const { body, base, registers } = this;
-    if (mineStrips(analyze(entry))) analyze(entry);
+    const blocks = analyze(entry);
+    this.emitter.prepare(mineStrips(blocks) ? analyze(entry) : blocks);
     const prologue = body.later();
     body.block((epilogue) => {
       this.epilogue = epilogue;

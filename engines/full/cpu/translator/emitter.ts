@@ -19,11 +19,12 @@ import {
   type ValueType,
 } from '../wasm/value.js';
 import type { CodeSource, Instruction } from './code-source.js';
-import { type Merge, mergeAccesses } from './merges.js';
+import { type Merge, type Merges, mergeAccesses } from './merges.js';
 import type { Ranges } from './ranges.js';
 import type { Block, Edge } from './region.js';
 import type { Registers } from './registers.js';
 import type { StripCode } from './strip-code.js';
+import { isIn, wordsAfter, wordsAtStarts } from './words.js';
 
 const BOX = 0xffffffff00000000n;
 const SP = 2;
@@ -62,8 +63,12 @@ export class TranslatorEmitter implements Emitter {
   private undone = 0;
   /** f registers that hold doubles other than NaNs, as far as the block has shown. */
   private readonly numbers = new Set<number>();
-  private merges: ReadonlyMap<Instruction, Merge> = new Map();
-  private readonly mergeLocals = new Map<Merge, { sound: Local<'i32'>; delta: Local<'i32'> }>();
+  /** For each merge what makes an address in wasm memory of a base register's low half; 0: each access must look. */
+  private readonly deltas = new Map<Merge, Local<'i32'>>();
+  private merges: Merges = new Map();
+  private wordsAtStarts: ReadonlyMap<Block, number> = new Map();
+  /** Registers that hold words now: see words.ts. */
+  private words = 0;
 
   constructor(
     readonly body: Body,
@@ -77,15 +82,22 @@ export class TranslatorEmitter implements Emitter {
     private readonly outside: OutsideFunctions,
   ) {}
 
+  /** Must come before the blocks' code: what is known of the region, in reverse postorder. */
+  prepare(blocks: readonly Block[]): void {
+    this.merges = mergeAccesses(blocks);
+    this.wordsAtStarts = wordsAtStarts(blocks);
+  }
+
   emitBlock(block: Block): void {
     const { instructions, end } = block;
     this.numbers.clear();
-    this.merges = mergeAccesses(instructions, block.trusted);
+    this.words = this.wordsAtStarts.get(block) ?? 0;
     instructions.forEach((instruction, index) => {
       this.block = block;
       this.instruction = instruction;
       this.undone = instructions.length - index;
       this.body.scope(() => instruction.definition.emit(this));
+      this.words = wordsAfter(instruction, this.words);
     });
     if (end.kind === 'next') this.ways.go(block, end.next);
   }
@@ -101,6 +113,9 @@ export class TranslatorEmitter implements Emitter {
   }
   get rs2Word(): I32 {
     return i32.wrap(this.rs2);
+  }
+  isWord(operand: 1 | 2): boolean {
+    return isIn(this.words, this.operands[`rs${operand}`]);
   }
   get imm(): I64 {
     return i64.const(this.operands.imm);
@@ -333,7 +348,7 @@ export class TranslatorEmitter implements Emitter {
   private accessed(address: I64, bytes: number, writing: boolean, access: (at: I32, offset: number) => void): void {
     const group = this.block.trusted?.get(this.instruction);
     if (group === undefined) {
-      const merge = this.merges.get(this.instruction);
+      const merge = this.merges.get(this.block)?.get(this.instruction);
       if (merge === undefined) access(this.hostAddress(address, bytes, writing), 0);
       else this.mergedAccess(merge, address, bytes, writing, access);
       return;
@@ -351,15 +366,14 @@ export class TranslatorEmitter implements Emitter {
   ): void {
     const { body } = this;
     const { imm } = this.operands;
-    const locals = this.mergeLocals.get(merge) ?? { sound: body.permanent('i32'), delta: body.permanent('i32') };
-    this.mergeLocals.set(merge, locals);
-    const { sound, delta } = locals;
-    if (merge.first === this.instruction) {
-      this.ranges.checkMerge(this.slotKey, merge, address, bytes, sound, delta);
+    const delta = this.deltas.get(merge) ?? body.permanent('i32');
+    this.deltas.set(merge, delta);
+    if (merge.first === this.instruction && merge.block === this.block) {
+      this.ranges.checkMerge(this.slotKey, merge, address, bytes, delta);
     }
     const offset = imm - merge.leastOffset;
     const at = body.local('i32', i32.add(i32.wrap(this.rs1), delta));
-    body.unlikely(i32.eqz(sound), () => {
+    body.unlikely(i32.eqz(delta), () => {
       body.set(at, i32.sub(this.hostAddress(address, bytes, writing), i32.const(offset)));
     });
     access(at, offset);

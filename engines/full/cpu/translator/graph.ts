@@ -88,7 +88,8 @@ function common(a: Block, b: Block): Block {
   return x;
 }
 
-function dominates(a: Block, b: Block): boolean {
+/** Whether all ways to `b` lead through `a`. */
+export function dominates(a: Block, b: Block): boolean {
   let block = b;
   while (block.order > a.order) block = block.dominator as Block;
   return block === a;

@@ -43,27 +43,27 @@ export class Ranges {
   }
 
   /**
-   * Checks for a whole merge, given its first access's address: `sound` becomes 0 when each access must look for itself,
-   * else `delta` is what makes an address in wasm memory of a base register's low half, less the least offset.
+   * Checks for a whole merge, given its first access's address: `delta` becomes what makes an address in wasm memory of a
+   * base register's low half, less the least offset, or 0 when each access must look for itself (also when it would be 0).
    */
-  checkMerge(key: string, merge: Merge, address: I64, bytes: number, sound: Local<'i32'>, delta: Local<'i32'>): void {
+  checkMerge(key: string, merge: Merge, address: I64, bytes: number, delta: Local<'i32'>): void {
     const { body, base, refill } = this;
     const slot = this.slot(key);
     const at = body.keep(address);
-    body.set(sound, i32.const(1));
     body.block((done) => {
-      body.block((missed) => {
-        this.leaveUnlessInside(slot, merge, at, missed);
-        body.br(done);
+      body.block((sound) => {
+        body.block((missed) => {
+          this.leaveUnlessInside(slot, merge, at, missed);
+          body.br(sound);
+        });
+        body.set(delta, i32.const(0));
+        const writing = i32.const(+merge.writes);
+        const found = body.call('i32', refill, base, at, i32.const(bytes), writing, i32.const(slot));
+        body.brIf(i32.eqz(found), done);
+        this.leaveUnlessInside(slot, merge, at, done);
       });
-      const writing = i32.const(+merge.writes);
-      body.set(sound, body.call('i32', refill, base, at, i32.const(bytes), writing, i32.const(slot)));
-      body.if(i32.eqz(sound), () => body.br(done));
-      body.set(sound, i32.const(0));
-      this.leaveUnlessInside(slot, merge, at, done);
-      body.set(sound, i32.const(1));
+      body.set(delta, i32.add(i32.load(i32.const(slot), SLOT.delta), i32.const(merge.leastOffset)));
     });
-    body.set(delta, i32.add(i32.load(i32.const(slot), SLOT.delta), i32.const(merge.leastOffset)));
   }
 
   private leaveUnlessInside(slot: number, merge: Merge, at: Local<'i64'>, otherwise: Label): void {
