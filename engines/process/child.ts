@@ -91,12 +91,18 @@ export function startNode(module: URL, args: readonly string[] = [], execArgv: r
   return startProgram({ path: fileURLToPath(module), arguments: [] }, args, execArgv);
 }
 
-/** The same for a module of a linked program. */
-export function startProgram(start: Start, args: readonly string[] = [], execArgv: readonly string[] = []): Child {
+/** The same for a module of a linked program; `env` goes on top of this process's. */
+export function startProgram(
+  start: Start,
+  args: readonly string[] = [],
+  execArgv: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Child {
   return new Child(
     fork(start.path, [...start.arguments, String(process.pid), ...args], {
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
       serialization: 'advanced',
+      env: { ...process.env, ...env },
       execArgv: [...execArgv], // not the parent's: a debugger's or test runner's flags do not fit here
     }),
   );

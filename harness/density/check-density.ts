@@ -1,0 +1,114 @@
+/**
+ * `npm run check:density`: what machines of `full` take of the host beside guest RAM, how soon they start, and what many
+ * of them do together. Each figure is measured and stands beside its mark; exit 1 when one is missed.
+ *
+ * `--vms N` sets how many are many (default 32), `--harts N` likewise (default 8), `--tries N` how often the start of one
+ * machine is timed (default 5; the median counts).
+ */
+import { availableParallelism, loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { Fleet } from './fleet.js';
+
+const MIB = 2 ** 20;
+const FEW = 4;
+const SETTLE_MS = 4000;
+const SAMPLE_MS = 2000;
+const ROUNDS = 3;
+
+interface Row {
+  what: string;
+  figure: string;
+  mark: string;
+  met: boolean;
+}
+
+const { values: options } = parseArgs({
+  options: {
+    vms: { type: 'string', default: '32' },
+    harts: { type: 'string', default: '8' },
+    tries: { type: 'string', default: '5' },
+  },
+});
+const [vms, harts, tries] = [options.vms, options.harts, options.tries].map(Number);
+
+/** Boots machines, lets `use` measure, and stops them whatever happens. */
+async function withFleet<T>(fleet: Fleet, use: (fleet: Fleet) => Promise<T>): Promise<T> {
+  try {
+    return await use(fleet);
+  } finally {
+    await fleet.stop();
+  }
+}
+
+const atMost = (what: string, value: number, mark: number, unit: string): Row => ({
+  what,
+  figure: `${value.toFixed(value < 100 ? 1 : 0)} ${unit}`,
+  mark: `at most ${mark} ${unit}`,
+  met: value <= mark,
+});
+
+async function startOfOne(): Promise<Row[]> {
+  const started = [];
+  for (let n = 0; n < tries; n++) started.push(await withFleet(new Fleet(1, 1), (fleet) => fleet.start()));
+  started.sort((a, b) => a.firstWorkloadMs - b.firstWorkloadMs);
+  const { firstWorkloadMs, bootCpuMs } = started[started.length >> 1];
+  const what = `start of one VM to its first workload (${bootCpuMs.toFixed(0)} ms of CPU time to boot)`;
+  return [atMost(what, firstWorkloadMs, 200, 'ms')];
+}
+
+/** MiB beyond guest RAM. */
+async function beyondRam(fleet: Fleet): Promise<number> {
+  await fleet.start();
+  await fleet.throughput(SETTLE_MS);
+  const { pssBytes, ramBytes } = await fleet.memory(SETTLE_MS);
+  return (pssBytes - ramBytes) / MIB;
+}
+
+async function memory(): Promise<Row[]> {
+  const one = await withFleet(new Fleet(FEW, 1), beyondRam);
+  const many = await withFleet(new Fleet(FEW, harts), beyondRam);
+  return [
+    atMost(`memory of a VM beyond guest RAM, ${FEW} VMs with one hart`, one, 50, 'MiB'),
+    atMost(`memory of a further hart, ${FEW} VMs with ${harts}`, (many - one) / (harts - 1), 12, 'MiB'),
+  ];
+}
+
+/** Many VMs and two, both up all the time and measured by turns. */
+async function together(): Promise<Row[]> {
+  return withFleet(new Fleet(2, 1), async (two) => {
+    await two.start();
+    return withFleet(new Fleet(vms, 1), async (many) => {
+      const { firstWorkloadMs } = await many.start();
+      const shares: number[] = [];
+      const perCpu: number[] = [];
+      for (let round = 0; round <= ROUNDS; round++) {
+        const few = await two.throughput(SAMPLE_MS);
+        const all = await many.throughput(SAMPLE_MS * Math.max(1, vms / 16));
+        if (round === 0) continue; // compiling
+        shares.push((100 * all.perSecond) / few.perSecond);
+        perCpu.push((100 * all.perCpuSecond) / few.perCpuSecond);
+      }
+      const share = middle(shares);
+      return [
+        atMost(`start of ${vms} VMs, the last one's first workload`, firstWorkloadMs / 1000, 15, 's'),
+        {
+          what: `throughput of ${vms} VMs, of that of 2 (a CPU second: ${middle(perCpu).toFixed(0)} %)`,
+          figure: `${share.toFixed(0)} %`,
+          mark: 'at least 90 %',
+          met: share >= 90,
+        },
+      ];
+    });
+  });
+}
+
+const middle = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1] ?? 0;
+
+const load = loadavg()[0];
+const rows = [...(await startOfOne()), ...(await memory()), ...(await together())];
+const table = new Table({ head: ['', 'measured', 'mark', ''], style: { head: [], border: [] } });
+for (const { what, figure, mark, met } of rows) table.push([what, figure, mark, met ? 'met' : 'MISSED']);
+console.log(`${availableParallelism()} cores, load ${load.toFixed(1)} before\n${table.toString()}`);
+if (load > 1) console.log('Other work was running: times and shares are worse than on an idle host.');
+process.exitCode = rows.every((row) => row.met) ? 0 : 1;
