@@ -3,7 +3,7 @@
  * (flash, fw_cfg, platform bus, performance counters, the 64-bit PCI window).
  * test/debian compares the two.
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes } from '../backends/random.js';
 import { VIRTIO_MMIO_BYTES, VIRTIO_MMIO_WINDOWS } from './devices/virtio-mmio-bank.js';
 import { cells64, type TreeNode } from './fdt.js';
 import { PLIC_SOURCES, RAM_BASE, REGION, type Region, SOURCE, TIMEBASE_HZ } from './memory-map.js';

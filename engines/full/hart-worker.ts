@@ -7,6 +7,7 @@ const YOUNG_MIB = 2;
 
 /** A thread that waits for its HartThreadData, as a message. */
 export function startHartWorker(): Worker {
-  const { path, arguments: program } = hartThread();
-  return new Worker(path, { argv: [...program], resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB } });
+  const { path, arguments: program, workerData } = hartThread();
+  const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MIB };
+  return new Worker(path, { argv: [...program], workerData, resourceLimits });
 }

@@ -11,7 +11,7 @@ import { vmMain } from './vm-program.js';
 const HOST_ADDRESS = '10.0.2.2';
 
 /** The main thread makes little garbage, but V8 lets its young generation grow to 48 MiB where it may. */
-const NODE_OPTIONS = ['--max-semi-space-size=1'];
+const NODE_OPTIONS = ['--max-semi-space-size=1', '--expose-gc'];
 
 /** For glibc: V8's optimizing compiler takes 30 MiB for the interpreter, which go back to the host when it is done. */
 const ALLOCATOR = { MALLOC_TRIM_THRESHOLD_: '131072' };

@@ -1,7 +1,8 @@
 /** The TCP connections of a machine, on its home thread: finds a segment's connection, opens new ones, bounds their number. */
-import { randomBytes } from 'node:crypto';
+
 import { HostError } from '../host-error.js';
 import { ETHERNET, type FrameBuffer, IP, read16, read32 } from '../packet.js';
+import { randomBytes } from '../random.js';
 import { readMac } from '../switch.js';
 import { FLAG, Segment, TCP } from '../tcp/segment.js';
 import { ERRNO } from '../tcp-socket.js';
@@ -244,7 +245,7 @@ export class TcpNat {
 
   #initialSequence(): number {
     if (this.#randomAt >= this.#random.length) {
-      this.#random = randomBytes(256);
+      this.#random = Buffer.from(randomBytes(256).buffer);
       this.#randomAt = 0;
     }
     this.#randomAt += 4;

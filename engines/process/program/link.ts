@@ -92,7 +92,13 @@ function translate(file: string, source: string): { body: string; imports: strin
     .replaceAll('import.meta.url', JSON.stringify(pathToFileURL(file).href));
   const left = /^(?:import|export)\b.*|\bimport\.meta\b|\bawait import\(/m.exec(body);
   if (left !== null) throw new Error(`${file}: not one of the known forms of import and export: ${left[0]}`);
-  return { body: `'use strict';${body}${exported.join(' ')}`, imports };
+  return { body: `'use strict';${unindented(body)}${exported.join(' ')}`, imports };
+}
+
+/** A quarter of the text is indentation, and V8 keeps the text. Where a string of several lines may be, it stays. */
+function unindented(body: string): string {
+  const inOneLine = body.split('\n').every((line) => line.split('`').length % 2 === 1);
+  return inOneLine ? body.replace(/^ +/gm, '') : body;
 }
 
 /** `a, b as c`: [['a', 'a'], ['b', 'c']]. */

@@ -15,6 +15,8 @@ const FOLDER = fileURLToPath(new URL('../../../.programs', import.meta.url));
 export interface Start {
   readonly path: string;
   readonly arguments: readonly string[];
+  /** What a worker is to be given as its workerData, where the process has read the program already. */
+  readonly workerData?: object;
 }
 
 /**
@@ -24,7 +26,9 @@ export interface Start {
 export function startOf(entry: URL, program: readonly URL[]): Start {
   const file = programFile(program.map((url) => fileURLToPath(url)));
   const path = fileURLToPath(entry);
-  return file === undefined ? { path, arguments: [] } : { path: START, arguments: [file, path] };
+  if (file === undefined) return { path, arguments: [] };
+  const contents = ownProgram()?.contents;
+  return { path: START, arguments: [file, path], ...(contents === undefined ? {} : { workerData: contents }) };
 }
 
 const found = new Map<string, string | undefined>();
@@ -32,22 +36,23 @@ const found = new Map<string, string | undefined>();
 function programFile(entries: readonly string[]): string | undefined {
   const name = `${basename(entries[0] ?? '', '.js')}-${process.version}.js`;
   const own = ownProgram();
-  if (own !== undefined && basename(own) === name) return own;
+  if (own !== undefined && basename(own.file) === name) return own.file;
   const file = join(FOLDER, name);
   if (!found.has(file)) found.set(file, isFresh(file, entries) || make(file, entries) ? file : undefined);
   return found.get(file);
 }
 
 /** What start.cts has started this process from: all of its threads run the same, whatever has changed since. */
-const ownProgram = (): string | undefined =>
-  (globalThis as Record<symbol, unknown>)[Symbol.for('virtax.program')] as string | undefined;
+function ownProgram(): { file: string; contents: object } | undefined {
+  return (globalThis as Record<symbol, unknown>)[Symbol.for('virtax.program')] as ReturnType<typeof ownProgram>;
+}
 
 /**
  * Bytes that follow from the program alone, made once for all of its processes: beside the program, under `name`. Where
  * this process is not run from a linked program they are made each time.
  */
 export function kept(name: string, make: () => Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  const own = ownProgram();
+  const own = ownProgram()?.file;
   if (own === undefined) return make();
   const { ino, mtimeMs } = statSync(own);
   const file = `${own}.${ino}-${mtimeMs}.${name}.cache`;

@@ -22,4 +22,12 @@ describe('memory of decoded operations', () => {
       { numRuns: 3000 },
     );
   });
+
+  it('says so before and after it has grown', () => {
+    const cache = new OperationCache();
+    const insns = Array.from({ length: 20_000 }, (_, n) => (Math.imul(n, 0x0100_4001) << 7) | 0x13 | (n & 0x60));
+    for (const insn of [...insns, ...insns]) {
+      expect(cache.operation(insn, 8)).toEqual(toOperation(decode(insn), 8));
+    }
+  });
 });

@@ -1,10 +1,13 @@
 import { decode, type Operation, toOperation } from './decoder.js';
 
-/** A power of two. An operating system has some 50,000 different encodings, most of which it hardly ever executes. */
-const ENTRIES = 32_768;
+/**
+ * Powers of two. An operating system has some 50,000 different encodings, most of which it hardly ever executes; a small
+ * guest has 2,000, and hashing would spread them over 800 KiB.
+ */
+const FIRST_ENTRIES = 4096;
+const MOST_ENTRIES = 32_768;
 /** Fibonacci hashing: neighbouring encodings differ in few bits, which must all reach the index. */
 const HASH = 0x9e37_79b1 | 0;
-const HASH_SHIFT = 32 - Math.log2(ENTRIES);
 const PAGE = 4096;
 
 const KIND = { empty: 0, plain: 1, relative: 2 } as const;
@@ -15,21 +18,48 @@ const KIND = { empty: 0, plain: 1, relative: 2 } as const;
  * processor's time.
  */
 export class OperationCache {
-  private readonly kind = new Uint8Array(ENTRIES);
-  private readonly insn = new Int32Array(ENTRIES);
-  private readonly imm = new Int32Array(ENTRIES);
-  private readonly low = new Int32Array(ENTRIES);
-  private readonly high = new Int32Array(ENTRIES);
+  private entries = 0;
+  private shift = 0;
+  private entered = 0;
+  private kind = new Uint8Array();
+  private insn = new Int32Array();
+  private imm = new Int32Array();
+  private low = new Int32Array();
+  private high = new Int32Array();
   /** For relative targets in the same page. */
-  private readonly nearLow = new Int32Array(ENTRIES);
-  private readonly nearHigh = new Int32Array(ENTRIES);
+  private nearLow = new Int32Array();
+  private nearHigh = new Int32Array();
   /** The answer: one object, filled anew. */
   private readonly found: Operation = { low: 0, high: 0 };
 
+  constructor() {
+    this.resize(FIRST_ENTRIES);
+  }
+
+  /** Empties it as well. */
+  private resize(entries: number): void {
+    this.entries = entries;
+    this.shift = 32 - Math.log2(entries);
+    this.entered = 0;
+    this.kind = new Uint8Array(entries);
+    this.insn = new Int32Array(entries);
+    this.imm = new Int32Array(entries);
+    this.low = new Int32Array(entries);
+    this.high = new Int32Array(entries);
+    this.nearLow = new Int32Array(entries);
+    this.nearHigh = new Int32Array(entries);
+  }
+
   /** insn: a word, or 16 bits of a compressed instruction. offset: of the instruction in its page. */
   operation(insn: number, offset: number): Operation {
-    const index = Math.imul(insn, HASH) >>> HASH_SHIFT;
-    if (this.kind[index] === KIND.empty || this.insn[index] !== insn) this.enter(index, insn);
+    let index = Math.imul(insn, HASH) >>> this.shift;
+    if (this.kind[index] === KIND.empty || this.insn[index] !== insn) {
+      if (++this.entered > this.entries && this.entries < MOST_ENTRIES) {
+        this.resize(MOST_ENTRIES);
+        index = Math.imul(insn, HASH) >>> this.shift;
+      }
+      this.enter(index, insn);
+    }
     const { found } = this;
     const target = offset + this.imm[index];
     const near = this.kind[index] === KIND.relative && target >= 0 && target < PAGE;

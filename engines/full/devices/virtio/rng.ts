@@ -1,5 +1,5 @@
 /** The entropy device (virtio 1.2, 5.4): the host's getrandom(2), straight into the driver's buffers. */
-import { randomFillSync } from 'node:crypto';
+import { fillRandom } from '../../../backends/random.js';
 import { Chain } from './chain.js';
 import { type VirtioContext, VirtioCore, type VirtioHooks, type VirtioModel, virtioStateBytes } from './core.js';
 import { TYPE } from './spec.js';
@@ -60,7 +60,7 @@ export class VirtioRng implements VirtioModel, VirtioHooks {
     let filled = 0;
     for (let i = chain.readable; i < chain.count && filled < FILL_MAX; i++) {
       const bytes = Math.min(chain.length[i], FILL_MAX - filled);
-      randomFillSync(chain.all, chain.offset[i], bytes);
+      fillRandom(chain.all, chain.offset[i], bytes);
       filled += bytes;
     }
     return filled;
