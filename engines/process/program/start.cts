@@ -35,9 +35,8 @@ function run(): void {
 
 /** What the process has read already. */
 function given(): Contents | undefined {
-  if (threads.isMainThread || threads.workerData === null) return undefined;
-  const { source, code } = threads.workerData as { source: Uint8Array; code: Uint8Array | undefined };
-  return { source: bufferOf(source), code: code && bufferOf(code) };
+  const read = threads.workerData as { source: Uint8Array; code: Uint8Array | undefined } | null | undefined;
+  return read ? { source: bufferOf(read.source), code: read.code && bufferOf(read.code) } : undefined;
 }
 
 const bufferOf = ({ buffer }: Uint8Array): Buffer<SharedArrayBuffer> => Buffer.from(buffer as SharedArrayBuffer);
