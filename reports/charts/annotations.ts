@@ -104,7 +104,8 @@ export function drawTexts(chart: DrawnChart): void {
       const text = dataset.texts?.[i];
       if (!text) return;
       const value = dataset.data[i];
-      const missing = value === null || value === undefined;
+      // A bar without an interval is one without a figure: it only keeps its place for the word.
+      const missing = value === null || value === undefined || (horizontal && !dataset.intervals?.[i]);
       const end = missing ? 0 : Math.max(Number(value), dataset.intervals?.[i]?.high ?? 0);
       ctx.fillStyle = missing ? '#c03030' : chart.options.color;
       ctx.textAlign = horizontal ? 'left' : 'center';
@@ -134,8 +135,9 @@ export function drawReferenceLines(chart: DrawnChart): void {
       ctx.lineTo(at, chartArea.bottom);
       const fits = at + 4 + ctx.measureText(line.label).width <= chartArea.right;
       ctx.textAlign = fits ? 'left' : 'right';
-      ctx.textBaseline = 'top';
-      ctx.fillText(line.label, fits ? at + 4 : at - 4, chartArea.top + 2);
+      // Above the plot, where no bar can cover it.
+      ctx.textBaseline = 'bottom';
+      ctx.fillText(line.label, fits ? at + 4 : at - 4, chartArea.top - 1);
     } else {
       ctx.moveTo(chartArea.left, at);
       ctx.lineTo(chartArea.right, at);

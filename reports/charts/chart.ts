@@ -18,6 +18,8 @@ export interface Dataset {
   pointRadius?: number;
   pointStyle?: string;
   maxBarThickness?: number;
+  /** Bars without a value take no place. */
+  skipNull?: boolean;
   /** 95 % interval of each value; null: none is known. */
   intervals?: (Interval | null)[];
   /** Written beside each value, or in its place where there is none (`failed`). */

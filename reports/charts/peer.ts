@@ -52,7 +52,8 @@ function dataset(engine: string, peer: string, list: Row[]): Dataset {
   const cells = list.map((row) => row.cells.get(engine));
   return {
     label: `${engine} / ${peer}`,
-    data: cells.map((cell) => cell?.ratioToPeer?.median ?? null),
+    data: cells.map((cell) => (cell ? (cell.ratioToPeer?.median ?? 0) : null)),
+    skipNull: true,
     backgroundColor: engineColour(engine),
     borderColor: engineColour(engine),
     maxBarThickness: 16,
