@@ -48,6 +48,9 @@ function combine(a: Linear | undefined, b: Linear | undefined, factor: number): 
   return bounded(terms, a.low + Math.min(x, y), a.high + Math.max(x, y));
 }
 
+/** a - b */
+export const difference = (a: Linear | undefined, b: Linear | undefined): Linear | undefined => combine(a, b, -1);
+
 function bounded(terms: ReadonlyMap<number, number>, low: number, high: number): Linear | undefined {
   return low < -LARGEST || high > LARGEST ? undefined : { terms, low, high };
 }

@@ -13,6 +13,7 @@ import { Registers } from './registers.js';
 import { StripCode } from './strip-code.js';
 import { mineStrips } from './strips.js';
 import { Structure } from './structure.js';
+import { VectorCode } from './vector-code.js';
 
 /** The most pages that a WebAssembly memory can have: an import's maximum may be more than the memory's. */
 const ANY_MEMORY = 65_536;
@@ -65,6 +66,7 @@ class RegionCode {
   private readonly registers: Registers;
   private readonly ranges: Ranges;
   private readonly strips: StripCode;
+  private readonly vectors: VectorCode;
   private readonly structure: Structure;
   private readonly emitter: TranslatorEmitter;
   private readonly assumptions: Assumptions;
@@ -90,6 +92,7 @@ class RegionCode {
     );
     this.ranges = new Ranges(body, this.base, imports.refill, facts.record);
     this.strips = new StripCode(body, this.base, this.count, this.registers, this.ranges, imports.reach);
+    this.vectors = new VectorCode(body, this.count, this.registers, this.strips, facts.inexact);
     const ways: Ways = {
       go: (from, edge) => {
         if (from.strip !== undefined && from.strip !== edge.to?.strip) this.strips.leave(from.strip);
@@ -162,7 +165,12 @@ class RegionCode {
     const { body, strips, structure } = this;
     const go = (edge: Edge) => () => structure.go(block, edge);
     if (end.kind === 'strip') {
-      strips.emitChoice(end.strip, go(end.fast), go(end.slow));
+      const { strip, fast, slow } = end;
+      const vectors = (): void => {
+        if (strip.vector !== undefined) this.vectors.emit(strip.vector);
+        go(fast)();
+      };
+      strips.emitChoice(strip, vectors, go(slow));
       return;
     }
     body.likely(strips.mayGoOn(), go(end.on), () => {

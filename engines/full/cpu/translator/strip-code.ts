@@ -60,6 +60,12 @@ export class StripCode {
     return { at: i32.add(i32.wrap(value), delta), offset: immediate - group.leastOffset };
   }
 
+  /** Where in wasm memory a guest address lies that a group's accesses are at. */
+  host(group: Group, address: I64): I32 {
+    const delta = this.deltas.get(group) as Local<'i32'>;
+    return i32.add(i32.wrap(address), i32.sub(delta, i32.const(group.leastOffset)));
+  }
+
   /** Lessens `rounds` to what the group's range allows. */
   private emitGroup(group: Group, rounds: Local<'i32'>): void {
     const { body } = this;

@@ -3,6 +3,7 @@ import { addressOf, after, asItIs, type Knowledge, type Linear, meet, termsKey }
 import type { Instruction } from './code-source.js';
 import { goesBack } from './graph.js';
 import { Block, type Edge, redirect } from './region.js';
+import { planVector, type VectorLoop } from './vector-plan.js';
 
 /**
  * Loads and stores of a loop whose addresses have the same linear part: in each iteration they lie between `low` and
@@ -31,6 +32,8 @@ export interface Strip {
   readonly groups: readonly Group[];
   /** Instructions of the shortest way through the loop. */
   readonly shortest: number;
+  /** How several iterations are done at once, where they can be. */
+  readonly vector: VectorLoop | undefined;
 }
 
 const LIMITS = { instructions: 160, groups: 8, extent: 1024, step: 512 } as const;
@@ -115,7 +118,7 @@ function interpret(head: Block, body: readonly Block[]): { found: Found[]; end: 
 }
 
 /** How a register moves in one iteration: between low and high, and by another that stays as it is. */
-interface Movement {
+export interface Movement {
   readonly low: number;
   readonly high: number;
   readonly steps: readonly { register: number; factor: number }[];
@@ -146,7 +149,8 @@ function plan(head: Block, body: readonly Block[]): (Strip & { members: Map<Inst
   }
   const used = new Set(members.values());
   if (used.size === 0) return undefined;
-  return { groups: [...used], shortest: shortest(head, body), members };
+  const vector = body.length === 1 ? planVector(head, members, moves) : undefined;
+  return { groups: [...used], shortest: shortest(head, body), members, vector };
 }
 
 function groupOf(

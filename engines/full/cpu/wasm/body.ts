@@ -36,6 +36,7 @@ const STORES = {
   i64: [3, 0x37],
   f32: [2, 0x38],
   f64: [3, 0x39],
+  v128: [3, [0xfd, 0x0b]],
   i32_8: [0, 0x3a],
   i32_16: [1, 0x3b],
   i64_8: [0, 0x3c],
@@ -53,7 +54,13 @@ const rmwOpcode = (base: number, width: 4 | 8): number => (width === 8 ? base + 
 export class Body {
   private code: Chunk[] = [];
   private readonly localTypes: ValueType[] = [];
-  private readonly free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [] };
+  private readonly free: Record<ValueType, number[]> = {
+    i32: [],
+    i64: [],
+    f32: [],
+    f64: [],
+    v128: [],
+  };
   private scopeLocals: Local<ValueType>[] = [];
   private depth = 0;
 

@@ -3,7 +3,7 @@
  * a Body emits it. A Value that is used twice is computed twice: put it into a local first.
  */
 
-export type ValueType = 'i32' | 'i64' | 'f32' | 'f64';
+export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
 
 /** Nested byte lists, flattened when the module is encoded. */
 export type Chunk = number | readonly Chunk[];
@@ -13,7 +13,13 @@ export const UNLIKELY = -1;
 /** The same: usually taken. */
 export const LIKELY = -2;
 
-export const TYPE_CODE: Record<ValueType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
+export const TYPE_CODE: Record<ValueType, number> = {
+  i32: 0x7f,
+  i64: 0x7e,
+  f32: 0x7d,
+  f64: 0x7c,
+  v128: 0x7b,
+};
 
 export class Value<T extends ValueType> {
   constructor(
@@ -26,6 +32,7 @@ export type I32 = Value<'i32'>;
 export type I64 = Value<'i64'>;
 export type F32 = Value<'f32'>;
 export type F64 = Value<'f64'>;
+export type V128 = Value<'v128'>;
 
 /** Unsigned LEB128. */
 export function uleb(value: number): number[] {
@@ -57,7 +64,7 @@ function unary<A extends ValueType, R extends ValueType>(_from: A, to: R, ...opc
   return (a: Value<A>): Value<R> => new Value(to, [a.code, opcode]);
 }
 
-function binary<A extends ValueType, R extends ValueType>(_from: A, to: R, opcode: number) {
+function binary<A extends ValueType, R extends ValueType>(_from: A, to: R, ...opcode: number[]) {
   return (a: Value<A>, b: Value<A>): Value<R> => new Value(to, [a.code, b.code, opcode]);
 }
 
@@ -210,4 +217,34 @@ export const f64 = {
   promote: unary('f32', 'f64', 0xbb),
   reinterpret: unary('i64', 'f64', 0xbf),
   load: load('f64', 3, 0x2b),
+} as const;
+
+const lane64 =
+  (lane: 0 | 1) =>
+  (a: V128): F64 =>
+    new Value('f64', [a.code, 0xfd, 0x21, lane]);
+
+/** Fixed-width SIMD: two doubles, and what is done with their bits. Comparisons give lanes of all ones or zeros. */
+export const f64x2 = {
+  splat: unary('f64', 'v128', 0xfd, 0x14),
+  first: lane64(0),
+  second: lane64(1),
+  eq: binary('v128', 'v128', 0xfd, 0x47),
+  ge: binary('v128', 'v128', 0xfd, 0x4c),
+  and: binary('v128', 'v128', 0xfd, 0x4e),
+  or: binary('v128', 'v128', 0xfd, 0x50),
+  abs: unary('v128', 'v128', 0xfd, 0xec, 0x01),
+  neg: unary('v128', 'v128', 0xfd, 0xed, 0x01),
+  add: binary('v128', 'v128', 0xfd, 0xf0, 0x01),
+  sub: binary('v128', 'v128', 0xfd, 0xf1, 0x01),
+  mul: binary('v128', 'v128', 0xfd, 0xf2, 0x01),
+  /** Of lanes of 32 bits, signed. */
+  minWords: binary('v128', 'v128', 0xfd, 0xb6, 0x01),
+  maxWords: binary('v128', 'v128', 0xfd, 0xb8, 0x01),
+  subWords: binary('v128', 'v128', 0xfd, 0xb1, 0x01),
+  /** Whether any bit is set. */
+  any: unary('v128', 'i32', 0xfd, 0x53),
+  /** The lanes' top bits. */
+  bitmask: unary('v128', 'i32', 0xfd, 0xc4, 0x01),
+  load: load('v128', 3, 0xfd, 0x00),
 } as const;

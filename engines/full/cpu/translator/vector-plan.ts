@@ -1,0 +1,221 @@
+import { accessKind } from './accesses.js';
+import { addressOf, after, asItIs, difference, type Knowledge, type Linear } from './affine.js';
+import type { Instruction } from './code-source.js';
+import type { Block } from './region.js';
+import type { Group, Movement } from './strips.js';
+
+/**
+ * A loop over arrays of doubles whose iterations do not depend on each other but by counting: several of them can be
+ * done at once, by SIMD. Flags: only what cannot raise any but NX, which is raised already, is done so.
+ */
+export interface VectorLoop {
+  readonly steps: readonly VectorStep[];
+  readonly streams: readonly Stream[];
+  /** Instructions of an iteration. */
+  readonly length: number;
+  /** The loop goes on for at least `distance` / `per` iterations, both positive. */
+  readonly distance: Linear;
+  readonly distanceSign: 1 | -1;
+  readonly per: number;
+  /** Integer registers that the loop writes: `value` after one iteration, and by how much that moves with each more. */
+  readonly counters: readonly { register: number; value: Linear; per: number }[];
+  /** f registers that the loop reads and never writes, and those that it writes. */
+  readonly inputs: ReadonlySet<number>;
+  readonly outputs: ReadonlySet<number>;
+}
+
+/** The accesses of one array: 8 bytes on in each iteration. */
+export interface Stream {
+  readonly group: Group;
+  readonly terms: Linear['terms'];
+  /** The least address, less the terms. */
+  low: number;
+  writing: boolean;
+}
+
+export type VectorStep =
+  | { readonly kind: 'load'; readonly rd: number; readonly stream: Stream; readonly constant: number }
+  | { readonly kind: 'store'; readonly rs2: number; readonly stream: Stream; readonly constant: number }
+  | Arithmetic
+  | { readonly kind: 'copy' | 'neg' | 'abs'; readonly rd: number; readonly rs1: number };
+
+interface Arithmetic {
+  readonly kind: 'add' | 'sub' | 'mul';
+  readonly rd: number;
+  readonly rs1: number;
+  readonly rs2: number;
+  /** No other operation would turn an infinity or a NaN that comes out here into one: it must be looked at. */
+  last: boolean;
+}
+
+const ARITHMETIC: Readonly<Record<string, Arithmetic['kind']>> = { 'fadd.d': 'add', 'fsub.d': 'sub', 'fmul.d': 'mul' };
+const SIGNS: Readonly<Record<string, 'copy' | 'neg' | 'abs'>> = {
+  'fsgnj.d': 'copy',
+  'fsgnjn.d': 'neg',
+  'fsgnjx.d': 'abs',
+};
+const DOUBLE_BYTES = 8;
+const ROUNDS_TO_NEAREST = [0, 7];
+
+const isExact = (value: Linear | undefined): value is Linear => value !== undefined && value.low === value.high;
+
+/** Of a loop that is one block; undefined when it is not so simple. */
+export function planVector(
+  block: Block,
+  members: ReadonlyMap<Instruction, Group>,
+  moves: readonly (Movement | undefined)[],
+): VectorLoop | undefined {
+  const { instructions } = block;
+  const steps = new Steps(members, instructions);
+  let known = asItIs();
+  for (const instruction of instructions.slice(0, -1)) {
+    if (!steps.add(instruction, known)) return undefined;
+    known = after(instruction, known);
+  }
+  const end = endOf(block, known, moves);
+  const counters = countersOf(instructions, known, moves);
+  if (end === undefined || counters === undefined || !steps.areSound()) return undefined;
+  const { list, streams, inputs, outputs } = steps;
+  return {
+    steps: list,
+    streams: [...streams.values()],
+    length: instructions.length,
+    counters,
+    inputs,
+    outputs,
+    ...end,
+  };
+}
+
+/** Collects the steps of an iteration. */
+class Steps {
+  readonly list: VectorStep[] = [];
+  readonly streams = new Map<Group, Stream>();
+  readonly inputs = new Set<number>();
+  readonly outputs = new Set<number>();
+  private readonly written: ReadonlySet<number>;
+  /** Which operation an f register's value comes from, signs aside. */
+  private readonly origins = new Map<number, Arithmetic | undefined>();
+
+  constructor(
+    private readonly members: ReadonlyMap<Instruction, Group>,
+    instructions: readonly Instruction[],
+  ) {
+    this.written = new Set(instructions.filter(writesDouble).map(({ operands }) => operands.rd));
+  }
+
+  /** False when the instruction cannot be done several times at once. */
+  add(instruction: Instruction, known: Knowledge): boolean {
+    const { definition, operands } = instruction;
+    const { name } = definition;
+    const { rd, rs1, rs2 } = operands;
+    if (accessKind(instruction) !== undefined) return this.addAccess(instruction, known);
+    if (name in ARITHMETIC) {
+      if (!ROUNDS_TO_NEAREST.includes(operands.imm) || !this.reads(rs1) || !this.reads(rs2)) return false;
+      for (const operand of [rs1, rs2]) {
+        const origin = this.origins.get(operand);
+        if (origin !== undefined) origin.last = false;
+      }
+      const step: Arithmetic = { kind: ARITHMETIC[name], rd, rs1, rs2, last: true };
+      this.write(step, step);
+      return true;
+    }
+    if (name in SIGNS && rs1 === rs2) {
+      if (!this.reads(rs1)) return false;
+      this.write({ kind: SIGNS[name], rd, rs1 }, this.origins.get(rs1));
+      return true;
+    }
+    return definition.writesX && (rd === 0 || isExact(after(instruction, known)[rd]));
+  }
+
+  /** Of an array that is written all accesses are to the same element. */
+  areSound(): boolean {
+    return this.list.every((step) => !('stream' in step) || !step.stream.writing || step.constant === step.stream.low);
+  }
+
+  private addAccess(instruction: Instruction, known: Knowledge): boolean {
+    const { definition, operands } = instruction;
+    const group = this.members.get(instruction);
+    const address = addressOf(instruction, known);
+    const double = definition.name === 'fld' || definition.name === 'fsd';
+    if (!double || group === undefined || !isExact(address)) return false;
+    if (group.back !== 0 || group.forth !== DOUBLE_BYTES || group.steps.length > 0) return false;
+    const { terms, low: constant } = address;
+    const stream = this.streams.get(group) ?? { group, terms, low: constant, writing: false };
+    this.streams.set(group, stream);
+    stream.low = Math.min(stream.low, constant);
+    if (definition.name === 'fsd') {
+      stream.writing = true;
+      this.list.push({ kind: 'store', rs2: operands.rs2, stream, constant });
+      return this.reads(operands.rs2);
+    }
+    this.write({ kind: 'load', rd: operands.rd, stream, constant }, undefined);
+    // Stores come last, when all is known to be well.
+    return !this.list.some(({ kind }) => kind === 'store');
+  }
+
+  private write(step: Exclude<VectorStep, { kind: 'store' }>, origin: Arithmetic | undefined): void {
+    this.list.push(step);
+    this.origins.set(step.rd, origin);
+    this.outputs.add(step.rd);
+  }
+
+  /** False when the value comes from the iteration before. */
+  private reads(register: number): boolean {
+    if (this.written.has(register)) return this.outputs.has(register);
+    this.inputs.add(register);
+    return true;
+  }
+}
+
+const writesDouble = ({ definition: { name } }: Instruction): boolean =>
+  name === 'fld' || name in ARITHMETIC || name in SIGNS;
+
+/** By how much a value moves in each iteration. */
+function perIteration({ terms }: Linear, moves: readonly (Movement | undefined)[]): number | undefined {
+  let sum = 0;
+  for (const [register, factor] of terms) {
+    const move = moves[register];
+    if (move === undefined || move.steps.length > 0 || move.low !== move.high) return undefined;
+    sum += factor * move.low;
+  }
+  return sum;
+}
+
+/** The loop must go on while two values differ. */
+function endOf(
+  block: Block,
+  known: Knowledge,
+  moves: readonly (Movement | undefined)[],
+): Pick<VectorLoop, 'distance' | 'distanceSign' | 'per'> | undefined {
+  const { instructions, end } = block;
+  if (end.kind !== 'branch') return undefined;
+  const { definition, operands } = instructions[instructions.length - 1];
+  const whileDifferent = definition.name === 'bne';
+  if (!whileDifferent && definition.name !== 'beq') return undefined;
+  const [onward, over] = whileDifferent ? [end.taken, end.next] : [end.next, end.taken];
+  if (onward.to !== block || over.to === block) return undefined;
+  const distance = difference(known[operands.rs1], known[operands.rs2]);
+  const step = isExact(distance) ? perIteration(distance, moves) : undefined;
+  if (!isExact(distance) || step === undefined || step === 0) return undefined;
+  return { distance, distanceSign: step < 0 ? 1 : -1, per: Math.abs(step) };
+}
+
+function countersOf(
+  instructions: readonly Instruction[],
+  end: Knowledge,
+  moves: readonly (Movement | undefined)[],
+): VectorLoop['counters'] | undefined {
+  const counters: { register: number; value: Linear; per: number }[] = [];
+  const written = new Set(
+    instructions.filter(({ definition }) => definition.writesX).map(({ operands }) => operands.rd),
+  );
+  written.delete(0);
+  for (const register of written) {
+    const value = end[register];
+    const per = isExact(value) ? perIteration(value, moves) : undefined;
+    if (!isExact(value) || per === undefined) return undefined;
+    counters.push({ register, value, per });
+  }
+  return counters;
+}
