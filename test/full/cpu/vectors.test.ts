@@ -51,6 +51,9 @@ const SPECIAL = [
 const short = fc.integer({ min: -4000, max: 4000 }).map((value) => bitsOf(value / 4));
 const long = fc.double({ min: -1e6, max: 1e6, noNaN: true }).map(bitsOf);
 
+/** Whose products are about as small as normal numbers are, or smaller. */
+const tiny = fc.double({ min: 1, max: 64, noNaN: true }).map((value) => bitsOf(value * 2 ** -513));
+
 function bitsOf(value: number): bigint {
   const view = new DataView(new ArrayBuffer(8));
   view.setFloat64(0, value);
@@ -84,13 +87,16 @@ const loop: fc.Arbitrary<Loop> = fc.record({
     fc.tuple(start, fc.integer({ min: -5, max: 5 })).map(([at, apart]) => [at, at + 2048, at + apart * 8]),
     fc.tuple(start, fc.integer({ min: -40, max: 40 })).map(([at, apart]) => [at, at + 2048, at + 2048 + apart]),
   ),
-  inputs: fc.array(fc.oneof(short, long, fc.constantFrom(...SPECIAL)), { minLength: 2, maxLength: 2 }),
+  inputs: fc.array(fc.oneof(short, long, tiny, fc.constantFrom(...SPECIAL)), { minLength: 2, maxLength: 2 }),
   rounds: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 700 })),
   fill: fc.oneof(
     fc.array(short, { minLength: 7, maxLength: 7 }),
     fc.array(fc.oneof(short, long), { minLength: 7, maxLength: 7 }),
+    fc.array(tiny, { minLength: 7, maxLength: 7 }),
   ),
-  specials: fc.array(fc.record({ at: fc.nat(PAGES * 512 - 1), value: fc.constantFrom(...SPECIAL) }), { maxLength: 6 }),
+  specials: fc.array(fc.record({ at: fc.nat(PAGES * 512 - 1), value: fc.oneof(fc.constantFrom(...SPECIAL), long) }), {
+    maxLength: 6,
+  }),
   budget: fc.oneof(fc.integer({ min: 1, max: 400 }), fc.constant(12_000)),
   fcsr: fc.oneof(fc.constantFrom(0, 1), fc.integer({ min: 0, max: 0x9f })),
   rounding: fc.constantFrom(7, 7, 7, 0, 0, 2),

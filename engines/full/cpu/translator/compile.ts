@@ -165,9 +165,14 @@ class RegionCode {
     const { body, strips, structure } = this;
     const go = (edge: Edge) => () => structure.go(block, edge);
     if (end.kind === 'strip') {
-      const { strip, fast, slow } = end;
+      const { strip, fast, slow, over } = end;
       const vectors = (): void => {
-        if (strip.vector !== undefined) this.vectors.emit(strip.vector);
+        if (strip.vector !== undefined && over !== undefined) {
+          this.vectors.emit(strip.vector, () => {
+            strips.leave(strip);
+            structure.go(block, over);
+          });
+        }
         go(fast)();
       };
       strips.emitChoice(strip, vectors, go(slow));

@@ -17,8 +17,8 @@ export type End =
   | { kind: 'jump'; next: Edge }
   /** To a computed address, which may be one of those that were foreseen. */
   | { kind: 'indirect'; likely: Edge[] }
-  /** Without instructions: into one of a loop's copies (see strips.ts). */
-  | { kind: 'strip'; strip: Strip; fast: Edge; slow: Edge }
+  /** Without instructions: into one of a loop's copies (see strips.ts), or out of it when SIMD has done it all. */
+  | { kind: 'strip'; strip: Strip; fast: Edge; slow: Edge; over?: Edge }
   /** Without instructions, the head of the fast copy: on, or to the choice again. */
   | { kind: 'gate'; strip: Strip; on: Edge; over: Edge };
 
@@ -49,7 +49,7 @@ export class Block {
       case 'indirect':
         return this.end.likely;
       case 'strip':
-        return [this.end.fast, this.end.slow];
+        return [this.end.fast, this.end.slow, ...(this.end.over === undefined ? [] : [this.end.over])];
       case 'gate':
         return [this.end.on, this.end.over];
       default:

@@ -216,7 +216,8 @@ function split(head: Block, body: readonly Block[], strip: Strip & { members: Ma
   const edge = (to: Block): Edge => ({ to, at: head.at });
   gate.end = { kind: 'gate', strip, on: edge(fast.get(head) as Block), over: edge(head) };
   head.instructions = [];
-  head.end = { kind: 'strip', strip, fast: edge(gate), slow: edge(slow.get(head) as Block) };
+  const over = strip.vector === undefined ? {} : { over: { ...strip.vector.over } };
+  head.end = { kind: 'strip', strip, fast: edge(gate), slow: edge(slow.get(head) as Block), ...over };
 }
 
 /** Copies of a loop's blocks, whose edges to its head go to `next`. */

@@ -40,31 +40,41 @@ interface Constants {
  * other's way, and all from the turn on in which some result is too small, infinite or not a number.
  */
 export class VectorCode {
+  /** Whether the loop is over. */
+  private readonly ended: Local<'i32'>;
+
   constructor(
     private readonly body: Body,
     private readonly count: Local<'i32'>,
     private readonly registers: Registers,
     private readonly strips: StripCode,
     private readonly inexact: boolean,
-  ) {}
+  ) {
+    this.ended = body.permanent('i32');
+  }
 
-  emit(loop: VectorLoop): void {
+  /** `over`: on behind the loop. */
+  emit(loop: VectorLoop, over: () => void): void {
     const { body, registers, inexact } = this;
+    body.set(this.ended, i32.const(0));
     const emit = (exact: boolean) => () => body.block((skip) => body.scope(() => this.emitLoop(loop, exact, skip)));
     if (inexact || !loop.steps.some((step) => 'last' in step)) emit(false)();
     else body.if(i32.and(registers.fflags, i32.const(1)), emit(false), emit(true));
+    body.if(this.ended, over);
   }
 
   /** `exact`: NX is clear, and has to stay so, or the fast copy must raise it. */
   private emitLoop(loop: VectorLoop, exact: boolean, skip: Label): void {
     const { body, registers } = this;
-    const turns = this.turns(loop);
+    const { turns, all } = this.turns(loop);
     body.brIf(i32.ltU(turns, i32.const(LEAST_TURNS)), skip);
     const constants = this.constants(loop);
     this.leaveIfOverlapping(constants.pointers, skip);
     const left = body.keep(copyOf(turns));
     const results = new Map(
-      [...loop.outputs].map((register) => [register, body.keep(f64x2.splat(registers.getF(register)))]),
+      [...loop.outputs]
+        .filter((register) => !loop.again.has(register))
+        .map((register) => [register, body.keep(f64x2.splat(registers.getF(register)))]),
     );
     body.block((exit) => {
       body.loop((again) => {
@@ -74,19 +84,29 @@ export class VectorCode {
       });
     });
     const done = body.keep(i32.shl(i32.sub(turns, left), i32.const(LANES_LOG2)));
-    body.if(done, () => this.emitEnd(loop, results, done));
+    body.if(done, () => {
+      this.emitEnd(loop, constants, results, done);
+      body.set(this.ended, i32.eq(done, all));
+    });
   }
 
-  /** Turns for which the loop certainly goes on, and addresses have been checked. */
-  private turns({ length, distance, distanceSign, per }: VectorLoop): Local<'i32'> {
+  /** Turns for which addresses have been checked, and the loop goes on; `all`: its iterations when it may end by them. */
+  private turns({ length, distance, distanceSign, per }: VectorLoop): Record<'turns' | 'all', Local<'i32'>> {
     const { body, count } = this;
     const rounds = i32.divU(i32.add(count, i32.const(length - 1)), i32.const(length));
     const most = body.keep(i64.extendU(rounds));
     const way = this.linear(distance);
-    const forward = distanceSign === 1 ? way : i64.sub(i64.const(0), way);
-    const times = body.keep(per === 1 ? forward : i64.divU(forward, i64.const(per)));
-    const least = select(i64.ltU(times, most), times, most);
-    return body.keep(i32.shrU(i32.wrap(least), i32.const(LANES_LOG2)));
+    const forward = body.keep(distanceSign === 1 ? way : i64.sub(i64.const(0), way));
+    const times = per === 1 ? forward : body.keep(i64.divU(forward, i64.const(per)));
+    // Where the way is no multiple of a step, the end is somewhere else.
+    const ends = body.keep(i64.extendU(i64.eq(i64.mul(times, i64.const(per)), forward)));
+    const total = body.keep(i64.add(times, ends));
+    const least = body.keep(select(i64.ltU(total, most), total, most));
+    const whole = i32.and(i64.eq(total, least), i32.wrap(ends));
+    return {
+      turns: body.keep(i32.shrU(i32.wrap(least), i32.const(LANES_LOG2))),
+      all: body.keep(select(whole, i32.wrap(least), i32.const(0))),
+    };
   }
 
   private constants({ inputs, streams }: VectorLoop): Constants {
@@ -107,7 +127,7 @@ export class VectorCode {
     };
   }
 
-  /** An array that is written must be the same as another, element by element, or away from it by a turn. */
+  /** An array that is written must be away from all others by a turn. */
   private leaveIfOverlapping(pointers: Constants['pointers'], skip: Label): void {
     const { body } = this;
     const far = LANES * DOUBLE_BYTES;
@@ -119,7 +139,7 @@ export class VectorCode {
         // An array that is only read may be read at several places.
         const extent = spread(stream) + spread(other);
         const near = i32.ltU(i32.add(apart, i32.const(far + extent - 1)), i32.const(2 * (far + extent) - 1));
-        body.brIfUnlikely(extent === 0 ? i32.and(near, i32.ne(apart, i32.const(0))) : near, skip);
+        body.brIfUnlikely(near, skip);
       }
     }
   }
@@ -182,15 +202,24 @@ export class VectorCode {
   }
 
   /** Registers as they are after `done` iterations, at least one. */
-  private emitEnd({ counters, length }: VectorLoop, results: ReadonlyMap<number, V128>, done: Local<'i32'>): void {
+  private emitEnd(
+    { counters, length, steps, outputs }: VectorLoop,
+    constants: Constants,
+    results: ReadonlyMap<number, V128>,
+    done: Local<'i32'>,
+  ): void {
     const { body, count, registers } = this;
+    const last = new LastVector(body, constants, 0, false);
+    for (const step of steps) last.emit(step);
+    for (const register of outputs) {
+      registers.setF(register, f64x2.second(results.get(register) ?? last.value(register)));
+    }
     const more = body.keep(i64.extendU(i32.sub(done, i32.const(1))));
     const values = counters.map(({ register, value, per }) => {
       const moved = i64.add(this.linear(value), i64.mul(more, i64.const(per)));
       return { register, value: body.keep(moved) };
     });
     for (const { register, value } of values) registers.setX(register, value);
-    for (const [register, result] of results) registers.setF(register, f64x2.second(result));
     body.set(count, i32.sub(count, i32.mul(done, i32.const(length))));
   }
 
@@ -294,7 +323,19 @@ class Vector {
     return kept;
   }
 
-  private pointer(stream: Stream): Local<'i32'> {
+  protected pointer(stream: Stream): I32 {
     return this.constants.pointers.get(stream) as Local<'i32'>;
+  }
+}
+
+/** The last two iterations that have been done, once more: what they stored is there. */
+class LastVector extends Vector {
+  override emit(step: VectorStep): void {
+    if (step.kind === 'store') super.emit({ ...step, kind: 'load', rd: step.rs2 });
+    else super.emit(step);
+  }
+
+  protected override pointer(stream: Stream): I32 {
+    return i32.sub(super.pointer(stream), i32.const(VECTOR_BYTES));
   }
 }

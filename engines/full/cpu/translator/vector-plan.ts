@@ -1,7 +1,7 @@
 import { accessKind } from './accesses.js';
 import { addressOf, after, asItIs, difference, type Knowledge, type Linear } from './affine.js';
 import type { Instruction } from './code-source.js';
-import type { Block } from './region.js';
+import type { Block, Edge } from './region.js';
 import type { Group, Movement } from './strips.js';
 
 /**
@@ -13,15 +13,20 @@ export interface VectorLoop {
   readonly streams: readonly Stream[];
   /** Instructions of an iteration. */
   readonly length: number;
-  /** The loop goes on for at least `distance` / `per` iterations, both positive. */
+  /** The loop goes on while `distance`, as it is at an iteration's end, is not 0; `per` is what it comes nearer in each. */
   readonly distance: Linear;
+  /** 1 where it goes down, -1 where it goes up. */
   readonly distanceSign: 1 | -1;
   readonly per: number;
+  /** Where the loop's end leads. */
+  readonly over: Edge;
   /** Integer registers that the loop writes: `value` after one iteration, and by how much that moves with each more. */
   readonly counters: readonly { register: number; value: Linear; per: number }[];
   /** f registers that the loop reads and never writes, and those that it writes. */
   readonly inputs: ReadonlySet<number>;
   readonly outputs: ReadonlySet<number>;
+  /** Outputs whose last values can be had again when the loop is left, from what lies in memory then. */
+  readonly again: ReadonlySet<number>;
 }
 
 /** The accesses of one array: 8 bytes on in each iteration. */
@@ -83,6 +88,7 @@ export function planVector(
     counters,
     inputs,
     outputs,
+    again: computedAgain(list, inputs),
     ...end,
   };
 }
@@ -171,6 +177,21 @@ class Steps {
 const writesDouble = ({ definition: { name } }: Instruction): boolean =>
   name === 'fld' || name in ARITHMETIC || name in SIGNS;
 
+/** A value that comes from an array which is written is lost, unless it was stored itself. */
+function computedAgain(steps: readonly VectorStep[], inputs: ReadonlySet<number>): Set<number> {
+  const known = new Set(inputs);
+  const set = (register: number, is: boolean): void => {
+    if (is) known.add(register);
+    else known.delete(register);
+  };
+  for (const step of steps) {
+    if (step.kind === 'store') known.add(step.rs2);
+    else if (step.kind === 'load') set(step.rd, !step.stream.writing);
+    else set(step.rd, known.has(step.rs1) && (!('rs2' in step) || known.has(step.rs2)));
+  }
+  return known;
+}
+
 /** By how much a value moves in each iteration. */
 function perIteration({ terms }: Linear, moves: readonly (Movement | undefined)[]): number | undefined {
   let sum = 0;
@@ -187,7 +208,7 @@ function endOf(
   block: Block,
   known: Knowledge,
   moves: readonly (Movement | undefined)[],
-): Pick<VectorLoop, 'distance' | 'distanceSign' | 'per'> | undefined {
+): Pick<VectorLoop, 'distance' | 'distanceSign' | 'per' | 'over'> | undefined {
   const { instructions, end } = block;
   if (end.kind !== 'branch') return undefined;
   const { definition, operands } = instructions[instructions.length - 1];
@@ -198,7 +219,7 @@ function endOf(
   const distance = difference(known[operands.rs1], known[operands.rs2]);
   const step = isExact(distance) ? perIteration(distance, moves) : undefined;
   if (!isExact(distance) || step === undefined || step === 0) return undefined;
-  return { distance, distanceSign: step < 0 ? 1 : -1, per: Math.abs(step) };
+  return { distance, distanceSign: step < 0 ? 1 : -1, per: Math.abs(step), over };
 }
 
 function countersOf(
