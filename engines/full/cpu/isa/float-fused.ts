@@ -1,4 +1,4 @@
-import type { Label, Local } from '../wasm/body.js';
+import { type Label, type Local, not } from '../wasm/body.js';
 import { type F64, f32, f64, i32, i64, select } from '../wasm/value.js';
 import { type Definition, define } from './definition.js';
 import type { Emitter } from './emitter.js';
@@ -80,9 +80,15 @@ function productError(e: Emitter, a: Local<'f64'>, b: Local<'f64'>, p: Local<'f6
   return e.body.keep(f64.add(middle, f64.mul(a2, b2)));
 }
 
+/** From here on the error of a product is a double as well. */
+const SMALLEST_PRODUCT = 2 ** -900;
+/** More than the relative error of the last correction, and of what is made of it with this. */
+const DOUBT = 2 ** -51;
+
 /**
- * Product and sum are kept as exact pairs; the two low parts are added with rounding to odd, which makes the last
- * addition the only rounding that counts (Boldo and Melquiond, 2008, algorithm Fma).
+ * Where NX is set already, the sum of the product's error and the sum's is added with rounding. The result is right if
+ * somewhat more and somewhat less of it give the same (Ziv, 1991): it is nearly always, and infinities and NaNs fail the
+ * test. What remains is done exactly.
  */
 function fusedDouble(fused: Fused): Definition {
   const name = `${fused.name}.d`;
@@ -96,25 +102,51 @@ function fusedDouble(fused: Fused): Definition {
       const b = body.keep(e.fs64(2));
       const c = body.keep(fused.negateAddend ? f64.neg(e.fs64(3)) : e.fs64(3));
       const product = body.keep(f64.mul(a, b));
-      for (const value of [a, b, c, product]) leaveUnlessSafe(e, value, slow);
+      const zero = f64.const(0);
+      body.unlikely(not(f64.le(f64.const(SMALLEST_PRODUCT), f64.abs(product))), () =>
+        body.brIf(not(i32.or(f64.eq(a, zero), f64.eq(b, zero))), slow),
+      );
       const low = productError(e, a, b, product);
-      const partial = body.keep(f64.add(c, low));
-      const partialLow = body.keep(sumError(DOUBLE, body, c, low, partial));
-      const high = body.keep(f64.add(product, partial));
-      const highLow = body.keep(sumError(DOUBLE, body, product, partial, high));
-      const lows = body.keep(f64.add(partialLow, highLow));
-      const lost = body.keep(sumError(DOUBLE, body, partialLow, highLow, lows));
-      const odd = body.keep(roundToOdd(e, lows, lost));
-      const r = body.keep(f64.add(high, odd));
-      mustBeNormal(e, DOUBLE, r, i32.const(0), slow);
-      raiseInexact(e, () => {
-        const rounded = f64.ne(sumError(DOUBLE, body, high, odd, r), f64.const(0));
-        return i32.or(rounded, f64.ne(lost, f64.const(0)));
-      });
+      const sum = body.keep(f64.add(product, c));
+      const correction = body.keep(f64.add(sumError(DOUBLE, body, product, c, sum), low));
+      const less = f64.add(sum, f64.mul(correction, f64.const(1 - DOUBT)));
+      const r = body.keep(f64.add(sum, f64.mul(correction, f64.const(1 + DOUBT))));
+      body.unlikely(i32.or(i32.eqz(e.inexact), f64.ne(less, r)), () =>
+        body.set(r, fusedExactly(e, { a, b, c, product, low }, slow)),
+      );
+      mustBeNormal(e, DOUBLE, r, f64.eq(r, zero), slow);
       e.setFd64(r);
+      e.resultIsNumber();
     });
   };
   return define(name, fusedEncoding(fused, 1), R4, emit, floatOptions);
+}
+
+/**
+ * Product and sum are kept as exact pairs; the two low parts are added with rounding to odd, which makes the last
+ * addition the only rounding that counts (Boldo and Melquiond, 2008, algorithm Fma).
+ */
+function fusedExactly(
+  e: Emitter,
+  { a, b, c, product, low }: Record<'a' | 'b' | 'c' | 'product' | 'low', Local<'f64'>>,
+  slow: Label,
+): Local<'f64'> {
+  const { body } = e;
+  for (const value of [a, b, c, product]) leaveUnlessSafe(e, value, slow);
+  const partial = body.keep(f64.add(c, low));
+  const partialLow = body.keep(sumError(DOUBLE, body, c, low, partial));
+  const high = body.keep(f64.add(product, partial));
+  const highLow = body.keep(sumError(DOUBLE, body, product, partial, high));
+  const lows = body.keep(f64.add(partialLow, highLow));
+  const lost = body.keep(sumError(DOUBLE, body, partialLow, highLow, lows));
+  const odd = body.keep(roundToOdd(e, lows, lost));
+  const r = body.keep(f64.add(high, odd));
+  mustBeNormal(e, DOUBLE, r, i32.const(0), slow);
+  raiseInexact(e, () => {
+    const rounded = f64.ne(sumError(DOUBLE, body, high, odd, r), f64.const(0));
+    return i32.or(rounded, f64.ne(lost, f64.const(0)));
+  });
+  return r;
 }
 
 export const FLOAT_FUSED: readonly Definition[] = [...FUSED.map(fusedSingle), ...FUSED.map(fusedDouble)];
