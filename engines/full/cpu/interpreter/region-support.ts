@@ -151,12 +151,20 @@ function defineCheckPages(body: Body, host: WalkFunctions): void {
     const address = body.keep(i64.load(page, REGION.pages));
     const index = i32.and(i32.shrU(i32.wrap(address), i32.const(8)), i32.const((TLB.executeEntries - 1) * 16));
     const entry = body.keep(i32.add(i32.load(base, OFFSET.tlbExecute), index));
+    const found = body.local('i32', i32.load(entry, 8));
     body.if(i64.ne(i64.load(entry), address), () => {
+      const [held, rest] = [body.keep(i64.load(entry)), body.keep(i64.load(entry, 8))];
       const filled = body.call('i32', host.fillExecute, base, address);
       body.if(i32.eqz(filled), () => body.return(i32.const(0)));
+      body.set(found, i32.load(entry, 8));
+      // The page that is executed stays: without it the region that declines here would be entered again, for ever.
+      body.if(i64.eq(held, i64.load(record, REGION.page)), () => {
+        body.store('i64', entry, held);
+        body.store('i64', entry, rest, 8);
+      });
     });
     const slot = body.keep(i32.load(page, REGION.pages + 8));
-    const moved = i32.ne(i32.load(entry, 8), slot);
+    const moved = i32.ne(found, slot);
     const reloaded = i32.ne(i32.load(slot, DECODE.generation), i32.load(page, REGION.pages + 12));
     body.if(i32.or(moved, reloaded), () => {
       body.store('i32', base, record, OFFSET.dead);

@@ -1,7 +1,7 @@
 import { buildCpuModule, HART_STATE_BYTES, Hart, type HartBus, HartExit, RAM_BASE } from '#engines/full/cpu/hart.js';
 import type { TranslateMode } from '#engines/full/cpu/translator/translator.js';
 
-const STATE_BASE = 0x1_0000;
+export const STATE_BASE = 0x1_0000;
 const RAM_BYTES = 4 << 20;
 export const FINISHER = 0x10_0000;
 export const UART = 0x1000_0000;
