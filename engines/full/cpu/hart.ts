@@ -117,6 +117,7 @@ export class Hart {
     const mode = config.translate ?? defaultMode();
     this.mode = mode;
     this.forced = mode === 'forced';
+    this.fetch.singly = this.forced;
     if (mode !== 'off')
       this.translator = new Translator(hart, this.fetch, this.tlb, memory, this.exports, this.forced, config.compiler);
     this.derive();

@@ -92,6 +92,8 @@ export const OFFSET = {
 
   /** Address (in wasm memory) of the jump table that counts now: see JUMP. */
   jumps: 0xe00,
+  /** Changes whenever copies of code must be compared with memory before they are believed. */
+  fences: 0xe38,
   /** Record of a region whose code has changed, or 0: boundary() drops it. */
   dead: 0xe34,
   /** Not 0: the compiler has answered. Set by its thread. */
@@ -180,7 +182,7 @@ export const DECODE = {
   entries: 2048 + 2,
   /** The copy of the page that is decoded: what an instruction cache would hold. */
   copy: 2050 * 8,
-  /** Physical page number as a double (0: free), then a 32-bit word: the value of OFFSET.epoch when the copy was last compared. */
+  /** Physical page number as a double (0: free), then a 32-bit word: the value of OFFSET.fences when the copy was last compared. */
   page: 2050 * 8 + 4096,
   compared: 2050 * 8 + 4096 + 8,
   /** Next way to be replaced, in the first slot of each set. */

@@ -22,9 +22,11 @@ interface Pattern {
 /** Candidates by major opcode (bits 6:2). */
 const FULL: Pattern[][] = Array.from({ length: 32 }, (_, major) =>
   DEFINITIONS.filter(({ match }) => ((match >>> 2) & 31) === major).map((definition) => ({
-    ...definition,
+    match: definition.match,
+    mask: definition.mask,
     legal: definition.legal,
     definition,
+    operands: definition.operands,
   })),
 );
 
@@ -54,7 +56,8 @@ export function decode(insn: number): Decoded | undefined {
   const length = (insn & 3) === 3 ? 4 : 2;
   const encoded = length === 4 ? insn | 0 : insn & 0xffff;
   const candidates = length === 4 ? FULL[(encoded >>> 2) & 31] : SHORT[shortIndex(encoded)];
-  for (const { match, mask, legal, definition, operands } of candidates) {
+  for (let index = 0; index < candidates.length; index++) {
+    const { match, mask, legal, definition, operands } = candidates[index];
     if ((encoded & mask) !== match || (legal !== undefined && !legal(encoded))) continue;
     return { definition, operands: operands(encoded), length };
   }

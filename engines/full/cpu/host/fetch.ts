@@ -1,6 +1,7 @@
 import { SPECIAL } from '../interpreter/handlers.js';
 import { DecodeResult } from '../interpreter/host.js';
-import { DECODE, EVENT, OFFSET, TLB } from '../layout.js';
+import { ENTRY_SCALE, HANDLER_MASK } from '../interpreter/operation.js';
+import { DECODE, EVENT, OFFSET, REGION, TLB } from '../layout.js';
 import type { HartContext } from './context.js';
 import type { Mmu } from './mmu.js';
 import { OperationCache } from './operation-cache.js';
@@ -11,6 +12,7 @@ import type { Traps } from './traps.js';
 
 const LAST_HALFWORD = 4094;
 const PAGE_END = [2048, 2049];
+const PAGE_WORDS = 1024;
 
 /**
  * The decode cache: an instruction cache that holds decoded instructions, by physical page. Each slot keeps a copy of
@@ -19,6 +21,8 @@ const PAGE_END = [2048, 2049];
  * satp, for guests that were only ever run on QEMU, where stores to code show at once: xv6 executes no fence.i.
  */
 export class Fetch {
+  /** decode() decodes no more than it is asked for. */
+  singly = false;
   private readonly operations = new OperationCache();
 
   constructor(
@@ -51,7 +55,6 @@ export class Fetch {
   /** Decodes the entry at OFFSET.ip. */
   decode(): number {
     const { hart } = this;
-    hart.count(EVENT.instructionsDecoded);
     const slot = hart.get(OFFSET.slot);
     const ip = hart.get(OFFSET.ip);
     const offset = (ip - slot) >>> 2;
@@ -60,9 +63,23 @@ export class Fetch {
     if ((long && offset === LAST_HALFWORD) || this.divided(slot)) {
       return this.decodeOnce(offset, long);
     }
-    const insn = long ? hart.view.getInt32(slot + DECODE.copy + offset, true) : first;
-    this.writeEntry(ip, insn, offset);
+    this.decodeLine(slot, offset);
     return DecodeResult.Entry;
+  }
+
+  /** Decodes an instruction and, unless `singly`, those behind it that will be executed next. */
+  private decodeLine(slot: number, start: number): void {
+    const { hart } = this;
+    for (let offset = start; offset <= LAST_HALFWORD; ) {
+      const first = hart.view.getUint16(slot + DECODE.copy + offset, true);
+      const long = (first & 3) === 3;
+      if (long && offset === LAST_HALFWORD) return;
+      hart.count(EVENT.instructionsDecoded);
+      const insn = long ? hart.view.getInt32(slot + DECODE.copy + offset, true) : first;
+      const straight = this.writeEntry(slot + offset * ENTRY_SCALE, insn, offset);
+      offset += long ? 4 : 2;
+      if (this.singly || !straight || hart.i32[(slot + offset * ENTRY_SCALE) >> 2] !== SPECIAL.decode) return;
+    }
   }
 
   /** The bits of the instruction at OFFSET.ip, for mtval. */
@@ -86,13 +103,7 @@ export class Fetch {
 
   /** Makes all copies doubtful. */
   fenceI(): void {
-    const { hart } = this;
-    for (let index = 0; index < DECODE.sets * DECODE.ways; index++) {
-      const slot = hart.base + OFFSET.decode + index * DECODE.slotBytes;
-      // Slots that were never used are not written: so they take no memory.
-      if (hart.f64[(slot + DECODE.page) >> 3] !== 0)
-        hart.i32[(slot + DECODE.compared) >> 2] = hart.get(OFFSET.epoch) - 1;
-    }
+    this.tlb.doubtCode();
     this.tlb.flushExecute();
   }
 
@@ -129,6 +140,7 @@ export class Fetch {
   /** An instruction that lies in two pages, or in one that PMP divides: decoded for one use. */
   private decodeOnce(offset: number, long: boolean): number {
     const { hart } = this;
+    hart.count(EVENT.instructionsDecoded);
     hart.locatePc();
     if (!this.checkBytes(offset, long)) return DecodeResult.Redirected;
     this.writeEntry(hart.base + OFFSET.scratchOp, this.currentBits(), offset);
@@ -173,11 +185,13 @@ export class Fetch {
     return paddr < 0 ? 0 : this.hart.view.getUint16(this.hart.ramAddress(paddr), true);
   }
 
-  private writeEntry(address: number, insn: number, offset: number): void {
-    const { low, high } = this.operations.operation(insn, offset);
+  /** Whether the instruction behind it is executed next. */
+  private writeEntry(address: number, insn: number, offset: number): boolean {
+    const { low, high, straight } = this.operations.operation(insn, offset);
     // The handler last: the entry counts from then on.
     this.hart.i32[(address >> 2) + 1] = high;
     this.hart.i32[address >> 2] = low;
+    return straight;
   }
 
   /** The slot of a physical page, its copy as good as fence.i and sfence.vma demand. */
@@ -196,9 +210,40 @@ export class Fetch {
   private refresh(slot: number, page: number): void {
     const { hart } = this;
     const compared = (slot + DECODE.compared) >> 2;
-    if (hart.i32[compared] === hart.get(OFFSET.epoch)) return;
-    if (hart.bulk.equal(slot + DECODE.copy, hart.ramAddress(page * 4096), 4096) === 0) this.load(slot, page);
-    hart.i32[compared] = hart.get(OFFSET.epoch);
+    if (hart.i32[compared] === hart.get(OFFSET.fences)) return;
+    if (hart.bulk.equal(slot + DECODE.copy, hart.ramAddress(page * 4096), 4096) === 0) this.update(slot, page);
+    hart.i32[compared] = hart.get(OFFSET.fences);
+  }
+
+  /**
+   * Takes over what has changed in a page. Linux patches its code a few instructions at a time, some thousand times at its
+   * start: the rest of the page stays decoded. Regions that begin in it are gone: any of them may have read the change.
+   */
+  private update(slot: number, page: number): void {
+    const { hart } = this;
+    const generation = (slot + DECODE.generation) >> 2;
+    Atomics.add(hart.i32, generation, 1);
+    this.forgetRegions(slot);
+    const [copy, now] = [(slot + DECODE.copy) >> 2, hart.ramAddress(page * 4096) >> 2];
+    for (let word = 0; word < PAGE_WORDS; word++) {
+      const value = hart.i32[now + word];
+      if (hart.i32[copy + word] === value) continue;
+      hart.i32[copy + word] = value;
+      // The instructions at both halves, and one that begins a half-word before them.
+      for (let half = Math.max(0, 2 * word - 1); half < 2 * word + 2; half++) hart.i32[(slot >> 2) + half * 2] = 0;
+    }
+    Atomics.add(hart.i32, generation, 1);
+  }
+
+  /** Puts the operations of a page back where regions are entered. */
+  private forgetRegions(slot: number): void {
+    const { i32 } = this.hart;
+    for (let entry = slot >> 2; entry < (slot + DECODE.copy) >> 2; entry += 2) {
+      if ((i32[entry] & HANDLER_MASK) !== SPECIAL.region) continue;
+      const operation = (i32[entry + 1] + REGION.operation) >> 2;
+      i32[entry + 1] = i32[operation + 1];
+      i32[entry] = i32[operation];
+    }
   }
 
   private replace(set: number, page: number): number {
@@ -209,7 +254,7 @@ export class Fetch {
     const slot = set + way * DECODE.slotBytes;
     if (hart.f64[(slot + DECODE.page) >> 3] !== 0) this.tlb.forgetSlot(slot);
     hart.f64[(slot + DECODE.page) >> 3] = page;
-    hart.i32[(slot + DECODE.compared) >> 2] = hart.get(OFFSET.epoch);
+    hart.i32[(slot + DECODE.compared) >> 2] = hart.get(OFFSET.fences);
     this.load(slot, page);
     return slot;
   }

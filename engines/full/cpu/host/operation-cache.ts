@@ -10,7 +10,13 @@ const MOST_ENTRIES = 32_768;
 const HASH = 0x9e37_79b1 | 0;
 const PAGE = 4096;
 
-const KIND = { empty: 0, plain: 1, relative: 2 } as const;
+/** `straight`: execution goes on behind it; the others' targets are computed, or relative. */
+const KIND = { empty: 0, straight: 1, computed: 2, relative: 3 } as const;
+
+export interface CachedOperation extends Operation {
+  /** The next instruction is executed as well, unless this one traps. */
+  straight: boolean;
+}
 
 /**
  * What encodings have been found to mean, for one thread. The decode cache is by page, and the same few thousand
@@ -30,7 +36,7 @@ export class OperationCache {
   private nearLow = new Int32Array();
   private nearHigh = new Int32Array();
   /** The answer: one object, filled anew. */
-  private readonly found: Operation = { low: 0, high: 0 };
+  private readonly found: CachedOperation = { low: 0, high: 0, straight: false };
 
   constructor() {
     this.resize(FIRST_ENTRIES);
@@ -51,7 +57,7 @@ export class OperationCache {
   }
 
   /** insn: a word, or 16 bits of a compressed instruction. offset: of the instruction in its page. */
-  operation(insn: number, offset: number): Operation {
+  operation(insn: number, offset: number): CachedOperation {
     let index = Math.imul(insn, HASH) >>> this.shift;
     if (this.kind[index] === KIND.empty || this.insn[index] !== insn) {
       if (++this.entered > this.entries && this.entries < MOST_ENTRIES) {
@@ -65,6 +71,7 @@ export class OperationCache {
     const near = this.kind[index] === KIND.relative && target >= 0 && target < PAGE;
     found.low = near ? this.nearLow[index] : this.low[index];
     found.high = near ? this.nearHigh[index] : this.high[index];
+    found.straight = this.kind[index] === KIND.straight;
     return found;
   }
 
@@ -76,7 +83,7 @@ export class OperationCache {
     // Whatever the distance, from there the target lies behind the page.
     const far = toOperation(decoded, relative ? PAGE - imm : 0);
     const near = relative ? toOperation(decoded, Math.max(0, -imm)) : far;
-    this.kind[index] = relative ? KIND.relative : KIND.plain;
+    this.kind[index] = relative ? KIND.relative : flow === 'next' ? KIND.straight : KIND.computed;
     this.insn[index] = insn;
     this.imm[index] = imm;
     this.low[index] = far.low;

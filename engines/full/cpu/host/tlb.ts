@@ -86,6 +86,11 @@ export class TlbControl {
     this.hart.set(OFFSET.codeEpoch, this.hart.get(OFFSET.codeEpoch) + 1);
   }
 
+  /** Copies of code in the decode cache may not be what memory holds. */
+  doubtCode(): void {
+    this.hart.set(OFFSET.fences, this.hart.get(OFFSET.fences) + 1);
+  }
+
   /** A slot of the decode cache is about to hold another page. */
   forgetSlot(slot: number): void {
     this.forgetJumps();
@@ -97,6 +102,7 @@ export class TlbControl {
 
   private changed(): void {
     this.hart.set(OFFSET.epoch, this.hart.get(OFFSET.epoch) + 1);
+    this.doubtCode();
     this.forgetJumps();
   }
 

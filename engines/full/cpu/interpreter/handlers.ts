@@ -77,23 +77,29 @@ function list(): Handler[] {
 
 export const HANDLERS: readonly Handler[] = list();
 
-const key = (name: string, length: number, near: boolean, link: boolean, csr: CsrWay): string =>
-  [name, length, near, link, csr].join('/');
-
-const BY_KEY = new Map(
-  HANDLERS.flatMap(({ definition, length, near, link, csr }, index) =>
-    definition ? [[key(definition.name, length, near, link, csr), index] as const] : [],
-  ),
-);
-
 /** How a handler's instruction was decoded. */
 type Way = Pick<Handler, 'length' | 'near' | 'link' | 'csr'>;
+
+const CSR_WAYS: readonly CsrWay[] = ['host', 'plain', 'status'];
+/** A number for each way. */
+const wayIndex = ({ length, near, link, csr }: Way): number =>
+  (length >> 1) - 1 + 2 * +near + 4 * +link + 8 * CSR_WAYS.indexOf(csr);
+
+/** Each definition's handlers, by way. */
+const BY_DEFINITION = new Map<Definition, number[]>();
+for (const [index, handler] of HANDLERS.entries()) {
+  if (handler.definition === undefined) continue;
+  const known = BY_DEFINITION.get(handler.definition) ?? [];
+  known[wayIndex(handler)] = index;
+  BY_DEFINITION.set(handler.definition, known);
+}
 
 /** The index of a definition's handler; what does not matter for its flow is ignored. */
 export function handlerOf(definition: Definition, { length, near, link, csr }: Way): number {
   const relative = definition.flow === 'branch' || definition.flow === 'jump';
   const links = definition.flow === 'jump' || (definition.flow === 'jumpIndirect' && definition.writesX);
-  const index = BY_KEY.get(key(definition.name, length, near && relative, link && links, csr));
+  const way = wayIndex({ length, near: near && relative, link: link && links, csr });
+  const index = BY_DEFINITION.get(definition)?.[way];
   if (index === undefined) throw new Error(`no handler for ${definition.name} of ${length} bytes`);
   return index;
 }

@@ -243,19 +243,19 @@ function defineFillExecute(
   body.unreachable();
 }
 
-/** To `found` when the slot holds the page, and its copy is as memory is: compared once in each epoch. */
+/** To `found` when the slot holds the page, and its copy is as memory is: compared once for each value of OFFSET.fences. */
 function lookAtSlot(
   body: Body,
   { base, slot, page, equal }: { base: I32; slot: Local<'i32'>; page: I64; equal: Declared },
   found: Label,
 ): void {
   body.if(f64.eq(f64.load(slot, DECODE.page), f64.convertI64U(page)), () => {
-    const epoch = body.keep(i32.load(base, OFFSET.epoch));
-    body.brIf(i32.eq(i32.load(slot, DECODE.compared), epoch), found);
+    const fences = body.keep(i32.load(base, OFFSET.fences));
+    body.brIf(i32.eq(i32.load(slot, DECODE.compared), fences), found);
     const copy = i32.add(slot, i32.const(DECODE.copy));
     const same = body.call('i32', equal, copy, ramAddress(base, page), i32.const(4096));
     body.if(same, () => {
-      body.store('i32', slot, epoch, DECODE.compared);
+      body.store('i32', slot, fences, DECODE.compared);
       body.br(found);
     });
   });

@@ -105,7 +105,9 @@ export class CodeSource {
 
   private decoded(at: number, insn: number): Instruction | undefined {
     const decoded = decode(insn);
-    return decoded && { ...decoded, at };
+    if (decoded === undefined) return undefined;
+    const { definition, operands, length } = decoded;
+    return { definition, operands, length, at };
   }
 
   /** An instruction in two pages never has an entry: it is taken as executed. */

@@ -1,5 +1,5 @@
 import { Body, type FunctionRef } from './body.js';
-import { type Chunk, LIKELY, TYPE_CODE, UNLIKELY, uleb, type ValueType } from './value.js';
+import { type Chunk, LIKELY, TYPE_CODE, uleb, type ValueType } from './value.js';
 
 interface Signature {
   parameters: readonly ValueType[];
@@ -22,25 +22,60 @@ interface Hint {
   likely: boolean;
 }
 
-/** `hints` gets the places of LIKELY and UNLIKELY marks. */
-function flatten(chunk: Chunk, out: number[], hints: Hint[] = []): number[] {
-  if (chunk === UNLIKELY || chunk === LIKELY) hints.push({ offset: out.length, likely: chunk === LIKELY });
-  else if (typeof chunk === 'number') out.push(chunk);
-  else for (const part of chunk) flatten(part, out, hints);
-  return out;
+/** Bytes that are already encoded, or still nested. */
+type Part = Chunk | Uint8Array | readonly Part[];
+
+/** Encoded bytes, in a buffer that grows. */
+class Bytes {
+  private buffer = new Uint8Array(4096);
+  private length = 0;
+
+  /** `hints` gets the places of LIKELY and UNLIKELY marks. */
+  add(part: Part, hints?: Hint[]): this {
+    if (typeof part === 'number') this.addByte(part, hints);
+    else if (part instanceof Uint8Array) this.addAll(part);
+    else for (const each of part) this.add(each, hints);
+    return this;
+  }
+
+  done(): Uint8Array<ArrayBuffer> {
+    return this.buffer.slice(0, this.length);
+  }
+
+  private addByte(byte: number, hints?: Hint[]): void {
+    if (byte < 0) {
+      hints?.push({ offset: this.length, likely: byte === LIKELY });
+      return;
+    }
+    if (this.length === this.buffer.length) this.grow(1);
+    this.buffer[this.length++] = byte;
+  }
+
+  private addAll(bytes: Uint8Array): void {
+    this.grow(bytes.length);
+    this.buffer.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
+  private grow(more: number): void {
+    if (this.length + more <= this.buffer.length) return;
+    const larger = new Uint8Array(2 * this.buffer.length + more);
+    larger.set(this.buffer);
+    this.buffer = larger;
+  }
 }
 
 const utf8 = (text: string): Chunk => [uleb(Buffer.byteLength(text)), [...Buffer.from(text)]];
-const vector = (items: readonly Chunk[]): Chunk => [uleb(items.length), items];
-const sized = (chunk: Chunk): Chunk => {
-  const bytes = flatten(chunk, []);
+const vector = (items: readonly Part[]): readonly Part[] => [uleb(items.length), ...items];
+const sized = (part: Part): readonly Part[] => {
+  const bytes = new Bytes().add(part).done();
   return [uleb(bytes.length), bytes];
 };
 
 /** Hints for a function's branches (branch hinting proposal: offset, length of the hint, 0 unlikely, 1 likely). */
-const branchHints = (index: number, hints: readonly Hint[]): Chunk => [
+const branchHints = (index: number, hints: readonly Hint[]): Part => [
   uleb(index),
-  vector(hints.map(({ offset, likely }): Chunk => [uleb(offset), 1, likely ? 1 : 0])),
+  vector(hints.map(({ offset, likely }): Part => [uleb(offset), 1, likely ? 1 : 0])),
 ];
 
 /** Encodes one WebAssembly module: an imported shared memory, imported functions, own functions. */
@@ -88,22 +123,22 @@ export class ModuleBuilder {
   }
 
   encode(): Uint8Array<ArrayBuffer> {
-    const signatures = this.signatures.map(({ parameters, results }): Chunk => {
+    const signatures = this.signatures.map(({ parameters, results }): Part => {
       const codes = (types: readonly ValueType[]) => vector(types.map((type) => TYPE_CODE[type]));
       return [0x60, codes(parameters), codes(results)];
     });
-    const memory: Chunk = [utf8('env'), utf8('memory'), 0x02, 0x03, uleb(1), uleb(this.maximumPages)];
-    const imports = this.imports.map((each): Chunk => [utf8(each.module), utf8(each.name), 0x00, uleb(each.type)]);
-    const hints: Chunk[] = [];
+    const memory: Part = [utf8('env'), utf8('memory'), 0x02, 0x03, uleb(1), uleb(this.maximumPages)];
+    const imports = this.imports.map((each): Part => [utf8(each.module), utf8(each.name), 0x00, uleb(each.type)]);
+    const hints: Part[] = [];
     const bodies = this.functions.map(({ body }, index) => {
       if (body === undefined) throw new Error('a function was declared but not defined');
       const marks: Hint[] = [];
-      const bytes = flatten(body.encode(), [], marks);
+      const bytes = new Bytes().add(body.encode(), marks).done();
       if (marks.length > 0) hints.push(branchHints(this.imports.length + index, marks));
-      return [uleb(bytes.length), bytes];
+      return [uleb(bytes.length), bytes] as const;
     });
-    const section = (id: number, items: readonly Chunk[]): Chunk => [id, sized(vector(items))];
-    const chunks: Chunk = [
+    const section = (id: number, items: readonly Part[]): Part => [id, sized(vector(items))];
+    const parts: Part = [
       [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
       section(1, signatures),
       section(2, [...imports, memory]),
@@ -113,12 +148,12 @@ export class ModuleBuilder {
       ),
       this.tableEntries > 0 ? section(4, [[0x70, 0x01, uleb(this.tableEntries), uleb(this.tableEntries)]]) : [],
       section(7, [
-        ...this.exports.map(({ name, index }): Chunk => [utf8(name), 0x00, uleb(index)]),
+        ...this.exports.map(({ name, index }): Part => [utf8(name), 0x00, uleb(index)]),
         ...(this.tableEntries > 0 ? [[utf8('table'), 0x01, 0x00]] : []),
       ]),
       hints.length > 0 ? [0, sized([utf8('metadata.code.branch_hint'), vector(hints)])] : [],
       section(10, bodies),
     ];
-    return new Uint8Array(flatten(chunks, []));
+    return new Bytes().add(parts).done();
   }
 }
