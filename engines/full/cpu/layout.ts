@@ -94,6 +94,8 @@ export const OFFSET = {
   jumps: 0xe00,
   /** Changes whenever copies of code must be compared with memory before they are believed. */
   fences: 0xe38,
+  /** Record of the region that the slice ended in, or 0. */
+  region: 0xe3c,
   /** Record of a region whose code has changed, or 0: boundary() drops it. */
   dead: 0xe34,
   /** Not 0: the compiler has answered. Set by its thread. */

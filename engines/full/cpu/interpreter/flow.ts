@@ -163,7 +163,9 @@ export class Flow {
     body.set(this.pc, i64.load(base, OFFSET.pc));
     countEvent(body, base, EVENT.regionEntries);
     countEvent(body, base, EVENT.translatedInstructions, f64.sub(this.retired(), before));
-    body.if(i32.and(exit, i32.gtS(count, i32.const(0))), () => this.interpretOnce());
+    const goesOn = body.keep(i32.gtS(count, i32.const(0)));
+    body.if(goesOn, () => body.store('i32', base, i32.const(0), OFFSET.region));
+    body.if(i32.and(exit, goesOn), () => this.interpretOnce());
     body.br(this.fetchLabel as Label);
   }
 

@@ -139,6 +139,7 @@ class RegionCode {
     this.emitChain();
     prologue(() => {
       this.emitChecks(entry.at);
+      body.store('i32', base, i32.const(this.facts.record), OFFSET.region);
       registers.load();
     });
   }

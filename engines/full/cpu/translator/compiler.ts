@@ -6,11 +6,22 @@ import { encodeRegion, type PageVersion } from './compile.js';
 import { RegionFinder } from './region.js';
 
 /**
- * Branch hints keep registers out of slow paths' reach. V8 optimizes a region when it has run for a while, since at the
- * start of an operating system optimizing sooner took more than a third of all processor time. Regions do not recurse and
- * look by themselves whether they must stop: V8's own look in each loop would be a second one.
+ * Branch hints keep registers out of slow paths' reach. Regions do not recurse and look by themselves whether they must
+ * stop: V8's own look in each loop would be a second one.
  */
-const V8_FLAGS = ['--experimental-wasm-branch-hinting', '--wasm-tiering-budget=10000000', '--no-wasm-stack-checks'];
+const V8_FLAGS = ['--experimental-wasm-branch-hinting', '--no-wasm-stack-checks'];
+
+/**
+ * A place is translated twice. What has become warm: a small region, which V8 compiles at once and badly (Liftoff). What
+ * stays hot: a large one, optimized (TurboFan), which costs 20 ms of a processor, the work of 40 million instructions: at the
+ * start of an operating system that was more than half of all processor time, spent on code that was soon done.
+ * `budget` is V8's: bytes of Liftoff's code that are executed before it optimizes.
+ */
+const STAGES = {
+  warm: { instructions: 200, budget: 10_000_000 },
+  hot: { instructions: 700, budget: 3_000_000 },
+} as const;
+export type Stage = keyof typeof STAGES;
 
 /** A place that a hart wants translated: plain data. Addresses are in wasm memory, but for `page`. */
 export interface RegionRequest {
@@ -25,6 +36,7 @@ export interface RegionRequest {
   readonly privilege: number;
   /** Where the hart notes indirect jumps: see TARGETS. */
   readonly targets: number;
+  readonly stage: Stage;
   /** NX is raised. */
   readonly inexact: boolean;
   /** The region's index, and its record: see REGION. */
@@ -70,12 +82,18 @@ export class RegionCompiler {
     const bytes = this.encode(request, source);
     const pages = source.otherPages();
     const sound = [{ slot, generation }, ...pages].every((page) => this.unchanged(page));
-    return { request, pages, module: bytes && sound ? new WebAssembly.Module(bytes) : undefined };
+    return { request, pages, module: bytes && sound ? this.module(bytes, request.stage) : undefined };
+  }
+
+  /** V8 reads the budget when it makes the module. */
+  private module(bytes: Uint8Array<ArrayBuffer>, stage: Stage): WebAssembly.Module {
+    setFlagsFromString(`--wasm-tiering-budget=${STAGES[stage].budget}`);
+    return new WebAssembly.Module(bytes);
   }
 
   private encode(request: RegionRequest, source: CodeSource): Uint8Array<ArrayBuffer> | undefined {
-    const { ip, slot, inexact, record } = request;
-    const entry = new RegionFinder(source, (ip - slot) / ENTRY_SCALE).find();
+    const { ip, slot, inexact, record, stage } = request;
+    const entry = new RegionFinder(source, (ip - slot) / ENTRY_SCALE, STAGES[stage].instructions).find();
     return entry && encodeRegion(entry, source, { pages: () => source.otherPages(), inexact, record });
   }
 

@@ -87,7 +87,7 @@ interface Frame {
   readonly blocks: Map<number, Block>;
 }
 
-const LIMITS = { instructions: 700, callDepth: 4, callees: 3 } as const;
+const LIMITS = { callDepth: 4, callees: 3 } as const;
 const RA = 1;
 
 /** Instructions that only the interpreter executes: they change how code is executed, or ask the host. */
@@ -107,7 +107,7 @@ const endsRegion = ({ definition, operands }: Instruction): boolean =>
 
 /**
  * Finds the code of a region: what is reached from its entry by branches, jumps and calls, nearest first, until it is
- * large enough. A call of the function that the region begins in (recursion) is a jump to its start.
+ * large enough (`limit` instructions). A call of the function that the region begins in (recursion) is a jump to its start.
  */
 export class RegionFinder {
   private readonly queue: { frame: Frame; at: number }[] = [];
@@ -117,6 +117,7 @@ export class RegionFinder {
   constructor(
     private readonly source: CodeSource,
     entry: number,
+    private readonly limit: number,
   ) {
     this.root = this.frame(entry, undefined);
     this.queue.push({ frame: this.root, at: entry });
@@ -124,7 +125,7 @@ export class RegionFinder {
 
   /** The first block; undefined when the first instruction must be interpreted. */
   find(): Block | undefined {
-    for (let index = 0; index < this.queue.length && this.found < LIMITS.instructions; index++) {
+    for (let index = 0; index < this.queue.length && this.found < this.limit; index++) {
       this.scan(this.queue[index].frame, this.queue[index].at);
     }
     return this.block(this.root, this.root.entry);
@@ -147,7 +148,7 @@ export class RegionFinder {
   /** Follows a straight line. */
   private scan(frame: Frame, start: number): void {
     let previous: Instruction | undefined;
-    for (let at = start; !frame.known.has(at) && this.found < LIMITS.instructions; ) {
+    for (let at = start; !frame.known.has(at) && this.found < this.limit; ) {
       const instruction = this.source.instruction(at);
       if (instruction === undefined || !translatable(instruction, this.source.privilege)) return;
       frame.known.set(at, instruction);

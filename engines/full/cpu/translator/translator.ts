@@ -6,7 +6,13 @@ import { ENTRY_SCALE, HANDLER_MASK } from '../interpreter/operation.js';
 import type { TrapExports } from '../interpreter/trap-code.js';
 import { DECODE, EVENT, OFFSET, REGION, TARGETS, TLB } from '../layout.js';
 import type { PageVersion } from './compile.js';
-import { type CompiledRegion, type CompileService, RegionCompiler, type RegionRequest } from './compiler.js';
+import {
+  type CompiledRegion,
+  type CompileService,
+  RegionCompiler,
+  type RegionRequest,
+  type Stage,
+} from './compiler.js';
 
 /** When code is translated: never, when it is hot, or (for tests) the first time that it is executed. */
 export type TranslateMode = 'off' | 'on' | 'forced';
@@ -21,12 +27,22 @@ export interface RegionHost extends TrapExports {
   poll: WebAssembly.ExportValue;
 }
 
-/** A place is hot when so many slices ended there. */
-const HOT_SAMPLES = 250;
+/** A place is warm when so many slices of the interpreter ended there. */
+const WARM_SAMPLES = 250;
+/** A region is hot when so many slices of the thread ended in it, 40 to 100 µs each: see ../../slice.ts. */
+const HOT_SLICES = 200;
 const COUNTERS = 8192;
 
 /** Regions that a hart has asked for and not got: others must wait, and may have cooled down when their turn comes. */
 const MOST_WANTED = 4;
+
+/** An operation in the decode cache: its address, its slot, and the virtual address of its page. */
+interface Place {
+  readonly ip: number;
+  readonly slot: number;
+  readonly low: number;
+  readonly high: number;
+}
 
 /**
  * Decides what is translated, and puts translations where the interpreter meets them: in place of the operation of
@@ -39,6 +55,10 @@ export class Translator {
   private readonly imports: WebAssembly.Imports;
   /** Regions made so far: an index is used again for the one REGION.count later. */
   private regions = 0;
+  /** Slices of the thread that ended in a small region, by its index. */
+  private readonly slices = new Uint8Array(REGION.count);
+  /** What has been installed last, by index. */
+  private readonly installed: (RegionRequest | undefined)[] = [];
   /** Requests that have not been answered, by index. */
   private readonly wanted = new Map<number, RegionRequest>();
   /** Where there is no compiler elsewhere. */
@@ -61,6 +81,13 @@ export class Translator {
   /** A slice ended at OFFSET.pc, the target of a jump: statistically, where time is spent. */
   sample(): void {
     const { hart, samples } = this;
+    const region = hart.get(OFFSET.region);
+    hart.set(OFFSET.region, 0);
+    const done = hart.get(OFFSET.sliceLength) - hart.get(OFFSET.count);
+    if (region !== 0 && done >= hart.get(OFFSET.budget)) {
+      this.sampleRegion(region);
+      return;
+    }
     const low = hart.get(OFFSET.pc);
     const high = hart.get(OFFSET.pc + 4);
     const index = (low >>> 12) & (TLB.executeEntries - 1);
@@ -69,36 +96,48 @@ export class Translator {
     const slot = hart.i32[entry + 2];
     const ip = slot + (low & 0xffe) * ENTRY_SCALE;
     const counter = (ip >>> 3) % COUNTERS;
-    if (samples[counter] < HOT_SAMPLES) samples[counter]++;
-    if (samples[counter] < HOT_SAMPLES || this.wanted.size >= MOST_WANTED) return;
+    if (samples[counter] < WARM_SAMPLES) samples[counter]++;
+    if (samples[counter] < WARM_SAMPLES || this.wanted.size >= MOST_WANTED) return;
     samples[counter] = 0;
-    this.translate(ip, slot, low & ~0xfff, high);
+    if (!this.enterable(ip)) return;
+    this.translate({ ip, slot, low: low & ~0xfff, high }, 'warm');
+  }
+
+  /** A slice of the thread ended in the region with a record. */
+  private sampleRegion(record: number): void {
+    const { hart } = this;
+    const index = hart.i32[(record + REGION.index) >> 2];
+    const request = this.installed[index];
+    // After a trap the place is another mode's.
+    if (request?.stage !== 'warm' || request.privilege !== hart.get(OFFSET.privilege)) return;
+    if (++this.slices[index] < HOT_SLICES || this.wanted.size >= MOST_WANTED) return;
+    this.slices[index] = 0;
+    const { ip, slot, page } = request;
+    const [low, high] = [Number(BigInt.asIntN(32, page)), Number(BigInt.asIntN(32, page >> 32n))];
+    if (this.entered(ip, record)) this.translate({ ip, slot, low, high }, 'hot');
   }
 
   /** The instruction at OFFSET.ip has just been decoded. */
   decoded(): void {
     const { hart } = this;
-    this.translate(
-      hart.get(OFFSET.ip),
-      hart.get(OFFSET.slot),
-      hart.get(OFFSET.slotPage),
-      hart.get(OFFSET.slotPage + 4),
-    );
+    const [low, high] = [hart.get(OFFSET.slotPage), hart.get(OFFSET.slotPage + 4)];
+    const ip = hart.get(OFFSET.ip);
+    if (this.enterable(ip)) this.translate({ ip, slot: hart.get(OFFSET.slot), low, high }, 'hot');
   }
 
-  /** Wants a region that is entered at the operation `ip`, in the page at the virtual address. */
-  private translate(ip: number, slot: number, pageLow: number, pageHigh: number): void {
+  private translate({ ip, slot, low, high }: Place, stage: Stage): void {
     const { hart } = this;
-    if (!this.enterable(ip) || this.fetch.divided(slot)) return;
+    if (this.fetch.divided(slot)) return;
     const index = this.regions++ % REGION.count;
     const request: RegionRequest = {
       ip,
       slot,
       generation: hart.i32[(slot + DECODE.generation) >> 2],
-      page: (BigInt(pageHigh) << 32n) | BigInt(pageLow >>> 0),
+      page: (BigInt(high) << 32n) | BigInt(low >>> 0),
       tlbExecute: hart.get(OFFSET.tlbExecute),
       privilege: hart.get(OFFSET.privilege),
       targets: hart.base + TARGETS.keys,
+      stage,
       inexact: (hart.get(OFFSET.fflags) & 1) !== 0,
       index,
       record: this.record(index),
@@ -128,13 +167,17 @@ export class Translator {
 
   private install({ request, module, pages }: CompiledRegion): void {
     const { hart } = this;
-    const { ip, slot, generation, page, index } = request;
-    if (module === undefined || hart.i32[(slot + DECODE.generation) >> 2] !== generation || !this.enterable(ip)) return;
+    const { ip, slot, generation, page, index, stage } = request;
+    if (module === undefined || hart.i32[(slot + DECODE.generation) >> 2] !== generation) return;
+    if (stage === 'hot') this.makePlace(ip);
+    if (!this.enterable(ip)) return;
     this.uninstall(index);
     const instance = new WebAssembly.Instance(module, this.imports);
     this.host.table.set(index, instance.exports.region);
     this.notePages(index, pages);
     this.enter(ip, page, index);
+    this.installed[index] = request;
+    this.slices[index] = 0;
     hart.count(EVENT.translations);
   }
 
@@ -171,6 +214,19 @@ export class Translator {
     hart.i32[ip >> 2] = SPECIAL.region;
   }
 
+  /** Drops the region that is entered at an operation, if there is one. */
+  private makePlace(ip: number): void {
+    const { i32 } = this.hart;
+    const record = i32[(ip >> 2) + 1];
+    if ((i32[ip >> 2] & HANDLER_MASK) === SPECIAL.region) this.uninstall(i32[(record + REGION.index) >> 2]);
+  }
+
+  /** Whether the region with a record is entered at an operation. */
+  private entered(ip: number, record: number): boolean {
+    const { i32 } = this.hart;
+    return (i32[ip >> 2] & HANDLER_MASK) === SPECIAL.region && i32[(ip >> 2) + 1] === record;
+  }
+
   /** Drops the region with an index, if there is one. */
   private uninstall(index: number): void {
     const { hart } = this;
@@ -179,8 +235,8 @@ export class Translator {
     if (ip === 0) return;
     this.host.table.set(index, null);
     this.tlb.forgetJumps();
-    const installed = (hart.i32[ip] & HANDLER_MASK) === SPECIAL.region && hart.i32[ip + 1] === record;
-    if (installed) hart.i32.copyWithin(ip, (record + REGION.operation) >> 2, ((record + REGION.operation) >> 2) + 2);
+    if (this.entered(ip << 2, record))
+      hart.i32.copyWithin(ip, (record + REGION.operation) >> 2, ((record + REGION.operation) >> 2) + 2);
   }
 
   private record(index: number): number {
