@@ -17,7 +17,7 @@ describe('memory of decoded operations', () => {
     const cache = new OperationCache();
     fc.assert(
       fc.property(encoding, fc.array(offsets, { minLength: 1, maxLength: 3 }), (insn, places) => {
-        for (const offset of places) expect(cache.operation(insn, offset)).toEqual(toOperation(decode(insn), offset));
+        for (const offset of places) expect(cache.operation(insn, offset)).toMatchObject(toOperation(decode(insn), offset));
       }),
       { numRuns: 3000 },
     );

@@ -33,6 +33,7 @@ export const addi = iType(0x13, 0);
 export const slli = iType(0x13, 1);
 export const ori = iType(0x13, 6);
 export const add = rType(0x33, 0, 0);
+export const and = rType(0x33, 7, 0);
 export const lui = uType(0x37);
 export const auipc = uType(0x17);
 export const jalr = iType(0x67, 0);
