@@ -126,7 +126,12 @@ describe.each(['off', 'on', 'forced'] as const)('translations %s', (mode) => {
     mapAll(FIRST);
     bench.page();
     const { state } = bench.hart;
-    for (const [register, value] of [[13, MANY], [16, 4096n], [18, ~0x8000n]] as const) state.setX(register, value);
+    for (const [register, value] of [
+      [13, MANY],
+      [16, 4096n],
+      [18, ~0x8000n],
+    ] as const)
+      state.setX(register, value);
     bench.enter(1, roundAndRound, 0n, CODE);
     bench.hart.run(400_000);
     expect(addedPerCall(bench)).toBe(1);
