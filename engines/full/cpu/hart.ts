@@ -36,7 +36,7 @@ export interface HartConfig {
   ramOffset: number;
   /** A multiple of 4096. */
   ramBytes: number;
-  /** Default: by the environment variable VIRTAX_CPU, `interpreter` or `translator`. */
+  /** Default: by the environment variable VIRTAX_CPU: see defaultMode. */
   translate?: TranslateMode;
   /** A compiler on another thread; absent: the hart's own. */
   compiler?: CompileService;
@@ -71,9 +71,9 @@ export function buildCpuModule({ maximumPages }: CpuModuleOptions): WebAssembly.
   return module;
 }
 
-/** VIRTAX_CPU chooses for experiments and tests: interpreter, translator, or forced (translates all that is executed). */
+/** VIRTAX_CPU chooses for experiments and tests: interpreter, translator (the default), or forced (translates all that is executed). */
 const MODES: Readonly<Record<string, TranslateMode>> = { interpreter: 'off', translator: 'on', forced: 'forced' };
-const defaultMode = (): TranslateMode => MODES[process.env.VIRTAX_CPU ?? ''] ?? 'off';
+const defaultMode = (): TranslateMode => MODES[process.env.VIRTAX_CPU ?? ''] ?? 'on';
 
 interface Exports extends BulkMemory, TlbMemory, RegionHost {
   run(stateBase: number): number;
