@@ -28,7 +28,7 @@ export interface RegionHost extends TrapExports {
 }
 
 /** A place is warm when so many slices of the interpreter ended there. */
-const WARM_SAMPLES = 250;
+const WARM_SAMPLES = 1000;
 /** A region is hot when so many slices of the thread ended in it, 40 to 100 µs each: see ../../slice.ts. */
 const HOT_SLICES = 200;
 const COUNTERS = 8192;
@@ -51,7 +51,7 @@ interface Place {
  */
 export class Translator {
   /** Slices that ended at a place, by its entry in the decode cache, modulo COUNTERS: collisions only translate early. */
-  private readonly samples = new Uint8Array(COUNTERS);
+  private readonly samples = new Uint16Array(COUNTERS);
   private readonly imports: WebAssembly.Imports;
   /** Regions made so far: an index is used again for the one REGION.count later. */
   private regions = 0;
