@@ -250,10 +250,10 @@ export const WALK = {
  * the jump's entry in the decode cache, which is the key; for each some targets (virtual addresses, 0: none).
  */
 export const TARGETS = {
-  entries: 512,
+  entries: 2048,
   ways: 16,
   keys: WALK.filled + WALK.filledMost * 4,
-  targets: WALK.filled + WALK.filledMost * 4 + 512 * 4,
+  targets: WALK.filled + WALK.filledMost * 4 + 2048 * 4,
 } as const;
 
 /**
