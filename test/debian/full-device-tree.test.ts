@@ -103,11 +103,14 @@ async function registersUnderQemu(mib: number, harts: number): Promise<Record<st
   const args = ['-M', 'virt', '-smp', `${harts}`, '-m', `${mib}`, '-bios', 'none', '-kernel', image];
   const qemu = spawn(QEMU, [...args, '-display', 'none', '-serial', 'none', '-monitor', 'stdio']);
   let text = '';
+  let asked = false;
   qemu.stdout.on('data', (chunk: Buffer) => {
     text += chunk.toString();
+    if (asked) return; // what it says while it quits
     // Asked again until every hart has left the boot ROM.
     const pcs = [...text.matchAll(/ pc\s+([0-9a-f]+)/g)].slice(-harts);
-    if (pcs.length === harts && pcs.every(([, pc]) => BigInt(`0x${pc}`) === 0x8000_0000n)) qemu.stdin.write('quit\n');
+    asked = pcs.length === harts && pcs.every(([, pc]) => BigInt(`0x${pc}`) === 0x8000_0000n);
+    if (asked) qemu.stdin.write('quit\n');
     else if (text.endsWith('(qemu) ')) qemu.stdin.write('info registers -a\n');
   });
   await new Promise((resolve) => qemu.on('close', resolve));

@@ -13,9 +13,12 @@ const VIRTAX = fileURLToPath(new URL('../../virtax.mjs', import.meta.url));
 async function run(args: string[], input = '') {
   const child = spawn(process.execPath, [VIRTAX, 'run', ...args]);
   let [stdout, stderr] = ['', ''];
+  let typed = input === '';
   child.stdout.on('data', (chunk: Buffer) => {
     stdout += chunk.toString();
-    if (stdout.includes('ready port=') && input !== '') child.stdin.write(input);
+    if (typed || !stdout.includes('ready port=')) return;
+    typed = true;
+    child.stdin.write(input);
   });
   child.stderr.on('data', (chunk: Buffer) => {
     stderr += chunk.toString();

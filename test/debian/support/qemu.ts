@@ -59,6 +59,8 @@ export class LineGuest {
     this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const { stdout } = this.#child;
     if (!stdout) throw new Error(`${command} has no output`);
+    // A guest that has ended takes no line: expect() says so.
+    this.#child.stdin?.on('error', () => {});
     this.#lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
     this.#patience = setTimeout(() => this.#child.kill('SIGKILL'), PATIENCE_MS);
   }
