@@ -143,18 +143,13 @@ export class E1000 implements PciDevice, Resettable {
     };
     const turn = state.i32.subarray(TURN, TURN + TURN_STATE_WORDS);
     this.#turn = new TransmitTurn(turn, this.#lock, context.defer, this.#sender);
-    const memory: Device = {
-      name: this.name,
-      read: (offset, size) => this.read(offset, size),
-      write: (offset, size, value) => this.write(offset, size, value),
-    };
     const io: Device = {
       name: this.name,
       read: (offset, size) => this.#readIo(offset, size),
       write: (offset, size, value) => this.#writeIo(offset, size, value),
     };
     this.bars = [
-      { kind: 'memory', bytes: WINDOW_BYTES, window: memory },
+      { kind: 'memory', bytes: WINDOW_BYTES, window: this },
       { kind: 'io', bytes: IO_BYTES, window: io },
     ];
     port.onReceive((frame) => this.receive(frame));

@@ -3,11 +3,11 @@
  * descriptors for what goes, in order. Not there: C+ descriptors (hence the revision of an RTL8139C), the timer (TCTR reads 0),
  * wake-on-LAN, and the reception of runts and damaged frames, which a switch does not deliver.
  *
- * The switch may answer a frame from within transmit(), on the same thread; so a frame is sent with the lock released, and the
- * word TX_BUSY keeps other threads from sending meanwhile.
+ * The switch may answer a frame from within transmit(), on the same thread; so a frame is sent with the lock released, by the
+ * thread whose turn it is (transmit-turn.ts).
  */
 import { FRAME_MAX, FRAME_MIN, type NetPort } from '../../backends/net-port.js';
-import { type AccessSize, type Device, Lock, type Resettable } from './device.js';
+import { type AccessSize, Lock, type Resettable } from './device.js';
 import { MICROWIRE_STATE_WORDS } from './microwire.js';
 import type { PciBar, PciDevice, PciDeviceContext, PciIdentity, PciPort } from './pci-function.js';
 import { EECR, eepromWord, writeEecr } from './realtek-eeprom.js';
@@ -27,13 +27,14 @@ import {
   TX_MAX,
 } from './rtl8139-registers.js';
 import { fetchFrame, putFrame, ringBytes, ringReader } from './rtl8139-ring.js';
+import { type Sender, TransmitTurn, TURN_STATE_WORDS } from './transmit-turn.js';
 import { WireFrame } from './wire-frame.js';
 
 /* Words of the state: the lock, what the registers do not show, counters; then the registers. */
 const LOCK = 0;
-const TX_NEXT = 1;
-const TX_BUSY = 2;
-const EEPROM = 3;
+const TURN = 1;
+const TX_NEXT = TURN + TURN_STATE_WORDS;
+const EEPROM = TX_NEXT + 1;
 const SENT = EEPROM + MICROWIRE_STATE_WORDS;
 const RECEIVED = SENT + 1;
 const MISSED = SENT + 2;
@@ -42,10 +43,19 @@ const REGISTERS_AT = 64;
 export const RTL8139_STATE_BYTES = REGISTERS_AT + REGISTER_BYTES;
 
 const DESCRIPTORS = 4;
-/** Frames that one doorbell sends at most before the guest runs again: another hart may refill the descriptors for ever. */
-const BURST = 16;
 /** CAPR at the ring's beginning: it stands 16 bytes before the reader. */
 const CAPR_START = 0xfff0;
+
+/** The descriptor whose turn it is, and its TSD when the frame was fetched. */
+interface TxJob {
+  descriptor: number;
+  bytes: number;
+}
+
+interface TxResult {
+  sent: boolean;
+  frames: number;
+}
 
 export class Rtl8139 implements PciDevice, Resettable {
   readonly name = 'rtl8139';
@@ -67,6 +77,7 @@ export class Rtl8139 implements PciDevice, Resettable {
   readonly #u16: Uint16Array;
   readonly #u32: Uint32Array;
   readonly #lock: Lock;
+  readonly #turn: TransmitTurn<TxJob, TxResult>;
   readonly #wire = new WireFrame();
   #pci: PciPort = { irq: () => {}, busMaster: () => false, memoryAt: () => -1 };
 
@@ -83,14 +94,11 @@ export class Rtl8139 implements PciDevice, Resettable {
     this.#u16 = this.#file.u16;
     this.#u32 = this.#file.u32;
     this.#lock = new Lock(state.i32, LOCK);
-    const window: Device = {
-      name: this.name,
-      read: (offset, size) => this.read(offset, size),
-      write: (offset, size, value) => this.write(offset, size, value),
-    };
+    const turn = state.i32.subarray(TURN, TURN + TURN_STATE_WORDS);
+    this.#turn = new TransmitTurn(turn, this.#lock, context.defer, this.#sender);
     this.bars = [
-      { kind: 'io', bytes: REGISTER_BYTES, window },
-      { kind: 'memory', bytes: REGISTER_BYTES, window },
+      { kind: 'io', bytes: REGISTER_BYTES, window: this },
+      { kind: 'memory', bytes: REGISTER_BYTES, window: this },
     ];
     port.onReceive((frame) => this.receive(frame));
   }
@@ -125,10 +133,10 @@ export class Rtl8139 implements PciDevice, Resettable {
   write(offset: number, size: AccessSize, value: number): void {
     this.#lock.acquire();
     this.#file.write(offset, size, value, this.#locked, this.#effect);
-    const start = this.#takeTransmitter();
+    const start = this.#turn.take();
     this.#updateIrq();
     this.#lock.release();
-    if (start) this.#transmit();
+    if (start) this.#turn.run();
   }
 
   /** From the switch, on whatever thread the frame arrives. false: not wanted, or no room. */
@@ -222,6 +230,7 @@ export class Rtl8139 implements PciDevice, Resettable {
     this.#u16[REG.ANAR >> 1] = 0x05e1;
     this.#u16[REG.ANLPAR >> 1] = 0x45e1;
     this.#u16[REG.ANER >> 1] = 0x0001;
+    this.#turn.renew();
     this.#words[TX_NEXT] = 0;
     this.#updateIrq();
   }
@@ -238,45 +247,37 @@ export class Rtl8139 implements PciDevice, Resettable {
 
   /* ---- transmitting ---- */
 
-  /** Under the lock: true when the next descriptor is ready and this thread is the one that sends now. */
-  #takeTransmitter(): boolean {
-    const ready = (this.#u8[REG.CR] & CR.TE) !== 0 && !(this.#u32[(REG.TSD >> 2) + this.#words[TX_NEXT]] & TSD.OWN);
-    if (!ready || this.#words[TX_BUSY] || !this.#pci.busMaster()) return false;
-    this.#words[TX_BUSY] = 1;
-    return true;
+  readonly #sender: Sender<TxJob, TxResult> = {
+    ready: () => (this.#u8[REG.CR] & CR.TE) !== 0 && this.#waits(this.#words[TX_NEXT]) && this.#pci.busMaster(),
+    begin: () => {
+      const descriptor = this.#words[TX_NEXT];
+      return { descriptor, bytes: this.#u32[(REG.TSD >> 2) + descriptor] & TSD.SIZE };
+    },
+    send: (job) => ({ sent: this.#send(job), frames: 1 }),
+    finish: (job, { sent }) => this.#finish(job, sent),
+    settle: () => this.#updateIrq(),
+    flush: () => this.port.flush(),
+  };
+
+  /** The driver has handed the descriptor over. */
+  #waits(descriptor: number): boolean {
+    return !(this.#u32[(REG.TSD >> 2) + descriptor] & TSD.OWN);
   }
 
-  /** Sends descriptor after descriptor, with the lock held only between frames. TX_BUSY is ours. */
-  #transmit(): void {
-    let more = true;
-    for (let burst = 0; more && burst < BURST; burst++) {
-      const d = this.#words[TX_NEXT];
-      const bytes = this.#u32[(REG.TSD >> 2) + d] & TSD.SIZE;
-      const loopback = (this.#u32[REG.TCR >> 2] & TCR_LOOPBACK) === TCR_LOOPBACK;
-      const frame = bytes > TX_MAX ? undefined : fetchFrame(this.context.ram, this.#u32[(REG.TSAD >> 2) + d], bytes);
-      if (frame && loopback) this.receive(frame.slice());
-      else if (frame) this.port.transmit(frame);
-      more = this.#sent(d, bytes, frame !== undefined);
-    }
-    this.port.flush();
-    if (more) this.context.defer(() => this.#transmit());
+  #send({ descriptor, bytes }: TxJob): boolean {
+    const loopback = (this.#u32[REG.TCR >> 2] & TCR_LOOPBACK) === TCR_LOOPBACK;
+    const start = this.#u32[(REG.TSAD >> 2) + descriptor];
+    const frame = bytes > TX_MAX ? undefined : fetchFrame(this.context.ram, start, bytes);
+    if (frame && loopback) this.receive(frame.slice());
+    else if (frame) this.port.transmit(frame);
+    return frame !== undefined;
   }
 
-  /** The descriptor is done; whether another one waits. A reset in between has begun a new life: its descriptors are left alone. */
-  #sent(d: number, bytes: number, ok: boolean): boolean {
-    this.#lock.acquire();
-    const at = (REG.TSD >> 2) + d;
-    if (this.#words[TX_NEXT] === d && !(this.#u32[at] & TSD.OWN)) {
-      this.#u32[at] |= TSD.OWN | (ok ? TSD.TOK : TSD.TABT);
-      this.#words[TX_NEXT] = (d + 1) % DESCRIPTORS;
-      this.#words[SENT]++;
-      this.#raise(ok ? INT.TOK : bytes > TX_MAX ? INT.TER : INT.TER | INT.SERR);
-    }
-    this.#words[TX_BUSY] = 0;
-    const more = this.#takeTransmitter();
-    this.#updateIrq();
-    this.#lock.release();
-    return more;
+  #finish({ descriptor, bytes }: TxJob, sent: boolean): void {
+    this.#u32[(REG.TSD >> 2) + descriptor] |= TSD.OWN | (sent ? TSD.TOK : TSD.TABT);
+    this.#words[TX_NEXT] = (descriptor + 1) % DESCRIPTORS;
+    this.#words[SENT]++;
+    this.#raise(sent ? INT.TOK : bytes > TX_MAX ? INT.TER : INT.TER | INT.SERR);
   }
 
   /* ---- receiving ---- */

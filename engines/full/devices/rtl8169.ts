@@ -7,7 +7,7 @@
  */
 import { nowNs } from '../../backends/clock.js';
 import { FRAME_MAX, FRAME_MIN, type NetPort } from '../../backends/net-port.js';
-import { type AccessSize, type Device, type GuestAddress, guestAddress, Lock, type Resettable } from './device.js';
+import { type AccessSize, type GuestAddress, guestAddress, Lock, type Resettable } from './device.js';
 import { CHECKED, checkFrame } from './internet-checksum.js';
 import { MICROWIRE_STATE_WORDS } from './microwire.js';
 import { MiiPhy, PHY_STATE_WORDS, type PhyModel } from './mii-phy.js';
@@ -138,14 +138,9 @@ export class Rtl8169 implements PciDevice, Resettable {
     this.#phy = new MiiPhy(state.i32.subarray(PHY, PHY + PHY_STATE_WORDS), PHY_MODEL);
     const turn = state.i32.subarray(TURN, TURN + TURN_STATE_WORDS);
     this.#turn = new TransmitTurn(turn, this.#lock, context.defer, this.#sender);
-    const window: Device = {
-      name: this.name,
-      read: (offset, size) => this.read(offset, size),
-      write: (offset, size, value) => this.write(offset, size, value),
-    };
     this.bars = [
-      { kind: 'io', bytes: REGISTER_BYTES, window },
-      { kind: 'memory', bytes: REGISTER_BYTES, window },
+      { kind: 'io', bytes: REGISTER_BYTES, window: this },
+      { kind: 'memory', bytes: REGISTER_BYTES, window: this },
     ];
     port.onReceive((frame) => this.receive(frame));
   }
