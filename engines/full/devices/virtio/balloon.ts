@@ -4,8 +4,9 @@
  */
 import { Chain } from './chain.js';
 import { type VirtioContext, VirtioCore, type VirtioHooks, type VirtioModel, virtioStateBytes } from './core.js';
+import { type Burst, chains, serveQueue } from './serve.js';
 import { TYPE } from './spec.js';
-import { BROKEN, EMPTY, type Virtqueue } from './virtqueue.js';
+import type { Virtqueue } from './virtqueue.js';
 
 const QUEUE = { INFLATE: 0, DEFLATE: 1, STATS: 2 } as const;
 const QUEUE_SIZE = 128;
@@ -111,31 +112,22 @@ export class VirtioBalloon implements VirtioModel, VirtioHooks {
 
   notified(n: number): void {
     const queue = this.core.queues[n];
-    if (!queue.taking.tryAcquire()) return; // who has it looks once more, below
-    const empty = this.#takeAll(n, queue);
-    queue.taking.release();
-    if (empty && queue.waiting) this.context.defer(() => this.notified(n));
+    const server = { core: this.core, context: this.context, chain: this.#chain };
+    serveQueue(server, queue, () => this.#burst(n, queue));
   }
 
-  #takeAll(n: number, queue: Virtqueue): boolean {
+  #burst(n: number, queue: Virtqueue): Burst {
     let pages = 0;
-    for (let chains = 0; chains < CHAINS_MAX && pages < PAGES_MAX; chains++) {
-      if (!this.core.live) return false;
-      const head = queue.take(this.#chain);
-      if (head === EMPTY) {
-        if (!queue.rearm()) return true;
-      } else if (head === BROKEN) {
-        this.core.needsReset();
-        return false;
-      } else if (n === QUEUE.STATS) {
+    const burst = chains(CHAINS_MAX, (head) => {
+      if (n === QUEUE.STATS) {
         this.#readStatistics(queue, head);
       } else {
         pages += this.#move(n === QUEUE.INFLATE);
         queue.complete(head, 0, queue.epoch);
       }
-    }
-    this.context.defer(() => this.notified(n));
-    return false;
+      return true;
+    });
+    return { ...burst, room: () => pages < PAGES_MAX && burst.room() };
   }
 
   /** Page numbers, 32 bits each. Those of pages that do not exist are passed over. How many there were. */

@@ -1,6 +1,7 @@
 /** A virtio device over MMIO (virtio 1.2, 4.2; register layout version 2). Registers are 32 bits wide and accessed so. */
-import type { AccessSize, Device, Resettable } from '../device.js';
-import type { VirtioCore, VirtioModel } from './core.js';
+import type { AccessSize, Device } from '../device.js';
+import type { VirtioModel } from './core.js';
+import { VirtioTransport } from './transport.js';
 import { ADDRESS, type Virtqueue } from './virtqueue.js';
 
 /** 4.2.2, table 4.1. */
@@ -37,48 +38,25 @@ const VENDOR = 0x554d_4551;
 /** No shared memory region (4.2.3.1): its length and base read all ones. */
 const NONE = 0xffff_ffff;
 
-export class VirtioMmio implements Device, Resettable {
-  readonly name: string;
-  readonly #core: VirtioCore;
-
+export class VirtioMmio extends VirtioTransport implements Device {
   /** irq: level of the device's interrupt line. */
-  constructor(
-    private readonly model: VirtioModel,
-    irq: (level: boolean) => void,
-  ) {
-    this.name = `${model.name}-mmio`;
-    this.#core = model.core;
-    this.#core.connect(irq);
-  }
-
-  reset(): void {
-    this.#core.reset();
-  }
-
-  counters(): Record<string, number> {
-    return this.model.counters();
-  }
-
-  consoleChanged(): void {
-    this.model.consoleChanged?.();
-  }
-
-  get takesInput(): boolean {
-    return this.model.takesInput === true;
+  constructor(model: VirtioModel, irq: (level: boolean) => void) {
+    super(model, 'mmio');
+    this.core.connect(irq);
   }
 
   read(offset: number, size: AccessSize): number {
-    if (offset >= MMIO.CONFIG) return this.#core.readConfig(offset - MMIO.CONFIG, size);
+    if (offset >= MMIO.CONFIG) return this.core.readConfig(offset - MMIO.CONFIG, size);
     return size === 4 ? this.#readRegister(offset) : 0;
   }
 
   write(offset: number, size: AccessSize, value: number): void {
-    if (offset >= MMIO.CONFIG) this.#core.writeConfig(offset - MMIO.CONFIG, size, value);
+    if (offset >= MMIO.CONFIG) this.core.writeConfig(offset - MMIO.CONFIG, size, value);
     else if (size === 4) this.#writeRegister(offset, value);
   }
 
   #readRegister(offset: number): number {
-    const core = this.#core;
+    const { core } = this;
     switch (offset) {
       case MMIO.MAGIC:
         return MAGIC;
@@ -111,7 +89,7 @@ export class VirtioMmio implements Device, Resettable {
   }
 
   #writeRegister(offset: number, value: number): void {
-    const core = this.#core;
+    const { core } = this;
     switch (offset) {
       case MMIO.QUEUE_NOTIFY:
         core.notify(value);

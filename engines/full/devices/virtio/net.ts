@@ -14,6 +14,7 @@ import { type VirtioContext, VirtioCore, type VirtioHooks, type VirtioModel, vir
 import { COMMAND_MAX, NET_CONTROL_BYTES, NetControl } from './net-control.js';
 import { PacketSender } from './net-sender.js';
 import { ACK, HDR, HDR_F, LINK_UP, NET_CONFIG, NET_F } from './net-spec.js';
+import { chains, serveQueue } from './serve.js';
 import { TYPE } from './spec.js';
 import { BROKEN, EMPTY, type Virtqueue } from './virtqueue.js';
 
@@ -188,31 +189,17 @@ export class VirtioNet implements VirtioModel, VirtioHooks {
   /* ---- the control queue ---- */
 
   #serve(queue: Virtqueue): void {
-    if (!queue.taking.tryAcquire()) return;
-    const empty = this.#serveAll(queue);
-    queue.taking.release();
-    if (empty && queue.waiting) this.context.defer(() => this.#serve(queue));
-  }
-
-  #serveAll(queue: Virtqueue): boolean {
     const chain = this.#outgoing;
-    for (let burst = 0; burst < CONTROL_QUEUE_SIZE; burst++) {
-      if (!this.core.live) return false;
-      const head = queue.take(chain);
-      if (head === EMPTY) {
-        if (!queue.rearm()) return true;
-      } else if (head === BROKEN || chain.writableBytes < 1) {
-        this.core.needsReset();
-        return false;
-      } else {
+    serveQueue({ core: this.core, context: this.context, chain }, queue, () =>
+      chains(CONTROL_QUEUE_SIZE, (head) => {
+        if (chain.writableBytes < 1) return false;
         const bytes = chain.copyOut(0, this.#command);
         const done = this.#control.carryOut(this.#command.subarray(0, bytes), chain.readableBytes);
         chain.all[chain.lastWritable] = done ? ACK.OK : ACK.ERR;
         queue.complete(head, 1, queue.epoch);
-      }
-    }
-    this.context.defer(() => this.#serve(queue));
-    return false;
+        return true;
+      }),
+    );
   }
 }
 

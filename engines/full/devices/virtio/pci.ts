@@ -2,11 +2,12 @@
  * A virtio device on the PCI bus (virtio 1.2, 4.1), not transitional. One memory BAR holds the four structures, where QEMU's
  * modern devices have them; capabilities say so. INTx only: `virt` without AIA has no message-signalled interrupts.
  */
-import type { AccessSize, Device, Resettable } from '../device.js';
+import type { AccessSize, Device } from '../device.js';
 import type { PciBar, PciCapability, PciDevice, PciIdentity, PciPort } from '../pci-function.js';
 import { CommonConfig } from './common-config.js';
-import type { VirtioCore, VirtioModel } from './core.js';
+import type { VirtioModel } from './core.js';
 import { TYPE } from './spec.js';
+import { VirtioTransport } from './transport.js';
 
 const BAR = 4;
 const PART_BYTES = 0x1000;
@@ -36,18 +37,15 @@ const location = (type: number, part: number, bytes: number, extra: number[] = [
 /* In the body of a capability. */
 const BODY = { BAR: 2, OFFSET: 6, LENGTH: 10, DATA: 14 } as const;
 
-export class VirtioPci implements PciDevice, Resettable {
-  readonly name: string;
+export class VirtioPci extends VirtioTransport implements PciDevice {
   readonly identity: PciIdentity;
   readonly bars: readonly (PciBar | undefined)[];
   readonly capabilities: readonly PciCapability[];
-  readonly #core: VirtioCore;
   readonly #common: CommonConfig;
   readonly #window: Device;
 
-  constructor(private readonly model: VirtioModel) {
-    this.name = `${model.name}-pci`;
-    this.#core = model.core;
+  constructor(model: VirtioModel) {
+    super(model, 'pci');
     this.#common = new CommonConfig(model.core);
     const { type } = model.core.traits;
     this.identity = {
@@ -75,26 +73,10 @@ export class VirtioPci implements PciDevice, Resettable {
   }
 
   connect(port: PciPort): void {
-    this.#core.connect(
+    this.core.connect(
       (level) => port.irq(level),
       () => port.busMaster(),
     );
-  }
-
-  reset(): void {
-    this.#core.reset();
-  }
-
-  counters(): Record<string, number> {
-    return this.model.counters();
-  }
-
-  consoleChanged(): void {
-    this.model.consoleChanged?.();
-  }
-
-  get takesInput(): boolean {
-    return this.model.takesInput === true;
   }
 
   #read(offset: number, size: AccessSize): number {
@@ -103,9 +85,9 @@ export class VirtioPci implements PciDevice, Resettable {
       case PART.COMMON:
         return this.#common.read(at, size);
       case PART.ISR:
-        return at === 0 ? this.#core.takeInterrupts() : 0;
+        return at === 0 ? this.core.takeInterrupts() : 0;
       case PART.DEVICE:
-        return this.#core.readConfig(at, size);
+        return this.core.readConfig(at, size);
       default:
         return 0;
     }
@@ -115,19 +97,19 @@ export class VirtioPci implements PciDevice, Resettable {
     const at = offset % PART_BYTES;
     switch (Math.floor(offset / PART_BYTES)) {
       case PART.NOTIFY:
-        if (at % NOTIFY_MULTIPLIER === 0) this.#core.notify(at / NOTIFY_MULTIPLIER);
+        if (at % NOTIFY_MULTIPLIER === 0) this.core.notify(at / NOTIFY_MULTIPLIER);
         return;
       case PART.COMMON:
         this.#common.write(at, size, value);
         return;
       case PART.DEVICE:
-        this.#core.writeConfig(at, size, value);
+        this.core.writeConfig(at, size, value);
         return;
     }
   }
 
   #capabilities(): PciCapability[] {
-    const { traits, queues } = this.#core;
+    const { traits, queues } = this.core;
     const notifyBytes = queues.length * NOTIFY_MULTIPLIER;
     const bodies = [
       location(CFG_TYPE.COMMON, PART.COMMON, CommonConfig.BYTES),

@@ -2,8 +2,8 @@
 import { fillRandom } from '../../../backends/random.js';
 import { Chain } from './chain.js';
 import { type VirtioContext, VirtioCore, type VirtioHooks, type VirtioModel, virtioStateBytes } from './core.js';
+import { chains, serveQueue } from './serve.js';
 import { TYPE } from './spec.js';
-import { BROKEN, EMPTY, type Virtqueue } from './virtqueue.js';
 
 const QUEUE_SIZE = 64;
 /** Bytes of one buffer that are filled: the device may give less than it was asked for (5.4.6.1). */
@@ -32,27 +32,13 @@ export class VirtioRng implements VirtioModel, VirtioHooks {
 
   notified(): void {
     const [queue] = this.core.queues;
-    if (!queue.taking.tryAcquire()) return; // who has it looks once more, below
-    const empty = this.#fillAll(queue);
-    queue.taking.release();
-    if (empty && queue.waiting) this.context.defer(() => this.notified());
-  }
-
-  #fillAll(queue: Virtqueue): boolean {
-    for (let burst = 0; burst < BURST; burst++) {
-      if (!this.core.live) return false;
-      const head = queue.take(this.#chain);
-      if (head === EMPTY) {
-        if (!queue.rearm()) return true;
-      } else if (head === BROKEN) {
-        this.core.needsReset();
-        return false;
-      } else {
+    const server = { core: this.core, context: this.context, chain: this.#chain };
+    serveQueue(server, queue, () =>
+      chains(BURST, (head) => {
         queue.complete(head, this.#fill(), queue.epoch);
-      }
-    }
-    this.context.defer(() => this.notified());
-    return false;
+        return true;
+      }),
+    );
   }
 
   #fill(): number {
