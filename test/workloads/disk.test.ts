@@ -49,7 +49,7 @@ describe.each([[[]], [['--no-io-uring']], [['--direct']]])('block workloads with
   it('read and write without errors, in their own halves', async () => {
     const before = [half(0), half(1)];
     for (const name of ['read-1m', 'write-1m', 'randread-4k-qd1', 'randread-4k-qd32', 'randwrite-4k-qd32']) {
-      const result = await guest.sample(`block/${name}`, 'cpus=2', 10);
+      const result = await guest.work(`block/${name}`, 'cpus=2', 10);
       expect({ name, errors: result.errors }).toEqual({ name, errors: '0' });
       expect(Number(result.ops)).toBeGreaterThan(0);
     }

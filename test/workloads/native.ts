@@ -95,6 +95,12 @@ export class Native {
     return fields(line);
   }
 
+  /** A sample in which something was done: a disk that stalls for longer than the sample is given twice the time. */
+  async work(workload: string, options: string, ms = 30): Promise<Record<string, string>> {
+    const result = await this.sample(workload, options, ms);
+    return result.ops === '0' && result.errors === '0' ? this.work(workload, options, 2 * ms) : result;
+  }
+
   async status(): Promise<number | null> {
     const [code] = await this.exit;
     return code as number | null;

@@ -90,7 +90,7 @@ describe('net workloads', () => {
   });
 
   it('udp-stream reports what the peer counted', async () => {
-    const result = await guest.sample('net/udp-stream', `cpus=1 peer=127.0.0.1:${port}`);
+    const result = await guest.work('net/udp-stream', `cpus=1 peer=127.0.0.1:${port}`);
     expect(result.errors).toBe('0');
     expect(Number(result.ops)).toBe(1472 * Number(result.received));
     expect(Number(result.sent)).toBe(32 * Number(result.units));
