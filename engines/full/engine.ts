@@ -5,7 +5,7 @@ import { libcProblem } from '../backends/libc.js';
 import { type Engine, guestAppend, type Machine, type MachineConfig, type Probe } from '../engine.js';
 import type { VmConfig } from './config.js';
 import { run } from './run.js';
-import { VmProcess } from './vm-process.js';
+import { VmProcess } from './vm/vm-process.js';
 
 const PAGE = 4096;
 

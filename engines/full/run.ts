@@ -8,7 +8,7 @@ const DEFAULT_NIC = 'e1000';
 
 /** Rejects with RunRefused when the machine cannot be had. */
 export async function run(request: RunRequest, output: (bytes: Uint8Array) => void): Promise<RunningMachine> {
-  const { Vm } = await import('./vm.js');
+  const { Vm } = await import('./vm/vm.js');
   let tellEnd: (end: RunEnd) => void = () => {};
   const ended = new Promise<RunEnd>((resolve) => {
     tellEnd = resolve;

@@ -1,7 +1,7 @@
 /** Machines of `full` that boot together and work together: times, throughput and memory of all. */
 import type { Machine, SampleResult } from '../../engines/engine.js';
 import { full } from '../../engines/full/engine.js';
-import { VmProcess } from '../../engines/full/vm-process.js';
+import { VmProcess } from '../../engines/full/vm/vm-process.js';
 import { processCpuSeconds } from '../../engines/process/cpu-time.js';
 import { memoryOf, type ProcessMemory } from './memory.js';
 

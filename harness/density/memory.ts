@@ -1,7 +1,7 @@
 /** What a VM's process takes of the host's memory, from /proc: proc(5), smaps. */
 import { readFileSync } from 'node:fs';
 import type { VmConfig } from '../../engines/full/config.js';
-import { StateLayout } from '../../engines/full/shared-state.js';
+import { StateLayout } from '../../engines/full/machine/shared-state.js';
 
 const WASM_PAGE = 65_536;
 const KIB = 1024;

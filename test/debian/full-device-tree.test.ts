@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { deviceTree } from '#engines/full/device-tree.js';
-import { encodeFdt } from '#engines/full/fdt.js';
-import { placeFdt } from '#engines/full/loader.js';
+import { deviceTree } from '#engines/full/boot/device-tree.js';
+import { encodeFdt } from '#engines/full/boot/fdt.js';
+import { placeFdt } from '#engines/full/boot/loader.js';
 import { cells, nodeAt, type ReadNode, readFdt, strings } from '../full/fdt-reader.js';
 
 const QEMU = 'qemu-system-riscv64';

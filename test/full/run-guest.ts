@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import type { VmConfig, VmEnd } from '#engines/full/config.js';
-import type { Stamp } from '#engines/full/doorbells.js';
-import { Vm } from '#engines/full/vm.js';
+import type { Stamp } from '#engines/full/machine/doorbells.js';
+import { Vm } from '#engines/full/vm/vm.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'virtax-guest-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

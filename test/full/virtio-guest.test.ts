@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bare } from '#engines/bare/engine.js';
 import type { Machine, SampleResult } from '#engines/engine.js';
 import { full } from '#engines/full/engine.js';
-import { VmProcess } from '#engines/full/vm-process.js';
+import { VmProcess } from '#engines/full/vm/vm-process.js';
 import { makeDisk, Peer } from '#harness/native-tools.js';
 import { riscvImage } from '#workloads/images.js';
 

@@ -97,7 +97,7 @@ describe('startOf', () => {
   });
 
   it('links the program of a VM', async () => {
-    const { vmMain, hartThread } = await import('#engines/full/vm-program.js');
+    const { vmMain, hartThread } = await import('#engines/full/vm/vm-program.js');
     const [file, entry] = vmMain().arguments;
     expect(entry).toMatch(/vm-main\.js$/);
     expect(hartThread().arguments).toEqual([file, expect.stringMatching(/hart-thread\.js$/)]);

@@ -5,8 +5,9 @@
  * The line MTIP is a comparison with the clock, so it has to be looked at when time has passed: each hart's thread does
  * that for its own hart by checkTimer(), after each slice of instructions and before it sleeps.
  */
-import type { Clock } from '../clock.js';
+
 import { IRQ } from '../cpu/layout.js';
+import type { Clock } from '../machine/clock.js';
 import { type AccessSize, type Device, Lock, type Resettable, type StateSlice } from './device.js';
 import type { InterruptLines } from './hart-lines.js';
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Clock } from '#engines/full/clock.js';
 import { IRQ } from '#engines/full/cpu/layout.js';
 import { Clint, clintStateBytes } from '#engines/full/devices/clint.js';
+import { Clock } from '#engines/full/machine/clock.js';
 import { access, freshState, RecordedLines } from './parts.js';
 
 const HARTS = 3;

@@ -1,0 +1,9 @@
+/** A VM's process and its harts' threads are one linked program: each loads it as one file. */
+import { type Start, startOf } from '../../process/program/program-file.js';
+
+const MAIN = new URL('./vm-main.js', import.meta.url);
+const HART = new URL('../thread/hart-thread.js', import.meta.url);
+const PROGRAM = [MAIN, HART];
+
+export const vmMain = (): Start => startOf(MAIN, PROGRAM);
+export const hartThread = (): Start => startOf(HART, PROGRAM);
