@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { writeFileAtomically } from '../harness/atomic-file.js';
 import { makeFolder } from '../harness/make-folder.js';
+import type { ReportFormat } from '../harness/report-formats.js';
 import type { Results } from '../harness/results.js';
 import { cellsCsv, countersCsv, samplesCsv } from './csv.js';
 import { renderPage } from './html/page.js';
@@ -15,29 +16,27 @@ interface ReportFile {
   content: string | Buffer;
 }
 
-const FORMATS = {
-  html: (results: Results): ReportFile[] => [{ name: 'report.html', content: renderPage(results) }],
-  png: (results: Results): ReportFile[] =>
-    renderPictures(results).map((picture) => ({ name: picture.name, content: picture.png })),
-  csv: (results: Results): ReportFile[] => [
+const FORMATS: Record<ReportFormat, (results: Results) => ReportFile[]> = {
+  html: (results) => [{ name: 'report.html', content: renderPage(results) }],
+  png: (results) => renderPictures(results).map((picture) => ({ name: picture.name, content: picture.png })),
+  csv: (results) => [
     { name: 'cells.csv', content: cellsCsv(results) },
     { name: 'samples.csv', content: samplesCsv(results) },
     { name: 'counters.csv', content: countersCsv(results) },
   ],
-  md: (results: Results): ReportFile[] => [{ name: 'report.md', content: renderMarkdown(results) }],
+  md: (results) => [{ name: 'report.md', content: renderMarkdown(results) }],
 };
-
-export type ReportFormat = keyof typeof FORMATS;
-
-/** All formats, in the order in which help lists them. */
-export const REPORT_FORMATS = Object.keys(FORMATS) as ReportFormat[];
 
 /**
  * Writes the reports into a folder, which is made where it is missing.
  * @returns the paths written
  * @throws Error of the file system (no space, no permission)
  */
-export async function writeReports(results: Results, formats: ReportFormat[], folder: string): Promise<string[]> {
+export async function writeReports(
+  results: Results,
+  formats: readonly ReportFormat[],
+  folder: string,
+): Promise<string[]> {
   await makeFolder(folder);
   const files = formats.flatMap((format) => FORMATS[format](results));
   const paths = files.map((file) => join(folder, file.name));

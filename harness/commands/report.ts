@@ -2,11 +2,9 @@
 import { dirname } from 'node:path';
 import { Command } from 'commander';
 import type { Context } from '../context.js';
+import { REPORT_FORMATS, type ReportFormat } from '../report-formats.js';
 import { type Results, readResults } from '../results.js';
 import { parseWords, unknownName } from '../usage.js';
-
-const FORMATS = ['html', 'png', 'csv', 'md'] as const;
-type Format = (typeof FORMATS)[number];
 
 const EXAMPLES = `
 Examples:
@@ -20,7 +18,7 @@ export function reportCommand(): Command {
     .summary('write reports from a results file')
     .description('Prints the table and writes report.html, PNG charts, CSV and Markdown from a results file alone.')
     .argument('<results>', 'results.json of a run')
-    .option('--format <list>', `formats, by comma: ${FORMATS.join(',')} (default: all)`)
+    .option('--format <list>', `formats, by comma: ${REPORT_FORMATS.join(',')} (default: all)`)
     .option('--counters', 'show exits, interrupts and TLB misses per operation')
     .option('--out <dir>', 'folder for the reports (default: beside the results file)')
     .addHelpText('after', EXAMPLES);
@@ -32,7 +30,7 @@ export async function report(
   flags: { format?: string; out?: string; counters?: boolean },
   context: Context,
 ): Promise<number> {
-  const formats = flags.format === undefined ? FORMATS : parseWords(flags.format, '--format').map(formatOf);
+  const formats = flags.format === undefined ? REPORT_FORMATS : parseWords(flags.format, '--format').map(formatOf);
   const results = await readResults(path);
   const { renderCounters, renderTable } = await import('../../reports/index.js');
   context.out.write(`${renderTable(results, context.out.isTTY)}\n`);
@@ -51,14 +49,14 @@ export async function report(
 export async function writeAllReports(
   results: Results,
   folder: string,
-  formats: readonly Format[] = FORMATS,
+  formats: readonly ReportFormat[] = REPORT_FORMATS,
 ): Promise<string[]> {
   const { writeReports } = await import('../../reports/index.js');
-  return writeReports(results, [...formats], folder);
+  return writeReports(results, formats, folder);
 }
 
-function formatOf(name: string): Format {
-  const format = FORMATS.find((known) => known === name);
-  if (format === undefined) throw unknownName('format', name, FORMATS);
+function formatOf(name: string): ReportFormat {
+  const format = REPORT_FORMATS.find((known) => known === name);
+  if (format === undefined) throw unknownName('format', name, REPORT_FORMATS);
   return format;
 }
