@@ -24,13 +24,3 @@ export interface Progress {
   /** Once, at the end, however it comes. */
   end(): void;
 }
-
-export const silent: Progress = {
-  begin: () => {},
-  workload: () => {},
-  step: () => {},
-  figure: () => {},
-  cell: () => {},
-  note: () => {},
-  end: () => {},
-};

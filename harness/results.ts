@@ -155,7 +155,6 @@ export type Round = z.infer<typeof RoundSchema>;
 export type Percent = z.infer<typeof PercentSchema>;
 export type PeerRatio = z.infer<typeof PeerRatioSchema>;
 export type Cell = z.infer<typeof CellSchema>;
-export type CellStatus = Cell['status'];
 export type Results = z.infer<typeof ResultsSchema>;
 
 /** Input that is not a results file of ours; the message says which file, what is wrong and what to do. Exit status 2. */

@@ -16,11 +16,6 @@ export const workloads: readonly WorkloadSpec[] = [
   ...mixedWorkloads,
 ];
 
-/** The workload of that name, or undefined. */
-export function findWorkload(name: string): WorkloadSpec | undefined {
-  return workloads.find((workload) => workload.name === name);
-}
-
 /** Workloads whose name matches a pattern (`*` any characters, `?` one), in registry order: the guest's `run` takes the same. */
 export function matchWorkloads(pattern: string): WorkloadSpec[] {
   const source = pattern

@@ -12,7 +12,6 @@ const manifest = z.object({ compiler: z.string(), images: z.record(z.string(), i
 
 /** What workloads/images/manifest.json says: which compiler made which image, with which flags. */
 export type Manifest = z.infer<typeof manifest>;
-export type ImageEntry = z.infer<typeof imageEntry>;
 
 export function readManifest(path: string): Manifest {
   let text: unknown;

@@ -73,14 +73,11 @@ export interface Libc {
 }
 
 export const PROT_READ_WRITE = 3;
-export const MAP_SHARED = 1;
 export const MAP_SHARED_POPULATE = 0x8001;
 export const MAP_PRIVATE_ANONYMOUS = 0x22;
 export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_TIMERSLACK = 29;
 export const CLOCK_MONOTONIC = 1;
-export const CLOCK_PROCESS_CPUTIME_ID = 2;
-export const CLOCK_THREAD_CPUTIME_ID = 3;
 const AT_EMPTY_PATH = 0x1000;
 /** The header page of the string "" for statx, which wants a path even when it is empty. */
 const EMPTY_PATH_BYTES = 4096;

@@ -42,7 +42,6 @@ export const SQE_BUFFER_SELECT = 1 << 5;
 export const CANCEL_FLAG_ALL = 1 << 0;
 
 export const REGISTER_PBUF_RING = 22;
-export const UNREGISTER_PBUF_RING = 23;
 
 /** struct io_uring_params: byte offsets. */
 export const PARAMS = {

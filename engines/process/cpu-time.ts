@@ -5,13 +5,7 @@ import { readClock } from './libc.js';
 const TICKS_PER_SECOND = 100; // USER_HZ, fixed by Linux's ABI for /proc
 const CPUCLOCK_SCHED = 2; // clock ids of processes, include/linux/posix-timers.h: (~pid << 3) | kind
 
-/** Of this process. Microseconds of resolution; the slices of threads that run at this moment on other cores lag by up to a scheduler tick. */
-export function ownCpuSeconds(): number {
-  const usage = process.cpuUsage();
-  return (usage.user + usage.system) / 1e6;
-}
-
-/** Of another process; undefined when it is gone. */
+/** Of a process; undefined when it is gone. */
 export function processCpuSeconds(pid: number): number | undefined {
   const ns = readClock((~pid << 3) | CPUCLOCK_SCHED);
   return ns === undefined ? cpuSecondsFromProc(pid) : Number(ns) / 1e9;

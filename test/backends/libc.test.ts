@@ -1,11 +1,13 @@
 import { closeSync, openSync } from 'node:fs';
 import { threadId } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { CLOCK_MONOTONIC, CLOCK_THREAD_CPUTIME_ID, libc, libcProblem, NativeMemory } from '#engines/backends/libc.js';
+import { CLOCK_MONOTONIC, libc, libcProblem, NativeMemory } from '#engines/backends/libc.js';
 
 const ENOENT = 2;
 const EBADF = 9;
 const EINVAL = 22;
+/** include/uapi/linux/time.h */
+const CLOCK_THREAD_CPUTIME_ID = 3;
 
 describe.skipIf(libcProblem() !== undefined)('libc', () => {
   const c = libc();

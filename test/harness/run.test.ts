@@ -2,12 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { Interrupted } from '#harness/guard.js';
 import { scaledDeadlines } from '#harness/machines.js';
-import { silent } from '#harness/progress.js';
 import { seededRandom } from '#harness/random.js';
 import { parseResults } from '#harness/results.js';
 import { runPlan } from '#harness/run.js';
 import { MockEngine, type MockOptions, VirtualClock } from '../support/mock-engine.mjs';
-import { mockEnvironment, mockPlan, mockSpec, mockStore, runMocks } from '../support/mock-run.js';
+import { mockEnvironment, mockPlan, mockSpec, mockStore, runMocks, silent } from '../support/mock-run.js';
 
 const clock = new VirtualClock();
 const mock = (name: string, options: Partial<MockOptions> = {}) =>

@@ -4,13 +4,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makePlan, type Plan, type PlanOptions } from '#harness/plan.js';
 import type { Profile } from '#harness/profiles.js';
-import { type Progress, silent } from '#harness/progress.js';
+import type { Progress } from '#harness/progress.js';
 import { type Cell, cellKey, type Results } from '#harness/results.js';
 import { type BenchEnvironment, runPlan } from '#harness/run.js';
 import { ResultsStore } from '#harness/store.js';
 import type { WorkloadSpec } from '../../workloads/spec.js';
 import { type MockEngine, VirtualClock } from './mock-engine.mjs';
 import { sampleResults } from './sample-results.js';
+
+export const silent: Progress = {
+  begin: () => {},
+  workload: () => {},
+  step: () => {},
+  figure: () => {},
+  cell: () => {},
+  note: () => {},
+  end: () => {},
+};
 
 export function mockSpec(over: Partial<WorkloadSpec> = {}): WorkloadSpec {
   return {

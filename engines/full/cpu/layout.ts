@@ -64,7 +64,6 @@ export const OFFSET = {
   mcause: 0x2c0,
   mtval: 0x2c8,
   mcounteren: 0x2d0,
-  mcountinhibit: 0x2d8,
   stvec: 0x2e0,
   sscratch: 0x2e8,
   sepc: 0x2f0,

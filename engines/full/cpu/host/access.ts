@@ -80,24 +80,9 @@ export class SlowAccess {
     return -1;
   }
 
-  /** Whether `pages` from a virtual address on still are where `addend` says (see TLB), and may be accessed. */
-  confirms(low: number, high: number, pages: number, addend: number, access: Access): boolean {
-    const { hart, mmu, tlb } = this;
-    const mode = tlb.dataMode();
-    const paddr = mmu.peek(low, high, access, mode);
-    if (paddr < 0 || !hart.inRam(paddr, 4096) || this.addend(paddr, low) !== addend) return false;
-    const { before, after } = this.around(paddr, access, mode);
-    if (mode !== MODE.M && mmu.leafPages > 1) tlb.noteRange(low, high, before, after);
-    return after >= pages - 1;
-  }
-
-  private addend(page: number, low: number): number {
-    return (this.hart.ramAddress(page) - (low & ~0xfff)) | 0;
-  }
-
   private fill(low: number, high: number, page: number, access: Access, mode: number): void {
     const table = access === ACCESS.write ? OFFSET.tlbWrite : OFFSET.tlbRead;
-    const addend = this.addend(page, low);
+    const addend = (this.hart.ramAddress(page) - (low & ~0xfff)) | 0;
     const { before, after } = this.around(page, access, mode);
     this.tlb.fill(table, TLB.entries, low, high, addend, before | (after << 16));
     if (mode !== MODE.M && this.mmu.leafPages > 1) this.tlb.noteRange(low, high, before, after);

@@ -34,7 +34,6 @@ export class Mmu {
   private high = 0;
   private access: Access = ACCESS.read;
   private mode = 0;
-  private marking = true;
 
   constructor(
     private readonly hart: HartContext,
@@ -68,14 +67,6 @@ export class Mmu {
     return this.high * 2 ** 32 + (this.low >>> 0);
   }
 
-  /** As translate(), but nothing is marked: an access that would have to mark a page as accessed or dirty gives -1. */
-  peek(low: number, high: number, access: Access, mode: number): number {
-    this.marking = false;
-    const paddr = this.translate(low, high, access, mode);
-    this.marking = true;
-    return paddr;
-  }
-
   private walk(levels: number): number {
     const { hart } = this;
     let table = pageOf(hart.get(OFFSET.satp), hart.get(OFFSET.satp + 4) & 0xfff);
@@ -101,7 +92,6 @@ export class Mmu {
     const pages = 512 ** level;
     if (!this.permitted(pteLow) || page % pages !== 0) return this.pageFault();
     const marks = PTE.A | (this.access === ACCESS.write ? PTE.D : 0);
-    if ((pteLow & marks) !== marks && !this.marking) return this.pageFault();
     if ((pteLow & marks) !== marks && !this.mark(index, pteLow, pteHigh, marks)) return RETRY;
     this.leafPages = pages;
     this.leafIndex = index;
