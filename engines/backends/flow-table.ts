@@ -11,6 +11,7 @@
  *
  * A pinned entry is not evicted, so that nobody sends on a descriptor that was closed and has become something else.
  */
+import { Lock } from './lock.js';
 
 /** Of one machine. A guest that opens more reuses the ones that it has used least recently. */
 export const FLOWS_MAX = 48;
@@ -44,6 +45,7 @@ export interface FlowKey {
 
 export class FlowTable {
   readonly #words: Int32Array;
+  readonly #lock: Lock;
 
   /** Zeroed memory for the table of one machine. */
   static create(): SharedArrayBuffer {
@@ -53,6 +55,7 @@ export class FlowTable {
   /** The table lies at the buffer's start. */
   constructor(buffer: SharedArrayBuffer) {
     this.#words = new Int32Array(buffer, 0, FLOW_TABLE_BYTES / 4);
+    this.#lock = new Lock(this.#words, LOCK);
   }
 
   /** Pins the flow's entry and answers its index, or -1. A hint (the last index) makes this one comparison. */
@@ -73,13 +76,7 @@ export class FlowTable {
 
   /** Runs `action` while no other thread makes or removes flows. */
   locked<T>(action: () => T): T {
-    while (Atomics.compareExchange(this.#words, LOCK, 0, 1) !== 0) Atomics.wait(this.#words, LOCK, 1, 1);
-    try {
-      return action();
-    } finally {
-      Atomics.store(this.#words, LOCK, 0);
-      Atomics.notify(this.#words, LOCK, 1);
-    }
+    return this.#lock.hold(action);
   }
 
   /** Under the lock: fills a free entry and pins it; -1 when there is none. */

@@ -6,8 +6,8 @@
  *
  * Writers are vCPU threads, under the console's lock; the reader is the main thread. Counters run freely over 32 bits.
  */
+import { Lock } from '../backends/lock.js';
 import { CONSOLE, CONSOLE_IN_BYTES, CONSOLE_OUT_BYTES, DOM, type HypervisorMemory } from './hypervisor-memory.js';
-import { lockAcquire, lockRelease } from './lock.js';
 
 export const RECORD_TEXT = 1;
 /** Payload: Float64: which, nanoseconds, CPU seconds, counters… */
@@ -25,9 +25,9 @@ const padded = (bytes: number): number => RECORD_HEADER + Math.ceil(bytes / ALIG
 /** Appends a record: all of it, or nothing and false when there is no room. */
 export function consoleAppend(hv: HypervisorMemory, domain: number, kind: number, payload: Uint8Array): boolean {
   const { i32 } = hv;
-  const lock = hv.domainWord(domain) + DOM.consoleLock;
+  const lock = new Lock(hv.i32, hv.domainWord(domain) + DOM.consoleLock);
   const ring = hv.consoleOutWord(domain);
-  lockAcquire(i32, lock);
+  lock.acquire();
   const produced = i32[ring + CONSOLE.produced];
   const used = (produced - Atomics.load(i32, ring + CONSOLE.consumed)) >>> 0;
   const fits = used + padded(payload.length) <= CONSOLE_OUT_BYTES;
@@ -37,7 +37,7 @@ export function consoleAppend(hv: HypervisorMemory, domain: number, kind: number
     copyIn(hv.u8, start, CONSOLE_OUT_BYTES, produced + RECORD_HEADER, payload);
     Atomics.store(i32, ring + CONSOLE.produced, (produced + padded(payload.length)) | 0);
   }
-  lockRelease(i32, lock);
+  lock.release();
   return fits;
 }
 
@@ -80,14 +80,14 @@ export function consoleFeed(hv: HypervisorMemory, domain: number, bytes: Uint8Ar
 /** By a vCPU: at most `most` bytes of input. */
 export function consoleTake(hv: HypervisorMemory, domain: number, most: number): Uint8Array {
   const { i32 } = hv;
-  const lock = hv.domainWord(domain) + DOM.consoleLock;
+  const lock = new Lock(hv.i32, hv.domainWord(domain) + DOM.consoleLock);
   const ring = hv.consoleInWord(domain);
-  lockAcquire(i32, lock);
+  lock.acquire();
   const consumed = i32[ring + CONSOLE.consumed];
   const there = (Atomics.load(i32, ring + CONSOLE.produced) - consumed) >>> 0;
   const bytes = copyOut(hv.u8, (ring + CONSOLE.data) * 4, CONSOLE_IN_BYTES, consumed, Math.min(there, most));
   Atomics.store(i32, ring + CONSOLE.consumed, (consumed + bytes.length) | 0);
-  lockRelease(i32, lock);
+  lock.release();
   return bytes;
 }
 

@@ -10,6 +10,7 @@
  * it sleeps, then looks at the selector (sched.ts), and a kick that comes before the sleep ends it (IoContext.wait).
  */
 import type { Kicker } from '../backends/io.js';
+import { Lock } from '../backends/lock.js';
 import {
   DOMID_CORE_OS,
   EVTCHNSTAT_closed,
@@ -36,7 +37,6 @@ import {
   VCPU,
   VcpuState,
 } from './hypervisor-memory.js';
-import { lockAcquire, lockRelease } from './lock.js';
 
 /** A channel's word, taken apart. */
 export const channelState = (word: number): number => word & 7;
@@ -50,6 +50,7 @@ const STATE_AND_VCPU = 0xff;
 
 export class EventChannels {
   private readonly i32: Int32Array;
+  private readonly lock: Lock;
 
   /** `self`: word of the vCPU whose thread this object belongs to; -1 on the main thread. */
   constructor(
@@ -58,6 +59,7 @@ export class EventChannels {
     private readonly self = -1,
   ) {
     this.i32 = hv.i32;
+    this.lock = new Lock(hv.i32, LOCK_EVENTS);
   }
 
   /* ---- sending ---- */
@@ -123,12 +125,12 @@ export class EventChannels {
 
   allocUnbound(domain: number, vcpu: number, remote: number): number {
     if (remote >= MAX_DOMAINS) return -PARA_EINVAL;
-    return this.locked(() => this.allocate(domain, channel(EVTCHNSTAT_unbound, vcpu, remote)));
+    return this.lock.hold(() => this.allocate(domain, channel(EVTCHNSTAT_unbound, vcpu, remote)));
   }
 
   bindInterdomain(domain: number, remote: number, remotePort: number): number {
     if (remote >= MAX_DOMAINS || !isPort(remotePort)) return -PARA_EINVAL;
-    return this.locked(() => {
+    return this.lock.hold(() => {
       const other = this.unboundFor(remote, remotePort, domain);
       if (other < 0) return other;
       const port = this.allocate(domain, channel(EVTCHNSTAT_interdomain, 0, remote, remotePort));
@@ -140,7 +142,7 @@ export class EventChannels {
   /** The core OS takes the other end of a channel that was allocated for it; `backEnd` (0..1023) says who in the core OS. */
   bindCoreOs(domain: number, port: number, backEnd: number): number {
     if (!isPort(port)) return -PARA_EINVAL;
-    return this.locked(() => {
+    return this.lock.hold(() => {
       const error = this.unboundFor(domain, port, DOMID_CORE_OS);
       if (error < 0) return error;
       this.bindEnd(domain, port, DOMID_CORE_OS, backEnd);
@@ -156,7 +158,7 @@ export class EventChannels {
           ? this.hv.domainWord(domain) + DOM.consolePort
           : 0;
     if (at === 0) return -PARA_EINVAL;
-    return this.locked(() => {
+    return this.lock.hold(() => {
       if (this.i32[at] !== 0) return -PARA_EEXIST;
       const port = this.allocate(domain, channel(EVTCHNSTAT_virq, vcpu, 0, virq));
       if (port > 0) Atomics.store(this.i32, at, port);
@@ -165,12 +167,12 @@ export class EventChannels {
   }
 
   bindIpi(domain: number, vcpu: number): number {
-    return this.locked(() => this.allocate(domain, channel(EVTCHNSTAT_ipi, vcpu)));
+    return this.lock.hold(() => this.allocate(domain, channel(EVTCHNSTAT_ipi, vcpu)));
   }
 
   bindVcpu(domain: number, port: number, vcpu: number): number {
     if (!isPort(port)) return -PARA_EINVAL;
-    return this.locked(() => {
+    return this.lock.hold(() => {
       const at = this.hv.channelWord(domain, port);
       const word = this.i32[at];
       const state = channelState(word);
@@ -183,14 +185,13 @@ export class EventChannels {
 
   close(domain: number, port: number): number {
     if (!isPort(port)) return -PARA_EINVAL;
-    return this.locked(() => this.closeLocked(domain, port));
+    return this.lock.hold(() => this.closeLocked(domain, port));
   }
 
   /** Closes every channel of a domain that ends: peers see theirs become unbound. */
   closeAll(domain: number): void {
-    this.locked(() => {
+    this.lock.hold(() => {
       for (let port = 1; port < PARA_MAX_PORTS; port++) this.closeLocked(domain, port);
-      return 0;
     });
   }
 
@@ -239,15 +240,6 @@ export class EventChannels {
       return port;
     }
     return -PARA_ENOSPC;
-  }
-
-  private locked(body: () => number): number {
-    lockAcquire(this.i32, LOCK_EVENTS);
-    try {
-      return body();
-    } finally {
-      lockRelease(this.i32, LOCK_EVENTS);
-    }
   }
 }
 

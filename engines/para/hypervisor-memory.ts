@@ -14,7 +14,10 @@ import { PARA_MAX_GRANTS, PARA_MAX_PORTS, PARA_MAX_VCPUS } from './abi.js';
 
 export const MAX_DOMAINS = 64;
 
-/** Words of the header: locks, a cache line apart. */
+/**
+ * Words of the header: locks, a cache line apart. No thread is terminated while it holds one: hypervisor.ts terminates only
+ * threads that have not come out of the guest.
+ */
 export const LOCK_EVENTS = 16;
 export const LOCK_QUEUE = 32;
 

@@ -8,6 +8,7 @@
  * The policy decides *when* a request starts: at most `limit` are with the devices at once. The thread of the vCPU that the
  * request is from does the I/O (DESIGN rule 7): straight into its memory, and its completion comes back to the same thread.
  */
+import { Lock } from '../backends/lock.js';
 import type { EventChannels } from './event-channels.js';
 import {
   type HypervisorMemory,
@@ -21,7 +22,6 @@ import {
   SlotState,
   VCPU,
 } from './hypervisor-memory.js';
-import { lockAcquire, lockRelease } from './lock.js';
 
 /** Index of a slot; -1: none. */
 export type Slot = number;
@@ -65,6 +65,7 @@ export class FifoPolicy implements OrderPolicy {
 
 export class IoQueue {
   private readonly i32: Int32Array;
+  private readonly lock: Lock;
 
   constructor(
     private readonly hv: HypervisorMemory,
@@ -72,31 +73,32 @@ export class IoQueue {
     private readonly policy: OrderPolicy = new FifoPolicy(hv.i32),
   ) {
     this.i32 = hv.i32;
+    this.lock = new Lock(hv.i32, LOCK_QUEUE);
   }
 
   /** A slot for the caller to fill; NO_SLOT when all are in use. */
   allocate(): Slot {
-    lockAcquire(this.i32, LOCK_QUEUE);
+    this.lock.acquire();
     const slot = this.i32[QUEUE_HEADER_WORD + QUEUE.free];
     if (slot !== NO_SLOT) this.i32[QUEUE_HEADER_WORD + QUEUE.free] = this.i32[slotWord(slot) + SLOT.next];
-    lockRelease(this.i32, LOCK_QUEUE);
+    this.lock.release();
     return slot;
   }
 
   /** A filled slot begins to wait. */
   admit(slot: Slot): void {
-    lockAcquire(this.i32, LOCK_QUEUE);
+    this.lock.acquire();
     this.i32[QUEUE_HEADER_WORD + QUEUE.waiting]++;
     this.i32[slotWord(slot) + SLOT.state] = SlotState.waiting;
     this.policy.push(slot);
-    lockRelease(this.i32, LOCK_QUEUE);
+    this.lock.release();
   }
 
   /** Gives waiting requests to their vCPUs' threads as far as the limit lets; wakes those of other vCPUs than the caller's. */
   dispatch(callerDomain: number, callerVcpu: number): void {
     const header = QUEUE_HEADER_WORD;
     if (Atomics.load(this.i32, header + QUEUE.waiting) === 0) return;
-    lockAcquire(this.i32, LOCK_QUEUE);
+    this.lock.acquire();
     while (this.i32[header + QUEUE.inFlight] < this.i32[header + QUEUE.limit]) {
       const slot = this.policy.next();
       if (slot === NO_SLOT) break;
@@ -104,7 +106,7 @@ export class IoQueue {
       this.i32[header + QUEUE.inFlight]++;
       this.makeReady(slot, callerDomain, callerVcpu);
     }
-    lockRelease(this.i32, LOCK_QUEUE);
+    this.lock.release();
   }
 
   private makeReady(slot: Slot, callerDomain: number, callerVcpu: number): void {
@@ -122,24 +124,24 @@ export class IoQueue {
   takeReady(domain: number, vcpu: number): Slot {
     const head = this.hv.vcpuWord(domain, vcpu) + VCPU.readyHead;
     if (this.i32[head] === NO_SLOT) return NO_SLOT; // only this thread takes out; what others put in comes with attention
-    lockAcquire(this.i32, LOCK_QUEUE);
+    this.lock.acquire();
     const slot = listTake(this.i32, head);
-    lockRelease(this.i32, LOCK_QUEUE);
+    this.lock.release();
     return slot;
   }
 
   /** A started request is done: its slot is free and the next may start. */
   finish(slot: Slot, callerDomain: number, callerVcpu: number): void {
-    lockAcquire(this.i32, LOCK_QUEUE);
+    this.lock.acquire();
     this.i32[QUEUE_HEADER_WORD + QUEUE.inFlight]--;
     this.free(slot);
-    lockRelease(this.i32, LOCK_QUEUE);
+    this.lock.release();
     this.dispatch(callerDomain, callerVcpu);
   }
 
   /** A domain has ended and none of its threads runs: its requests are forgotten. Returns how many there were. */
   removeDomain(domain: number): number {
-    lockAcquire(this.i32, LOCK_QUEUE);
+    this.lock.acquire();
     const waiting = this.policy.removeDomain(domain);
     this.i32[QUEUE_HEADER_WORD + QUEUE.waiting] -= waiting.length;
     for (const slot of waiting) this.free(slot);
@@ -151,7 +153,7 @@ export class IoQueue {
       begun++;
     }
     this.i32[QUEUE_HEADER_WORD + QUEUE.inFlight] -= begun;
-    lockRelease(this.i32, LOCK_QUEUE);
+    this.lock.release();
     this.dispatch(-1, -1);
     return waiting.length + begun;
   }

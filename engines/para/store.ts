@@ -2,9 +2,9 @@
  * A domain's part of the store: entries of fixed size in the hypervisor's memory, searched one after the other (there are a few
  * dozen). An entry: path bytes, value bytes and who wrote it (one byte, two, one), then path, then value.
  */
+import { Lock } from '../backends/lock.js';
 import { PARA_EACCES, PARA_ENOENT, PARA_ENOSPC, PARA_STORE_PATH_MAX, PARA_STORE_VALUE_MAX } from './abi.js';
 import { DOM, type HypervisorMemory, STORE_ENTRIES, STORE_ENTRY_BYTES } from './hypervisor-memory.js';
-import { lockAcquire, lockRelease } from './lock.js';
 
 const HEADER = 4;
 const VALUE_AT = HEADER + PARA_STORE_PATH_MAX;
@@ -14,10 +14,14 @@ const BY_GUEST = 2;
 const ascii = new TextDecoder('latin1');
 
 export class Store {
+  private readonly lock: Lock;
+
   constructor(
     private readonly hv: HypervisorMemory,
     private readonly domain: number,
-  ) {}
+  ) {
+    this.lock = new Lock(hv.i32, hv.domainWord(domain) + DOM.storeLock);
+  }
 
   /** The value, or undefined. */
   get(path: string): string | undefined {
@@ -41,14 +45,14 @@ export class Store {
 
   /** A copy of the value. */
   read(path: Uint8Array): Uint8Array | undefined {
-    return this.locked(() => {
+    return this.lock.hold(() => {
       const at = this.find(path);
       return at < 0 ? undefined : this.hv.u8.slice(at + VALUE_AT, at + VALUE_AT + this.valueBytes(at));
     });
   }
 
   private write(path: Uint8Array, value: Uint8Array, by: number): number {
-    return this.locked(() => {
+    return this.lock.hold(() => {
       let at = this.find(path);
       if (at >= 0 && by === BY_GUEST && this.hv.u8[at + 3] === BY_HYPERVISOR) return -PARA_EACCES;
       if (at < 0) at = this.free();
@@ -83,15 +87,5 @@ export class Store {
 
   private get end(): number {
     return this.start + STORE_ENTRIES * STORE_ENTRY_BYTES;
-  }
-
-  private locked<T>(body: () => T): T {
-    const lock = this.hv.domainWord(this.domain) + DOM.storeLock;
-    lockAcquire(this.hv.i32, lock);
-    try {
-      return body();
-    } finally {
-      lockRelease(this.hv.i32, lock);
-    }
   }
 }

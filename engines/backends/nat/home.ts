@@ -11,6 +11,7 @@
  */
 import type { HandleId, IoContext } from '../io.js';
 import { type Libc, NativeMemory } from '../libc.js';
+import { Lock } from '../lock.js';
 import { FrameBuffer } from '../packet.js';
 import { POLLIN } from '../uring-abi.js';
 
@@ -32,6 +33,7 @@ export type FrameTaker = (frame: FrameBuffer, bytes: number) => void;
 export class Home {
   readonly counters = { handedOver: 0, inboxFull: 0 };
   readonly #words: Int32Array;
+  readonly #lock: Lock;
   readonly #ring: Uint8Array;
   readonly #ringAddress: number;
   readonly #memory: NativeMemory;
@@ -53,6 +55,7 @@ export class Home {
     private readonly started: () => void,
   ) {
     this.#words = new Int32Array(inbox, offset, HEADER_BYTES / 4);
+    this.#lock = new Lock(this.#words, LOCK);
     this.#ring = new Uint8Array(inbox, offset + HEADER_BYTES, SLOTS * SLOT_BYTES);
     this.#ringAddress = c.address(this.#ring);
     this.#memory = new NativeMemory(c, 4096);
@@ -68,7 +71,7 @@ export class Home {
 
   /** Hands a checked frame to the home; false when its ring is full: the frame is lost, as on any wire. */
   give(address: number, bytes: number): boolean {
-    return this.#locked(() => {
+    return this.#lock.hold(() => {
       const words = this.#words;
       const used = (words[TAIL] - words[HEAD]) | 0;
       if (words[OWNER] === 0 || used >= SLOTS || bytes > SLOT_BYTES - 4) {
@@ -93,7 +96,7 @@ export class Home {
   dispose(): void {
     if (this.#handle !== undefined) {
       this.io.unwatch(this.#watch);
-      this.#locked(() => {
+      this.#lock.hold(() => {
         Atomics.store(this.#words, OWNER, 0);
         Atomics.store(this.#words, HEAD, this.#words[TAIL]);
         Atomics.store(this.#words, SIGNALLED, 0);
@@ -137,15 +140,5 @@ export class Home {
       if (this.#handle === undefined) return;
     }
     this.#listen();
-  }
-
-  #locked<T>(action: () => T): T {
-    while (Atomics.compareExchange(this.#words, LOCK, 0, 1) !== 0) Atomics.wait(this.#words, LOCK, 1, 1);
-    try {
-      return action();
-    } finally {
-      Atomics.store(this.#words, LOCK, 0);
-      Atomics.notify(this.#words, LOCK, 1);
-    }
   }
 }

@@ -10,6 +10,8 @@
  */
 import type { BlockInfo, HandleId, IoContext, MemoryId } from '../../backends/io.js';
 
+export { Lock } from '../../backends/lock.js';
+
 export type AccessSize = 1 | 2 | 4;
 
 /** A device's window on the bus. 8-byte accesses arrive as two of 4, the lower address first. */
@@ -159,37 +161,6 @@ export class StateSlice {
 
 /** Parts of devices (locks, counters) fall on cache lines of their own. */
 export const STATE_ALIGNMENT = 64;
-
-const FREE = 0;
-const HELD = 1;
-const CONTENDED = 2;
-const SPINS = 100;
-
-/** A futex mutex on one word of shared memory, for sections of microseconds. Not recursive. */
-export class Lock {
-  constructor(
-    readonly words: Int32Array,
-    readonly index: number,
-  ) {}
-
-  acquire(): void {
-    const { words, index } = this;
-    for (let spin = 0; spin < SPINS; spin++) {
-      if (Atomics.compareExchange(words, index, FREE, HELD) === FREE) return;
-    }
-    while (Atomics.exchange(words, index, CONTENDED) !== FREE) Atomics.wait(words, index, CONTENDED);
-  }
-
-  /** Takes it if it is free. */
-  tryAcquire(): boolean {
-    return Atomics.compareExchange(this.words, this.index, FREE, HELD) === FREE;
-  }
-
-  release(): void {
-    const { words, index } = this;
-    if (Atomics.exchange(words, index, FREE) === CONTENDED) Atomics.notify(words, index, 1);
-  }
-}
 
 /** What each device is constructed with, on each vCPU thread. */
 export interface DeviceContext {
