@@ -36,11 +36,14 @@ export class ResultsStore {
     }
   }
 
-  /** Whether all cells of a workload at this size are there, so that a resumed run need not measure it. */
+  /**
+   * Whether all cells of a workload at this size are there and none has failed, so that a resumed run need not measure it.
+   * One that failed is measured again with its peers: samples are paired.
+   */
   has(group: CellGroup, workload: PlannedWorkload): boolean {
     const { vms, vcpus } = group;
     const engines = [...workload.engines, ...workload.skipped.map(({ engine }) => engine)];
-    const keys = new Set(this.results.cells.map(cellKey));
+    const keys = new Set(this.results.cells.filter(({ status }) => status !== 'failed').map(cellKey));
     return engines.every((engine) => keys.has(cellKey({ engine, workload: workload.spec.name, vms, vcpus })));
   }
 

@@ -66,7 +66,11 @@ export function benchCommand(): Command {
     .option('--disk-size <size>', 'size of each disk: 128M, 1G')
     .option('--seed <n>', `seed of data, order and intervals (default: ${DEFAULT_SEED})`)
     .option('--out <dir>', 'folder for results and reports (default: bench-results/<time>-<profile>)')
-    .addOption(new Option('--resume <dir>', 'go on with the run in this folder').conflicts('out'))
+    .addOption(
+      new Option('--resume <dir>', 'go on with the run in this folder; cells that failed are measured again').conflicts(
+        'out',
+      ),
+    )
     .option('--counters', 'show exits, interrupts and TLB misses per operation at the end')
     .option('--no-reports', 'write results.json alone')
     .addHelpText('after', EXAMPLES);

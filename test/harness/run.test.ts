@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Interrupted } from '#harness/guard.js';
 import { scaledDeadlines } from '#harness/machines.js';
 import { seededRandom } from '#harness/random.js';
-import { parseResults } from '#harness/results.js';
+import { cellKey, parseResults } from '#harness/results.js';
 import { runPlan } from '#harness/run.js';
 import { MockEngine, type MockOptions, VirtualClock } from '../support/mock-engine.mjs';
 import { mockEnvironment, mockPlan, mockSpec, mockStore, runMocks, silent } from '../support/mock-run.js';
@@ -296,5 +296,26 @@ describe('a run that is stopped', () => {
     await runPlan(plan, store, mockEnvironment(run));
     expect(engine.log.filter((line) => line.startsWith('prepare'))).toEqual(['prepare 0 cpu/b', 'prepare 0 cpu/c']);
     expect(store.results.cells).toHaveLength(3);
+  });
+
+  it('measures what had failed again, on all engines, since samples are paired', async () => {
+    const failing = new Set(['cpu/b']);
+    const engines = [mock('bare'), mock('full', { crash: ({ workload }) => failing.has(workload) })];
+    const run = { engines, specs: [mockSpec(), mockSpec({ name: 'cpu/b' })] };
+    const plan = mockPlan(run);
+    const store = await mockStore(plan, run.engines);
+    await runPlan(plan, store, mockEnvironment(run));
+    const cells = () => Object.fromEntries(store.results.cells.map((cell) => [cellKey(cell), cell.status]));
+    const failed = Object.entries(cells()).filter(([, status]) => status === 'failed');
+    expect(failed).toEqual([[expect.stringMatching(/full.*cpu\/b/), 'failed']]);
+
+    failing.clear();
+    for (const engine of engines) engine.log.length = 0;
+    await runPlan(plan, store, mockEnvironment(run));
+    expect(engines.map(({ log }) => log.filter((line) => line.startsWith('prepare')))).toEqual([
+      ['prepare 0 cpu/b'],
+      ['prepare 0 cpu/b'],
+    ]);
+    expect(Object.values(cells())).toEqual(['ok', 'ok', 'ok', 'ok']);
   });
 });
