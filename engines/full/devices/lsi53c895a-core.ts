@@ -6,7 +6,7 @@ import { BUS_ERROR, type GuestRam, guestAddress, type StateSlice } from './devic
 import { CHIP_RAM_BYTES, DSTAT, ISTAT0, LsiState, REG, REGISTER_BYTES, RUN, SIST0, SIST1 } from './lsi53c895a-state.js';
 import type { PciPort } from './pci-function.js';
 import type { ScsiBus } from './scsi-bus.js';
-import type { Piece } from './scsi-target.js';
+import type { Piece } from './scsi-transfers.js';
 
 export const BAR_REGISTERS = 1;
 export const BAR_RAM = 2;

@@ -8,7 +8,7 @@
 import { STATE_ALIGNMENT, type StateSlice } from './device.js';
 import { scsiBusStateBytes } from './scsi-bus.js';
 
-export { PHASE } from './scsi-target.js';
+export { PHASE } from './scsi-messages.js';
 
 export const REG = {
   SCNTL0: 0x00,

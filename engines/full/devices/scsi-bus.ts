@@ -3,7 +3,8 @@
  * (scsi-target.ts); selection and reselection choose it. In shared memory, under the controller's lock.
  */
 import type { BlockPort, StateSlice } from './device.js';
-import { type Piece, SCSI_TARGET_STATE_BYTES, ScsiTarget } from './scsi-target.js';
+import { SCSI_TARGET_STATE_BYTES, ScsiTarget } from './scsi-target.js';
+import type { Piece } from './scsi-transfers.js';
 
 /** A disk or CD-ROM on the bus. */
 export interface ScsiUnit {
@@ -92,10 +93,7 @@ export class ScsiBus {
   /** Some target of this thread has handed something to its IoContext that has not been submitted; asking clears it. */
   takeQueued(): boolean {
     let queued = false;
-    for (const target of this.#present) {
-      queued ||= target.queued;
-      target.queued = false;
-    }
+    for (const target of this.#present) queued = target.takeQueued() || queued;
     return queued;
   }
 
