@@ -6,9 +6,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { bare, bareNovec } from '#engines/bare/engine.js';
 import { type Machine, type MachineConfig, MachineFailure, WorkloadUnsupported } from '#engines/engine.js';
 import { makeDisk, Peer } from '#harness/native-tools.js';
+import { work } from '../support/work.js';
 
 const probe = await bare.probe();
 const DEADLINE = { deadlineMs: 20_000 };
+const START = { durationMs: 30, seed: 3, ...DEADLINE };
 const DISK_BYTES = 16 << 20;
 
 describe.skipIf(!probe.ok)('engine bare', () => {
@@ -32,12 +34,6 @@ describe.skipIf(!probe.ok)('engine bare', () => {
   async function sample(machine: Machine, durationMs = 30, seed = 3) {
     machine.start({ durationMs, seed, ...DEADLINE });
     return machine.result();
-  }
-
-  /** A sample in which something was done: a host that stalls for longer than the sample is given twice the time. */
-  async function work(machine: Machine, durationMs = 30): ReturnType<typeof sample> {
-    const result = await sample(machine, durationMs);
-    return result.ops === 0 && result.errors === 0 ? work(machine, 2 * durationMs) : result;
   }
 
   /** Native guests that this process has started and that still run. */
@@ -90,7 +86,7 @@ describe.skipIf(!probe.ok)('engine bare', () => {
     const machine = await boot({ disk: { path, bytes: DISK_BYTES, direct: true } });
     expect(machine.facts.block).toMatch(/^(io_uring|worker threads), (O_DIRECT|buffered)$/);
     await machine.prepare('block/randread-4k-qd32', { seed: 1, ...DEADLINE });
-    const result = await work(machine);
+    const result = await work(machine, START);
     expect(result).toMatchObject({ errors: 0 });
     expect(result.ops).toBeGreaterThan(0);
   });
@@ -102,7 +98,7 @@ describe.skipIf(!probe.ok)('engine bare', () => {
       expect(await peer.port()).toBe(port);
       const machine = await boot({ peer: { port } });
       await machine.prepare('net/udp-rr', { seed: 1, ...DEADLINE });
-      expect((await work(machine)).ops).toBeGreaterThan(0);
+      expect((await work(machine, START)).ops).toBeGreaterThan(0);
     } finally {
       await peer.stop();
     }

@@ -9,6 +9,7 @@ import { full } from '#engines/full/engine.js';
 import { VmProcess } from '#engines/full/vm/vm-process.js';
 import { makeDisk, Peer } from '#harness/native-tools.js';
 import { riscvImage } from '#workloads/images.js';
+import { work } from '../support/work.js';
 
 const DEADLINE = { deadlineMs: 50_000 };
 const DISK_BYTES = 16 << 20;
@@ -59,8 +60,7 @@ describe.skipIf(!fullProbe.ok || !bareProbe.ok).each([1, 2])('virtio in our gues
 
   async function sample(machine: Machine, workload: string): Promise<SampleResult> {
     await machine.prepare(workload, { seed: 5, ...DEADLINE });
-    machine.start({ durationMs: 20, seed: 11, ...DEADLINE });
-    return machine.result();
+    return work(machine, { durationMs: 20, seed: 11, ...DEADLINE });
   }
 
   it.each(WORK)('%s: the answer of bare metal', async (workload) => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Machine, MachineConfig } from '#engines/engine.js';
 import { para } from '#engines/para/engine.js';
+import { work } from '../support/work.js';
 
 const DISK_BYTES = 4 << 20;
 let folder: string;
@@ -44,8 +45,7 @@ function hypervisorPid(): number {
 
 async function sample(machine: Machine, workload: string, seed = 1) {
   await machine.prepare(workload, { seed: 1, deadlineMs: 30_000 });
-  machine.start({ durationMs: 20, seed, deadlineMs: 30_000 });
-  return machine.result();
+  return work(machine, { durationMs: 20, seed, deadlineMs: 30_000 });
 }
 
 beforeAll(() => {
