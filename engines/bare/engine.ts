@@ -8,10 +8,10 @@
  */
 import { type GuestImage, nativeImage } from '../../workloads/images.js';
 import { ConsoleLog } from '../backends/console.js';
-import type { Engine, Machine, MachineConfig, PrepareArgs, Probe, SampleResult, StartArgs } from '../engine.js';
+import type { Engine, Machine, MachineConfig, Probe } from '../engine.js';
 import { withHostCpus } from '../process/affinity.js';
 import { type Child, startNative } from '../process/child.js';
-import { GuestControl } from '../process/guest-control.js';
+import { ControlledMachine } from '../process/controlled-machine.js';
 import { DoorbellStream } from './doorbell-stream.js';
 import { ScriptMachine } from './script-machine.js';
 
@@ -45,7 +45,7 @@ export class BareEngine implements Engine {
         ? new BareMachine(this.name, this.image(), config)
         : new ScriptMachine(this.name, config.guest, config);
     try {
-      await machine.booted(config.bootDeadlineMs);
+      await machine.booted(config.vcpus, config.bootDeadlineMs);
     } catch (error) {
       await machine.stop();
       throw error;
@@ -72,20 +72,16 @@ function imageArguments({ vcpus, disk, peer, waiting }: MachineConfig): string[]
   ];
 }
 
-class BareMachine implements Machine {
-  readonly facts: Record<string, string>;
+class BareMachine extends ControlledMachine {
   private readonly child: Child;
-  private readonly control: GuestControl;
-  private readonly totals: Record<string, number> = {};
 
   constructor(name: string, image: GuestImage, config: MachineConfig) {
-    this.facts = { image: `sha256:${image.sha256}`, vCPU: 'a thread of a native process' };
-    this.child = withHostCpus(config.hostCpus, () => startNative(image.path, imageArguments(config)));
-    this.control = new GuestControl({
+    super({
       name: `${name} VM ${config.id}`,
-      send: (text) => this.child.process.stdin?.write(text),
+      facts: { image: `sha256:${image.sha256}`, vCPU: 'a thread of a native process' },
       ...(config.peer === undefined ? {} : { peer: `127.0.0.1:${config.peer.port}` }),
     });
+    this.child = withHostCpus(config.hostCpus, () => startNative(image.path, imageArguments(config)));
     const facts = new ConsoleLog({ lines: 0 }, (line) => this.learn(line));
     const stream = new DoorbellStream({
       output: (bytes) => {
@@ -105,26 +101,8 @@ class BareMachine implements Machine {
     if (fact !== null) this.facts[fact[1]] = fact[2];
   }
 
-  booted(deadlineMs: number): Promise<unknown> {
-    return this.control.booted(deadlineMs);
-  }
-
-  prepare(workload: string, args: PrepareArgs): Promise<void> {
-    return this.control.prepare(workload, args);
-  }
-
-  start(args: StartArgs): void {
-    this.control.start(args);
-  }
-
-  async result(): Promise<SampleResult> {
-    const result = await this.control.result();
-    for (const [name, value] of Object.entries(result.counters)) this.totals[name] = (this.totals[name] ?? 0) + value;
-    return result;
-  }
-
-  async counters(): Promise<Record<string, number>> {
-    return { ...this.totals };
+  protected send(text: string): void {
+    this.child.process.stdin?.write(text);
   }
 
   stop(): Promise<void> {

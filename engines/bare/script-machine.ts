@@ -5,61 +5,42 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { GuestSystem, Machine, MachineConfig, PrepareArgs, SampleResult, StartArgs } from '../engine.js';
+import type { GuestSystem, MachineConfig } from '../engine.js';
 import { withHostCpus } from '../process/affinity.js';
 import { type Child, startNative } from '../process/child.js';
+import { ControlledMachine } from '../process/controlled-machine.js';
 import { familyCpuSeconds } from '../process/cpu-time.js';
-import { GuestControl } from '../process/guest-control.js';
 
 const DOORBELLS: Record<number, 'start' | 'stop' | undefined> = { 2: 'start', 3: 'stop' };
 
-export class ScriptMachine implements Machine {
-  readonly facts: Record<string, string>;
+export class ScriptMachine extends ControlledMachine {
   readonly #child: Child;
-  readonly #control: GuestControl;
   readonly #work = mkdtempSync(join(tmpdir(), 'virtax-agent-'));
 
   constructor(name: string, { native, facts }: GuestSystem, config: MachineConfig) {
-    this.facts = {
-      programs: facts.programs ?? '',
-      vCPU: 'processes of the host',
-      doorbells: 'stamped by the reader of a pipe',
-      cpuSeconds: 'of the programs as they end, in steps of 10 ms',
-    };
+    super({
+      name: `${name} VM ${config.id}`,
+      facts: {
+        programs: facts.programs ?? '',
+        vCPU: 'processes of the host',
+        doorbells: 'stamped by the reader of a pipe',
+        cpuSeconds: 'of the programs as they end, in steps of 10 ms',
+      },
+    });
     const env = { ...native.env, WORK: this.#work, DISK: config.disk?.path ?? '', CPUS: String(config.vcpus) };
     this.#child = withHostCpus(config.hostCpus, () => startNative(native.program, native.args, env));
-    this.#control = new GuestControl({
-      name: `${name} VM ${config.id}`,
-      send: (text) => this.#child.process.stdin?.write(text),
-    });
     this.#child.process.stdout?.on('data', (chunk: Buffer) => this.#hear(chunk));
     void this.#child.exited.then((how) =>
-      this.#control.fail(`ended: ${how} ${this.#child.stderr.tail().join(' | ')}`.trim()),
+      this.control.fail(`ended: ${how} ${this.#child.stderr.tail().join(' | ')}`.trim()),
     );
   }
 
-  booted(deadlineMs: number): Promise<unknown> {
-    return this.#control.booted(deadlineMs);
-  }
-
-  prepare(workload: string, args: PrepareArgs): Promise<void> {
-    return this.#control.prepare(workload, args);
-  }
-
-  start(args: StartArgs): void {
-    this.#control.start(args);
-  }
-
-  result(): Promise<SampleResult> {
-    return this.#control.result();
-  }
-
-  async counters(): Promise<Record<string, number>> {
-    return {};
+  protected send(text: string): void {
+    this.#child.process.stdin?.write(text);
   }
 
   async stop(): Promise<void> {
-    this.#control.fail('was stopped');
+    this.control.fail('was stopped');
     await this.#child.stop();
     rmSync(this.#work, { recursive: true, force: true });
   }
@@ -70,10 +51,10 @@ export class ScriptMachine implements Machine {
     for (const [at, byte] of chunk.entries()) {
       const which = DOORBELLS[byte];
       if (which === undefined) continue;
-      this.#control.output(chunk.subarray(from, at));
-      this.#control.doorbell(which, { ns, cpuSeconds: familyCpuSeconds(this.#child.process.pid ?? 0) ?? 0 });
+      this.control.output(chunk.subarray(from, at));
+      this.control.doorbell(which, { ns, cpuSeconds: familyCpuSeconds(this.#child.process.pid ?? 0) ?? 0 });
       from = at + 1;
     }
-    this.#control.output(chunk.subarray(from));
+    this.control.output(chunk.subarray(from));
   }
 }

@@ -107,7 +107,7 @@ async function boot(config: MachineConfig): Promise<Machine> {
     cpuSeconds: 'threads of the domain’s vCPUs, guest and hypervisor together',
   };
   const { machine, key } = hypervisor.machine(config, facts);
-  const booted = machine.booted(config.bootDeadlineMs);
+  const booted = machine.booted(config.vcpus, config.bootDeadlineMs);
   hypervisor.tell({ type: 'create', key, config: domainConfig(config, image.path) });
   try {
     await booted;

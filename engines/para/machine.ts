@@ -1,6 +1,6 @@
 /** The engine's end of one domain: a Machine, as the harness drives it. */
-import { type Machine, MachineFailure, type PrepareArgs, type SampleResult, type StartArgs } from '../engine.js';
-import { GuestControl } from '../process/guest-control.js';
+import { ControlledMachine } from '../process/controlled-machine.js';
+import { CounterQueries } from '../process/counter-queries.js';
 import type { FromHypervisor, ToHypervisor } from './messages.js';
 
 /** The guest's name of the host, as in QEMU's user networking. */
@@ -19,11 +19,8 @@ export interface DomainMachineOptions {
   tell(message: ToHypervisor): void;
 }
 
-export class DomainMachine implements Machine {
-  readonly facts: Record<string, string>;
-  readonly control: GuestControl;
-  private readonly waiting = new Map<number, (counters: Record<string, number>) => void>();
-  private nextId = 0;
+export class DomainMachine extends ControlledMachine {
+  private readonly queries = new CounterQueries();
   private stopping: Promise<void> | undefined;
   private over: () => void = () => {};
   private readonly gone = new Promise<void>((resolve) => {
@@ -31,10 +28,9 @@ export class DomainMachine implements Machine {
   });
 
   constructor(private readonly options: DomainMachineOptions) {
-    this.facts = { ...options.facts };
-    this.control = new GuestControl({
+    super({
       name: `para domain ${options.id}`,
-      send: (text) => options.tell({ type: 'input', key: options.key, text }),
+      facts: options.facts,
       ...(options.peerPort === undefined ? {} : { peer: `${HOST_ADDRESS}:${options.peerPort}` }),
     });
   }
@@ -44,50 +40,25 @@ export class DomainMachine implements Machine {
     if (message.type === 'output') this.control.output(message.bytes);
     else if (message.type === 'doorbell') this.control.doorbell(message.which, message);
     else if (message.type === 'facts') Object.assign(this.facts, message.facts);
-    else if (message.type === 'counters') this.answer(message.id, message.counters);
+    else if (message.type === 'counters') this.queries.answer(message.id, message.counters);
     else this.ended(message.type === 'refused' ? `could not be built: ${message.message}` : message.reason);
   }
 
   /** The domain is no more, or its hypervisor is not. */
   ended(reason: string): void {
     this.control.fail(reason);
-    for (const id of [...this.waiting.keys()]) this.answer(id, {});
+    this.queries.end();
     this.over();
   }
 
-  async booted(deadlineMs: number): Promise<void> {
-    const banner = await this.control.booted(deadlineMs);
-    if (banner.cpus === this.options.vcpus) return;
-    this.control.fail(`counts ${banner.cpus} CPUs, but has ${this.options.vcpus}`);
-    throw this.control.failure;
+  protected send(text: string): void {
+    this.options.tell({ type: 'input', key: this.options.key, text });
   }
 
-  prepare(workload: string, args: PrepareArgs): Promise<void> {
-    return this.control.prepare(workload, args);
-  }
-
-  start(args: StartArgs): void {
-    this.control.start(args);
-  }
-
-  result(): Promise<SampleResult> {
-    return this.control.result();
-  }
-
-  counters(): Promise<Record<string, number>> {
+  override counters(): Promise<Record<string, number>> {
     const { failure } = this.control;
     if (failure !== undefined) return Promise.reject(failure);
-    if (this.stopping !== undefined) return Promise.reject(new MachineFailure('the machine has been stopped'));
-    return new Promise((resolve) => {
-      const id = this.nextId++;
-      this.waiting.set(id, resolve);
-      this.options.tell({ type: 'counters', key: this.options.key, id });
-    });
-  }
-
-  private answer(id: number, counters: Record<string, number>): void {
-    this.waiting.get(id)?.(counters);
-    this.waiting.delete(id);
+    return this.queries.ask((id) => this.options.tell({ type: 'counters', key: this.options.key, id }));
   }
 
   stop(): Promise<void> {

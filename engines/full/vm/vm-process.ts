@@ -1,8 +1,8 @@
 /** The engine's end of one VM's process: a Machine, as the harness drives it. */
-import { type Machine, MachineFailure, type PrepareArgs, type SampleResult, type StartArgs } from '../../engine.js';
 import { withHostCpus } from '../../process/affinity.js';
 import { type Child, startProgram } from '../../process/child.js';
-import { GuestControl } from '../../process/guest-control.js';
+import { ControlledMachine } from '../../process/controlled-machine.js';
+import { CounterQueries } from '../../process/counter-queries.js';
 import type { VmConfig, VmEnd } from '../config.js';
 import type { FromVm, ToVm } from './messages.js';
 import { vmMain } from './vm-program.js';
@@ -27,24 +27,19 @@ export interface VmProcessOptions {
   facts: Record<string, string>;
 }
 
-export class VmProcess implements Machine {
-  readonly facts: Record<string, string>;
+export class VmProcess extends ControlledMachine {
   readonly #child: Child;
-  readonly #control: GuestControl;
-  readonly #waiting = new Map<number, (counters: Record<string, number>) => void>();
-  #nextId = 0;
-  #stopped = false;
+  readonly #queries = new CounterQueries();
 
   private constructor(options: VmProcessOptions) {
-    this.facts = { ...options.facts };
+    super({
+      name: `${options.name ?? 'full'} VM ${options.config.id}`,
+      facts: options.facts,
+      ...(options.peerPort === undefined ? {} : { peer: `${HOST_ADDRESS}:${options.peerPort}` }),
+    });
     this.#child = withHostCpus(options.hostCpus, () =>
       startProgram(vmMain(), [String(options.config.harts)], NODE_OPTIONS, ALLOCATOR),
     );
-    this.#control = new GuestControl({
-      name: `${options.name ?? 'full'} VM ${options.config.id}`,
-      send: (text) => this.#tell({ type: 'input', text }),
-      ...(options.peerPort === undefined ? {} : { peer: `${HOST_ADDRESS}:${options.peerPort}` }),
-    });
     this.#child.process.on('message', (message) => this.#hear(message as FromVm));
     void this.#child.exited.then((phrase) => this.#processEnded(phrase));
   }
@@ -52,14 +47,10 @@ export class VmProcess implements Machine {
   /** Resolves when the guest has printed its banner; rejects with MachineFailure, and leaves no process behind. */
   static async boot(options: VmProcessOptions): Promise<VmProcess> {
     const vm = new VmProcess(options);
-    const booted = vm.#control.booted(options.bootDeadlineMs);
+    const booted = vm.booted(options.config.harts, options.bootDeadlineMs);
     vm.#tell({ type: 'boot', config: options.config });
     try {
-      const banner = await booted;
-      if (banner.cpus !== options.config.harts) {
-        vm.#control.fail(`counts ${banner.cpus} CPUs, but has ${options.config.harts}`);
-        throw vm.#control.failure;
-      }
+      await booted;
       return vm;
     } catch (error) {
       await vm.stop();
@@ -72,33 +63,19 @@ export class VmProcess implements Machine {
     return this.#child.process.pid ?? 0;
   }
 
-  prepare(workload: string, args: PrepareArgs): Promise<void> {
-    return this.#control.prepare(workload, args);
-  }
-
-  start(args: StartArgs): void {
-    this.#control.start(args);
-  }
-
-  result(): Promise<SampleResult> {
-    return this.#control.result();
-  }
-
-  counters(): Promise<Record<string, number>> {
-    const { failure } = this.#control;
+  override counters(): Promise<Record<string, number>> {
+    const { failure } = this.control;
     if (failure !== undefined) return Promise.reject(failure);
-    if (this.#stopped) return Promise.reject(new MachineFailure('the machine has been stopped'));
-    return new Promise((resolve) => {
-      const id = this.#nextId++;
-      this.#waiting.set(id, resolve);
-      this.#tell({ type: 'counters', id });
-    });
+    return this.#queries.ask((id) => this.#tell({ type: 'counters', id }));
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#control.fail('was stopped');
+    this.control.fail('was stopped');
     await this.#child.stop();
+  }
+
+  protected send(text: string): void {
+    this.#tell({ type: 'input', text });
   }
 
   #tell(message: ToVm): void {
@@ -106,22 +83,18 @@ export class VmProcess implements Machine {
   }
 
   #hear(message: FromVm): void {
-    if (message.type === 'output') this.#control.output(message.bytes);
-    else if (message.type === 'doorbell') this.#control.doorbell(message.which, message);
+    if (message.type === 'output') this.control.output(message.bytes);
+    else if (message.type === 'doorbell') this.control.doorbell(message.which, message);
     else if (message.type === 'running') Object.assign(this.facts, message.facts);
-    else if (message.type === 'refused') this.#control.fail(`could not be built: ${message.message}`);
-    else if (message.type === 'ended') this.#control.fail(endPhrase(message.how));
-    else this.#answer(message.id, message.counters);
-  }
-
-  #answer(id: number, counters: Record<string, number>): void {
-    this.#waiting.get(id)?.(counters);
-    this.#waiting.delete(id);
+    else if (message.type === 'refused') this.control.fail(`could not be built: ${message.message}`);
+    else if (message.type === 'ended') this.control.fail(endPhrase(message.how));
+    else this.#queries.answer(message.id, message.counters);
   }
 
   #processEnded(phrase: string): void {
+    this.#queries.end();
     const lines = this.#child.stderr.tail();
-    this.#control.fail(`lost its process (${phrase})${lines.length > 0 ? `: ${lines.join(' | ')}` : ''}`);
+    this.control.fail(`lost its process (${phrase})${lines.length > 0 ? `: ${lines.join(' | ')}` : ''}`);
   }
 }
 
