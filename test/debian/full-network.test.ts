@@ -3,22 +3,16 @@
  * from the host and sent back, through TCP of the guest's, byte for byte. A dropped or damaged segment would only make TCP slower,
  * so the driver's counters of errors are looked at too.
  */
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Apt } from '#workloads/debian/apt.js';
-import { busyboxOf, initramfs, openSbiOf } from '#workloads/debian/initramfs.js';
-import { DebianKernel } from '#workloads/debian/kernel.js';
+import { BOOT_MS, bootDebian } from './support/debian.js';
 
-const VIRTAX = fileURLToPath(new URL('../../virtax.mjs', import.meta.url));
-const BOOT_MS = 240_000;
 const FILE = Buffer.from(Uint8Array.from({ length: 1 << 20 }, (_, i) => (Math.imul(i, 2_654_435_761) >>> 13) & 255));
 const md5 = (bytes: Buffer): string => createHash('md5').update(bytes).digest('hex');
 
@@ -57,27 +51,6 @@ describe('Debian drives', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  async function boot(model: string, modules: string[]): Promise<{ output: string; status: number }> {
-    const apt = new Apt('riscv64');
-    const kernel = DebianKernel.fetch(apt, 'riscv64');
-    const initrd = join(folder, `${model}.cpio`);
-    writeFileSync(initrd, initramfs(busyboxOf(apt), { modules: kernel.modules(modules), script: SCRIPT }));
-    const child = spawn(process.execPath, [
-      ...[VIRTAX, 'run', '--bios', openSbiOf(apt), '--kernel', kernel.image, '--initrd', initrd],
-      ...['--memory', '256M', '--net', `user,model=${model}`, '--append', `console=ttyS0 quiet PORT=${port}`],
-    ]);
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (chunk: Buffer) => {
-        output += chunk.toString();
-      });
-    }
-    const timer = setTimeout(() => child.kill(), BOOT_MS);
-    const [status] = (await once(child, 'close')) as [number];
-    clearTimeout(timer);
-    return { output, status };
-  }
-
   it.each([
     ['rtl8169', ['realtek', 'r8169'], 'speed 1000'],
     ['e1000', ['e1000'], 'speed 1000'],
@@ -85,7 +58,13 @@ describe('Debian drives', () => {
   ])(
     '%s: fetches a file from the host, and sends it back',
     async (model, modules, speed) => {
-      const { output, status } = await boot(model, modules);
+      const { output, status } = await bootDebian({
+        folder,
+        modules,
+        script: SCRIPT,
+        append: `PORT=${port}`,
+        flags: ['--net', `user,model=${model}`],
+      });
       expect(output).toContain(speed);
       expect(output).toContain(`fetched ${md5(FILE)}`);
       expect(output).toContain('taken');

@@ -2,20 +2,13 @@
  * Debian's unmodified kernel drives the emulated 53C895A (sym53c8xx): finds a disk, a read-only disk and a CD-ROM, reads each
  * byte for byte, and copies one onto the other. A bus that had to be reset would still do all that in the end, so resets are counted.
  */
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { Apt } from '#workloads/debian/apt.js';
-import { busyboxOf, initramfs, openSbiOf } from '#workloads/debian/initramfs.js';
-import { DebianKernel } from '#workloads/debian/kernel.js';
+import { BOOT_MS, bootDebian } from './support/debian.js';
 
-const VIRTAX = fileURLToPath(new URL('../../virtax.mjs', import.meta.url));
-const BOOT_MS = 240_000;
 const MIB = 1 << 20;
 const folder = mkdtempSync(join(tmpdir(), 'virtax-scsi-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -49,25 +42,15 @@ describe('Debian drives the 53C895A', () => {
     async () => {
       const [original, cd] = [pattern(4 * MIB, 1), pattern(2 * MIB, 99)];
       const disk = file('disk', Buffer.alloc(8 * MIB));
-      const apt = new Apt('riscv64');
-      const kernel = DebianKernel.fetch(apt, 'riscv64');
-      const modules = kernel.modules(['sym53c8xx', 'sd_mod', 'sr_mod']);
-      const initrd = file('initrd', initramfs(busyboxOf(apt), { modules, script: SCRIPT }));
-      const child = spawn(process.execPath, [
-        ...[VIRTAX, 'run', '--bios', openSbiOf(apt), '--kernel', kernel.image, '--initrd', initrd],
-        ...['--memory', '256M', '--append', 'console=ttyS0 quiet'],
-        ...['--disk', `${disk},if=scsi`, '--disk', `${file('readonly', original)},if=scsi,readonly`],
-        ...['--disk', `${file('cd', cd)},if=scsi,media=cdrom`],
-      ]);
-      let output = '';
-      for (const stream of [child.stdout, child.stderr]) {
-        stream.on('data', (chunk: Buffer) => {
-          output += chunk.toString();
-        });
-      }
-      const timer = setTimeout(() => child.kill(), BOOT_MS);
-      const [status] = (await once(child, 'close')) as [number];
-      clearTimeout(timer);
+      const { output, status } = await bootDebian({
+        folder,
+        modules: ['sym53c8xx', 'sd_mod', 'sr_mod'],
+        script: SCRIPT,
+        flags: [
+          ...['--disk', `${disk},if=scsi`, '--disk', `${file('readonly', original)},if=scsi,readonly`],
+          ...['--disk', `${file('cd', cd)},if=scsi,media=cdrom`],
+        ],
+      });
       for (const line of [
         'readonly 1 0',
         `disk ${md5(original)}`,
@@ -81,6 +64,6 @@ describe('Debian drives the 53C895A', () => {
       expect(status).toBe(0);
       expect(readFileSync(disk).subarray(0, original.length).equals(original)).toBe(true);
     },
-    BOOT_MS,
+    BOOT_MS + 30_000,
   );
 });

@@ -1,36 +1,15 @@
 /** The virtio drivers of our kernel against QEMU's devices: everything that a device may offer or not. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nativeImage, riscvImage } from '#workloads/images.js';
+import { fixture } from './support/fixture.js';
 import { LineGuest, qemuRun } from './support/qemu.js';
 
-const IMAGES = resolve(import.meta.dirname, '../../workloads/images');
-const KERNEL = join(IMAGES, 'riscv64/virtax-kernel.elf');
-const NATIVE = join(IMAGES, process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64', 'virtax-guest');
+const KERNEL = riscvImage().path;
+const NATIVE = nativeImage().path;
 const DISK_BYTES = 64 << 20;
 const SAMPLE_MS = 40;
 
-const folder = mkdtempSync(join(tmpdir(), 'virtax-qemu-virtio-'));
-const disk = join(folder, 'disk');
-let peer: ChildProcess;
-let port = '';
-
-beforeAll(async () => {
-  execFileSync(NATIVE, ['mkdisk', disk, `${DISK_BYTES}`]);
-  peer = spawn(NATIVE, ['peer'], { stdio: ['pipe', 'pipe', 'inherit'] });
-  if (!peer.stdout) throw new Error('the peer has no output');
-  for await (const line of createInterface({ input: peer.stdout })) {
-    port = /^peer port=(\d+)$/.exec(line)?.[1] ?? '';
-    break;
-  }
-});
-afterAll(() => {
-  peer?.kill();
-  rmSync(folder, { recursive: true, force: true });
-});
+const host = fixture(DISK_BYTES);
 
 const WORK = [
   ...['read-1m', 'write-1m', 'randread-4k-qd1', 'randread-4k-qd32', 'randwrite-4k-qd32'].map((name) => `block/${name}`),
@@ -53,8 +32,8 @@ describe.each([
   let native: LineGuest;
 
   beforeAll(() => {
-    guest = LineGuest.qemu(KERNEL, { harts, memory: '256M', disk, virtio });
-    native = new LineGuest(NATIVE, ['guest', '--vcpus', `${harts}`, '--disk', disk]);
+    guest = LineGuest.qemu(KERNEL, { harts, memory: '256M', disk: host.disk, virtio });
+    native = new LineGuest(NATIVE, ['guest', '--vcpus', `${harts}`, '--disk', host.disk]);
   });
   afterAll(async () => {
     await Promise.all([guest?.end(), native?.end()]);
@@ -68,8 +47,8 @@ describe.each([
   });
 
   it.each(WORK)('%s computes what bare metal computes', async (workload) => {
-    const got = await guest.sample(workload, `cpus=${harts} peer=10.0.2.2:${port}`, SAMPLE_MS);
-    const want = await native.sample(workload, `cpus=${harts} peer=127.0.0.1:${port}`, SAMPLE_MS);
+    const got = await guest.sample(workload, `cpus=${harts} peer=10.0.2.2:${host.port}`, SAMPLE_MS);
+    const want = await native.sample(workload, `cpus=${harts} peer=127.0.0.1:${host.port}`, SAMPLE_MS);
     expect(got.get('refused')).toBeUndefined();
     expect([got.get('checksum'), got.get('errors')]).toEqual([want.get('checksum'), '0']);
   });
@@ -80,7 +59,7 @@ describe('virtio under QEMU', () => {
     const { console } = await qemuRun(KERNEL, {
       harts: 1,
       memory: '64M',
-      disk,
+      disk: host.disk,
       virtio: ',disable-legacy=off,disable-modern=on',
       append: 'virtax.run=os/trap virtax.ms=5',
     });

@@ -1,39 +1,20 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nativeImage, riscvImage } from '#workloads/images.js';
+import { fixture } from './support/fixture.js';
 import { LineGuest } from './support/qemu.js';
 
-const IMAGES = resolve(import.meta.dirname, '../../workloads/images');
-const KERNEL = join(IMAGES, 'riscv64/virtax-kernel.elf');
-const NATIVE = join(IMAGES, process.arch === 'arm64' ? 'linux-arm64' : 'linux-x64', 'virtax-guest');
+const KERNEL = riscvImage().path;
+const NATIVE = nativeImage().path;
 const DISK_BYTES = 64 << 20;
 const SAMPLE_MS = 40;
 
-const folder = mkdtempSync(join(tmpdir(), 'virtax-qemu-'));
-const pristine = join(folder, 'pristine');
-let peer: ChildProcess;
-let port = '';
-
-beforeAll(async () => {
-  execFileSync(NATIVE, ['mkdisk', pristine, `${DISK_BYTES}`]);
-  peer = spawn(NATIVE, ['peer'], { stdio: ['pipe', 'pipe', 'inherit'] });
-  if (!peer.stdout) throw new Error('the peer has no output');
-  for await (const line of createInterface({ input: peer.stdout })) {
-    port = /^peer port=(\d+)$/.exec(line)?.[1] ?? '';
-    break;
-  }
-});
-afterAll(() => {
-  peer?.kill();
-  rmSync(folder, { recursive: true, force: true });
-});
+const host = fixture(DISK_BYTES);
 
 function ownDisk(name: string): string {
-  const path = join(folder, name);
-  copyFileSync(pristine, path);
+  const path = join(host.folder, name);
+  copyFileSync(host.disk, path);
   return path;
 }
 
@@ -65,8 +46,8 @@ describe.each([1, 4])('the committed riscv64 image under QEMU with %i harts', (h
   });
 
   it.each(WORK)('%s computes what bare metal computes', async (workload) => {
-    const got = await guest.sample(workload, `cpus=${harts} peer=10.0.2.2:${port}`, SAMPLE_MS);
-    const want = await native.sample(workload, `cpus=${harts} peer=127.0.0.1:${port}`, SAMPLE_MS);
+    const got = await guest.sample(workload, `cpus=${harts} peer=10.0.2.2:${host.port}`, SAMPLE_MS);
+    const want = await native.sample(workload, `cpus=${harts} peer=127.0.0.1:${host.port}`, SAMPLE_MS);
     expect(got.get('refused')).toBeUndefined();
     expect({ checksum: got.get('checksum'), errors: got.get('errors') }).toEqual({
       checksum: want.get('checksum'),
