@@ -181,6 +181,21 @@ describe('RTL8139 transmitter', () => {
     expect(b.port.sent).toHaveLength(0);
   });
 
+  it('a reset while a frame is on its way leaves the descriptors as the reset left them', () => {
+    const b = started();
+    send(b, 1, frame(OTHER, 62)); // would come next
+    b.port.meanwhile = () => b.set(R.CR, 0x10, 1);
+    send(b, 0, frame(OTHER, 60));
+    expect(b.port.sent.map((f) => f.length)).toEqual([60]);
+    expect([0, 4, 8, 12].map((at) => b.get(R.TSD + at, 4))).toEqual([OWN, OWN, OWN, OWN]);
+    expect(b.get(R.ISR, 2)).toBe(0);
+    b.port.meanwhile = () => {};
+    b.start();
+    send(b, 0, frame(OTHER, 61));
+    expect(b.port.sent.map((f) => f.length)).toEqual([60, 61]);
+    expect(b.get(R.TSD, 4)).toBe(0xa000 | 61);
+  });
+
   it('a switch may answer from within the call', () => {
     const b = started();
     b.port.answer = Uint8Array.from(frame(MAC, 64));
