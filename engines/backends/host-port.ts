@@ -122,7 +122,7 @@ export class HostPort {
     // Somebody must listen before the guest has said anything.
     if (forwards.length > 0) this.#home.isHere();
     port.onFrame((buffer, offset, bytes) => this.#receive(this.#batch.load(buffer, offset, bytes), bytes));
-    port.onFlush = () => this.#udp.flush();
+    port.onFlush = () => this.#udp.burstEnded();
   }
 
   counters(): Record<string, number> {

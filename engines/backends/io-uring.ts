@@ -9,9 +9,10 @@ import { BlockFile, zeroMode } from './block-file.js';
 import { BouncePool } from './bounce.js';
 import { nowNs } from './clock.js';
 import { HandleTable } from './handles.js';
-import type { BlockInfo, Completion, HandleId, IoContext, MemoryId, WaitingPolicy } from './io.js';
+import type { BlockInfo, Completion, HandleId, IoContext, MemoryId, Pieces, WaitingPolicy } from './io.js';
 import type { KickSlot } from './kick.js';
 import type { Libc } from './libc.js';
+import { bytesOf, onePieceAtATime, PIECES_MAX, Vector } from './pieces.js';
 import { REQUESTS_MAX, RequestTable } from './requests.js';
 import { Ring } from './ring.js';
 import { SharedMemories } from './shared-memories.js';
@@ -39,6 +40,8 @@ export class UringContext implements IoContext {
   readonly #memories: SharedMemories;
   readonly #requests = new RequestTable();
   readonly #bounce: BouncePool;
+  /** Those that no request uses. */
+  readonly #vectors: Vector[] = [];
   readonly #handles = new HandleTable();
   readonly #receiver: UringReceiver;
   readonly #eventfd: number;
@@ -95,6 +98,20 @@ export class UringContext implements IoContext {
 
   write(handle: HandleId, memory: MemoryId, address: number, bytes: number, offset: number, done: Completion): void {
     this.#transfer(OP.WRITE, handle, memory, address, bytes, offset, done);
+  }
+
+  readv(handle: HandleId, memory: MemoryId, pieces: Pieces, offset: number, done: Completion): void {
+    if (this.#vectored(OP.READV, handle, memory, pieces, offset, done)) return;
+    onePieceAtATime(pieces, offset, done, (address, bytes, at, ended) =>
+      this.read(handle, memory, address, bytes, at, ended),
+    );
+  }
+
+  writev(handle: HandleId, memory: MemoryId, pieces: Pieces, offset: number, done: Completion): void {
+    if (this.#vectored(OP.WRITEV, handle, memory, pieces, offset, done)) return;
+    onePieceAtATime(pieces, offset, done, (address, bytes, at, ended) =>
+      this.write(handle, memory, address, bytes, at, ended),
+    );
   }
 
   flush(handle: HandleId, done: Completion): void {
@@ -186,6 +203,10 @@ export class UringContext implements IoContext {
     return delivered;
   }
 
+  get waiting(): boolean {
+    return this.#waiter.waiting;
+  }
+
   wait(timeoutNs: number): void {
     this.#waiter.wait(timeoutNs);
     this.counters.syscalls += this.#ring.takeEnters();
@@ -200,6 +221,7 @@ export class UringContext implements IoContext {
     this.#ring.close();
     this.#receiver.dispose();
     this.#bounce.dispose();
+    for (const vector of this.#vectors) vector.free();
     this.kicks.setEventfd(-1);
     this.c.close(this.#eventfd);
   }
@@ -241,6 +263,30 @@ export class UringContext implements IoContext {
     this.#push(index);
   }
 
+  /** False: not as one request, since there is but one piece, or one that would have to be bounced. */
+  #vectored(op: number, handle: HandleId, memory: MemoryId, pieces: Pieces, offset: number, done: Completion): boolean {
+    const file = this.#handles.file(handle);
+    if (pieces.count < 2 || pieces.count > PIECES_MAX || offset % file.info.alignment !== 0) return false;
+    const base = this.#memories.locate(memory, 0, 0);
+    for (let i = 0; i < pieces.count; i++) {
+      const where = this.#memories.locate(memory, pieces.address[i], pieces.bytes[i]);
+      if (where % file.memoryAlignment !== 0 || pieces.bytes[i] % file.info.alignment !== 0) return false;
+    }
+    const bytes = bytesOf(pieces);
+    file.check(offset, bytes);
+    const index = this.#begin(op, file.fd, done);
+    if (index < 0) return true;
+    const vector = this.#vectors.pop() ?? new Vector(this.c);
+    vector.fill(base, pieces);
+    const requests = this.#requests;
+    requests.vector[index] = vector;
+    requests.bytes[index] = bytes;
+    requests.offset[index] = offset;
+    requests.granule[index] = file.info.alignment;
+    this.#push(index);
+    return true;
+  }
+
   #begin(op: number, fd: number, done: Completion): number {
     this.counters.submitted++;
     const index = this.#requests.take();
@@ -273,11 +319,12 @@ export class UringContext implements IoContext {
     const { op, fd, address, bytes, offset, progress } = this.#requests;
     const flush = op[index] === OP.FSYNC;
     const at = progress[index];
+    const vector = this.#requests.vector[index];
     const queued = this.#ring.push(
       op[index],
       fd[index],
-      flush ? 0 : address[index] + at,
-      flush ? 0 : bytes[index] - at,
+      flush ? 0 : (vector?.address ?? address[index] + at),
+      flush ? 0 : (vector?.count ?? bytes[index] - at),
       flush ? 0 : offset[index] + at,
       flush ? FSYNC_DATASYNC : 0,
       index,
@@ -331,6 +378,7 @@ export class UringContext implements IoContext {
     // Nothing, or a piece that O_DIRECT could not go on from: the end of the file.
     const ended = result === 0 || total === requests.bytes[index] || result % requests.granule[index] !== 0;
     if (ended) return this.#finish(index, total);
+    requests.vector[index]?.advance(result);
     this.#pushRest(index);
     return 0;
   }
@@ -362,6 +410,8 @@ export class UringContext implements IoContext {
   #recycle(index: number): void {
     const bounce = this.#requests.bounce[index];
     if (bounce !== undefined) this.#bounce.give(bounce);
+    const vector = this.#requests.vector[index];
+    if (vector !== undefined) this.#vectors.push(vector);
     this.#requests.release(index);
   }
 

@@ -7,11 +7,12 @@ import { Worker } from 'node:worker_threads';
 import { BlockFile, zeroMode } from './block-file.js';
 import { nowNs } from './clock.js';
 import { HandleTable } from './handles.js';
-import type { BlockInfo, Completion, HandleId, IoContext, MemoryId, WaitingPolicy } from './io.js';
+import type { BlockInfo, Completion, HandleId, IoContext, MemoryId, Pieces, WaitingPolicy } from './io.js';
 import type { IoWorkerData } from './io-worker.js';
 import { JOB, JobQueue } from './job-queue.js';
 import type { KickSlot } from './kick.js';
 import { type Libc, libcProblem } from './libc.js';
+import { onePieceAtATime } from './pieces.js';
 import { PolledSockets } from './polled-sockets.js';
 import { RequestTable } from './requests.js';
 import { SharedMemories } from './shared-memories.js';
@@ -82,6 +83,18 @@ export class WorkersContext implements IoContext {
 
   write(handle: HandleId, memory: MemoryId, address: number, bytes: number, offset: number, done: Completion): void {
     this.#transfer(JOB.WRITE, handle, memory, address, bytes, offset, done);
+  }
+
+  readv(handle: HandleId, memory: MemoryId, pieces: Pieces, offset: number, done: Completion): void {
+    onePieceAtATime(pieces, offset, done, (address, bytes, at, ended) =>
+      this.read(handle, memory, address, bytes, at, ended),
+    );
+  }
+
+  writev(handle: HandleId, memory: MemoryId, pieces: Pieces, offset: number, done: Completion): void {
+    onePieceAtATime(pieces, offset, done, (address, bytes, at, ended) =>
+      this.write(handle, memory, address, bytes, at, ended),
+    );
   }
 
   flush(handle: HandleId, done: Completion): void {
@@ -217,6 +230,10 @@ export class WorkersContext implements IoContext {
       done(result);
     }
     return delivered + (this.#sockets?.poll() ?? 0);
+  }
+
+  get waiting(): boolean {
+    return this.#waiter.waiting;
   }
 
   wait(timeoutNs: number): void {

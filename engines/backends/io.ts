@@ -27,6 +27,14 @@ export type HandleId = number;
 /** result: bytes done, or a negative Linux errno. Called from poll() and wait() on the owning thread. */
 export type Completion = (result: number) => void;
 
+/** Where the memory of one request lies: `count` pieces (1 to 1024), in the order of the file. Read before the call returns. */
+export interface Pieces {
+  readonly address: ArrayLike<number>;
+  /** Each at least 1. */
+  readonly bytes: ArrayLike<number>;
+  readonly count: number;
+}
+
 export interface BlockInfo {
   bytes: number;
   /** O_DIRECT really in use. */
@@ -47,6 +55,9 @@ export interface IoContext {
   /** Asynchronous; several may be queued before submit(). */
   read(handle: HandleId, memory: MemoryId, address: number, bytes: number, offset: number, done: Completion): void;
   write(handle: HandleId, memory: MemoryId, address: number, bytes: number, offset: number, done: Completion): void;
+  /** The same with memory in pieces: one request to the host wherever it takes them so, else one a piece. */
+  readv(handle: HandleId, memory: MemoryId, pieces: Pieces, offset: number, done: Completion): void;
+  writev(handle: HandleId, memory: MemoryId, pieces: Pieces, offset: number, done: Completion): void;
   /** Completes when everything that completed before it is durable (fdatasync). */
   flush(handle: HandleId, done: Completion): void;
   /**
@@ -89,6 +100,8 @@ export interface IoContext {
    * Worker.terminate() takes up to 250 ms to reach a thread that sleeps here; kick the slot first and it is at once.
    */
   wait(timeoutNs: number): void;
+  /** wait() is running: the thread has nothing else to do. For completions. */
+  readonly waiting: boolean;
 
   readonly counters: {
     submitted: number;

@@ -2,6 +2,7 @@
 
 import type { Completion } from './io.js';
 import type { NativeMemory } from './libc.js';
+import type { Vector } from './pieces.js';
 
 /** In flight at once. Completion queues are sized so that they cannot overflow. */
 export const REQUESTS_MAX = 1024;
@@ -21,6 +22,8 @@ export class RequestTable {
   /** What a piece's length must be a multiple of; a shorter read has met the end of the file. */
   readonly granule = new Uint32Array(REQUESTS_MAX);
   readonly bounce: (NativeMemory | undefined)[] = new Array(REQUESTS_MAX).fill(undefined);
+  /** Of requests whose memory is in pieces; address is not used then. */
+  readonly vector: (Vector | undefined)[] = new Array(REQUESTS_MAX).fill(undefined);
   /** Where a bounced read goes in the end. */
   readonly target = new Float64Array(REQUESTS_MAX);
   readonly done: Completion[] = new Array(REQUESTS_MAX).fill(nothing);
@@ -39,6 +42,7 @@ export class RequestTable {
   release(index: number): void {
     this.done[index] = nothing;
     this.bounce[index] = undefined;
+    this.vector[index] = undefined;
     this.#free[this.#freeCount++] = index;
   }
 }

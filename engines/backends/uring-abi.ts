@@ -21,6 +21,8 @@ export const CQE_BUFFER_SHIFT = 16;
 
 export const OP = {
   NOP: 0,
+  READV: 1,
+  WRITEV: 2,
   FSYNC: 3,
   POLL_ADD: 6,
   ASYNC_CANCEL: 14,

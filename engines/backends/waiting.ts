@@ -24,6 +24,8 @@ export interface Sleeper {
 }
 
 export class Waiter {
+  /** wait() is running. */
+  waiting = false;
   readonly #pollNs: number;
 
   constructor(
@@ -38,6 +40,12 @@ export class Waiter {
   /** IoContext.wait(). */
   wait(timeoutNs: number): void {
     this.counters.waits++;
+    this.waiting = true;
+    this.#wait(timeoutNs);
+    this.waiting = false;
+  }
+
+  #wait(timeoutNs: number): void {
     if (this.#settled(timeoutNs)) return;
     const end = timeoutNs === Number.POSITIVE_INFINITY ? timeoutNs : nowNs() + timeoutNs;
     if (this.#pollNs > 0 && this.#idle(() => this.#spin(end))) return;

@@ -117,6 +117,41 @@ describe.each(METHODS)('$name', ({ name, force, unavailable }) => {
     expect(same(readFileSync(path), model)).toBe(true);
   });
 
+  it(`moves pieces of memory from and to one range of the file ${name}`, () => {
+    const disk = open();
+    const model = pattern(1);
+    const lengths = fc.array(
+      fc.oneof({ weight: 3, arbitrary: fc.constantFrom(512, PAGE, 2 * PAGE) }, fc.integer({ min: 1, max: PAGE })),
+      { minLength: 1, maxLength: 20 },
+    );
+    const request = fc.record({
+      writes: fc.boolean(),
+      lengths,
+      gap: fc.constantFrom(0, 512, PAGE, 3),
+      page: fc.nat(8),
+    });
+    fc.assert(
+      fc.property(request, ({ writes, lengths: all, gap, page }) => {
+        const total = all.reduce((sum, length) => sum + length, 0);
+        const address = all.map((_, i) => all.slice(0, i).reduce((sum, length) => sum + length + gap, 0));
+        const pieces = { address, bytes: all, count: all.length };
+        const offset = page * PAGE;
+        const whole = () => Buffer.concat(all.map((length, i) => bytes.subarray(address[i], address[i] + length)));
+        if (writes) {
+          for (let i = 0; i < address[all.length - 1] + PAGE; i++) bytes[i] = i * 7 + total;
+          expect(run((done) => io.writev(disk, id, pieces, offset, done))).toBe(total);
+          model.set(whole(), offset);
+        } else {
+          bytes.fill(0);
+          expect(run((done) => io.readv(disk, id, pieces, offset, done))).toBe(total);
+          expect(same(whole(), model.subarray(offset, offset + total))).toBe(true);
+        }
+      }),
+      { numRuns: 150 },
+    );
+    expect(same(readFileSync(path), model)).toBe(true);
+  });
+
   it(`counts requests that O_DIRECT would not take ${name}`, () => {
     const disk = open();
     read(disk, 0, PAGE, 0);

@@ -192,6 +192,49 @@ describe.skipIf(libcProblem() !== undefined)('user network', () => {
     expect(network.counters().sent).toBe(70);
   });
 
+  it('sends what follows a first burst closely when the thread next looks at its I/O, all at once', async () => {
+    const messages: number[] = [];
+    const arrived = async (count: number): Promise<number[]> => {
+      while (messages.length < count) await once(server, 'message');
+      return messages;
+    };
+    server.on('message', (data) => messages.push(data[0]));
+    const send = (...data: number[]): void => {
+      for (const byte of data) transmit(udp(6100, port, [byte]));
+    };
+    send(1);
+    expect(await arrived(1)).toEqual([1]);
+    send(2, 3, 4);
+    expect(network.counters().sendCalls).toBe(1);
+    io.poll();
+    expect(network.counters().sendCalls).toBe(2);
+    expect(await arrived(4)).toEqual([1, 2, 3, 4]);
+    // The stream goes on: what comes next is held back too, until nothing comes any more.
+    send(5);
+    expect(network.counters().sendCalls).toBe(2);
+    io.poll();
+    io.poll();
+    send(6);
+    expect(network.counters().sendCalls).toBe(4);
+    expect(await arrived(6)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  it('keeps datagrams of any lengths apart that are sent together', async () => {
+    const lengths = [7, 7, 7, 0, 0, 1, 1400, 1400, 1399, 3];
+    const got: number[] = [];
+    const all = new Promise<void>((resolve) => {
+      server.on('message', (data) => {
+        got.push(data.length);
+        if (got.length === lengths.length) resolve();
+      });
+    });
+    for (const length of lengths) network.port.transmit(udp(6200, port, new Array<number>(length).fill(length & 255)));
+    network.port.flush();
+    await all;
+    expect(got).toEqual(lengths);
+    expect(network.counters()).toMatchObject({ sendCalls: 1, sent: lengths.length, unsent: 0 });
+  });
+
   it('lets another thread of the machine send on a flow, from the same source port', async () => {
     const other = createUserNetwork(io, flows);
     const atOther = listen(other);
@@ -214,6 +257,7 @@ describe.skipIf(libcProblem() !== undefined)('user network', () => {
     for (let i = 0; i < FLOWS_MAX + 10; i++) {
       const arrival = atServer();
       expect(transmit(udp(10_000 + i, port, [i]))).toBe(true);
+      io.poll();
       sources.add((await arrival).from);
     }
     expect(sources.size).toBe(FLOWS_MAX + 10);

@@ -45,6 +45,12 @@ export class FakeDisk implements IoContext {
     this.add({ kind: 'write', address, bytes, offset, done });
   }
 
+  readv(): void {
+    throw new Error('not used by the core OS');
+  }
+  writev(): void {
+    throw new Error('not used by the core OS');
+  }
   zero(_h: number, _offset: number, _bytes: number, _unmap: boolean, done: Completion): void {
     done(-95);
   }
@@ -69,6 +75,8 @@ export class FakeDisk implements IoContext {
     else disk.set(guest);
     job.done(job.bytes);
   }
+
+  readonly waiting = false;
 
   wait(): void {
     this.counters.waits++;

@@ -56,6 +56,8 @@ export class UdpFlows {
   /** Entry of the queued burst's flow; pinned until the burst is sent. */
   #pinned = -1;
   #problem = 0;
+  /** Bursts are held back until the thread next looks at its I/O. */
+  #holds = false;
 
   constructor(private readonly tools: UdpTools) {}
 
@@ -73,6 +75,24 @@ export class UdpFlows {
     this.counters.udpToHost++;
     return SENT;
   }
+
+  /**
+   * A burst of the guest's has ended. One by itself is sent at once. If others follow before the thread next looks at its I/O (when
+   * the guest waits, or after 100 µs), they are sent together there, and so on until there are none: a guest that rings a doorbell
+   * for each datagram of a stream is spared a system call for each.
+   */
+  burstEnded(): void {
+    if (this.#holds || this.tools.batch.isEmpty) return;
+    this.flush();
+    this.#holds = true;
+    this.tools.io.defer(this.#sendHeld);
+  }
+
+  readonly #sendHeld = (): void => {
+    this.#holds = !this.tools.batch.isEmpty;
+    this.flush();
+    if (this.#holds) this.tools.io.defer(this.#sendHeld);
+  };
 
   /** Sends the datagrams that were held back. */
   flush(): void {

@@ -99,6 +99,11 @@ export class Hart {
   private readonly forced: boolean;
   /** The next boundary must look at the lines, whatever `attention` says. */
   private look = true;
+  /**
+   * What a slice had left when the hart came to wait: the next one goes on there. If each began anew, code that only runs
+   * for some hundred instructions between two waits (a driver's) would never be sampled, or always at the same places.
+   */
+  private unused = 0;
 
   constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, config: HartConfig, bus: HartBus) {
     this.lines = new HartLines(memory, config.stateBase);
@@ -141,8 +146,14 @@ export class Hart {
     hart.set(OFFSET.exit, 0);
     this.look = true;
     const exit = this.exports.run(hart.base) - 1;
+    this.unused = Math.max(0, hart.get(OFFSET.count));
     this.settle();
     return exit as HartExit;
+  }
+
+  /** Instructions of the budget that the last run() has left. */
+  get left(): number {
+    return Math.max(0, this.hart.get(OFFSET.budget));
   }
 
   /** Call while the hart is not running, after code was written from outside: a fence.i by hand. */
@@ -205,7 +216,8 @@ export class Hart {
     }
     const budget = hart.get(OFFSET.budget);
     if (budget <= 0 && hart.get(OFFSET.exit) === 0) hart.set(OFFSET.exit, HartExit.Budget + 1);
-    const length = Math.max(0, Math.min(budget, SLICE));
+    const length = Math.max(0, Math.min(budget, this.unused > 0 ? this.unused : SLICE));
+    this.unused = 0;
     hart.set(OFFSET.sliceLength, length);
     hart.set(OFFSET.count, length);
   }

@@ -85,9 +85,9 @@ export class ScsiBus {
     return this.#current?.nextMessage ?? 0;
   }
 
-  /** Requests at the host, over all targets and commands, given-up ones included. */
+  /** Pieces at the host, over all targets and commands, given-up ones included. */
   get inFlight(): number {
-    return this.#w[W.IN_FLIGHT];
+    return Atomics.load(this.#w, W.IN_FLIGHT);
   }
 
   /** Some target of this thread has handed something to its IoContext that has not been submitted; asking clears it. */

@@ -48,7 +48,7 @@ export class ScsiTarget {
   readonly #transfers: ScsiTransfers;
 
   /**
-   * inFlight: one word, the bus's count of requests at the host. completed(): a request of this thread is done; the receiver takes
+   * inFlight: one word, the bus's count of pieces at the host. completed(): a request of this thread is done; the receiver takes
    * the lock and calls complete() with the same arguments.
    */
   constructor(
@@ -219,7 +219,6 @@ export class ScsiTarget {
   }
 
   complete(n: number, epoch: number, failed: boolean): void {
-    this.#transfers.ended();
     if (this.#get(n, N.EPOCH) === epoch && this.#get(n, N.STATE) === STATE.ACTIVE) {
       this.#set(n, N.PENDING, this.#get(n, N.PENDING) - 1);
       if (failed) this.#set(n, N.FAILED, 1);

@@ -13,6 +13,8 @@ export const NO_IO: IoContext = {
   blockInfo: refuse,
   read: refuse,
   write: refuse,
+  readv: refuse,
+  writev: refuse,
   flush: refuse,
   zero: refuse,
   openUdp: refuse,
@@ -27,6 +29,7 @@ export const NO_IO: IoContext = {
   submit: refuse,
   poll: refuse,
   wait: refuse,
+  waiting: false,
   counters: { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, sleptNs: 0, bounced: 0 },
   dispose: refuse,
 };

@@ -149,19 +149,23 @@ class HartThread {
   #slice(): boolean {
     const { lines, clint, clock, threads } = this.#machine;
     lines.ownRaised = false;
-    const exit = this.#hart.run(this.#length.instructions);
+    const exit = this.#hart.run(this.#length.left);
     this.#time.ends();
     this.#tracer?.exit(exit, this.#hart.state.pc);
     this.#htif?.poll();
     if (exit === HartExit.Stopped) return false;
     threads.count(EXIT_COUNTERS[exit]);
     if (++this.#slices % PUBLISH_SLICES === 0) this.#tellOutside();
-    this.#io.submit();
-    this.#io.poll();
+    const idle = exit === HartExit.Wfi && !lines.ownRaised;
+    if (!idle) {
+      this.#io.submit();
+      this.#io.poll(); // else wait() does
+    }
     lines.settle();
     const now = clock.now();
     const timer = Math.min(clint.checkTimer(this.data.hart, now), this.#checkSupervisorTimer(now));
     if (exit === HartExit.Budget) this.#length.usedUp(now);
+    else this.#length.waits(now, this.#hart.left);
     this.#length.begins(now);
     if (exit === HartExit.Wfi && !lines.ownRaised) this.#sleep(timer);
     else if (exit === HartExit.Pause) this.#pause();

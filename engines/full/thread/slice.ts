@@ -11,19 +11,32 @@ const MOST = 1 << 20;
 const FIRST = 8192;
 
 export class SliceLength {
-  /** Instructions of the next slice. */
+  /** Instructions of a slice. */
   instructions = FIRST;
+  /** Those that the present slice still has: a guest that waits, however often, goes on with it afterwards. */
+  left = FIRST;
   #before = 0;
+  /** Ticks of the present slice before the guest last waited. */
+  #spent = 0;
 
-  /** A slice begins, at a tick of mtime. */
+  /** A slice begins, or goes on after a wait, at a tick of mtime. */
   begins(now: number): void {
     this.#before = now;
   }
 
+  /** The guest waits, with so many instructions of the slice left. */
+  waits(now: number, left: number): void {
+    this.#spent += now - this.#before;
+    this.#before = now;
+    this.left = Math.max(1, left);
+  }
+
   /** A slice has used up its instructions. One that the host interrupted looks long and is halved in vain: the next ones make up for it. */
   usedUp(now: number): void {
-    const ticks = now - this.#before;
+    const ticks = this.#spent + now - this.#before;
     if (ticks < SHORT_TICKS) this.instructions = Math.min(this.instructions * 2, MOST);
     else if (ticks > LONG_TICKS) this.instructions = Math.max(this.instructions / 2, FEWEST);
+    this.left = this.instructions;
+    this.#spent = 0;
   }
 }

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { IRQ, RAM_BASE } from '#engines/full/cpu/hart.js';
+import { HartExit, IRQ, RAM_BASE } from '#engines/full/cpu/hart.js';
+import { EVENT } from '#engines/full/cpu/layout.js';
 import type { TranslateMode } from '#engines/full/cpu/translator/translator.js';
 import { AT, Bench, PTE } from './support/boot.js';
-import { add, addi, and, bne, CSR, csrrs, fenceI, jal, jalr, sfenceVma } from './support/encode.js';
+import { add, addi, and, bne, CSR, csrrs, fenceI, jal, jalr, sfenceVma, wfi } from './support/encode.js';
 
 // Code that changes under its translations: another page where a called function was, other instructions in it; and
 // interrupts in the middle of loops that never leave translated code by themselves.
@@ -173,4 +174,14 @@ describe.each(['off', 'on', 'forced'] as const)('translations %s', (mode) => {
     expect(done).toBeGreaterThanOrEqual(100_000);
     expect(done).toBeLessThan(100_000 + 1000);
   });
+});
+
+it('code that runs only for a moment between two waits is translated too', () => {
+  const bench = new Bench('on');
+  // 64 instructions, and no slice of the interpreter ends in them unless it goes on after a wait.
+  bench.machine.code([addi(12, 0, 20), addi(11, 11, 1), addi(12, 12, -1), bne(12, 0, -8), wfi, jal(0, -20)], AT.code);
+  bench.hart.reset(AT.code, 0, 0);
+  for (let waits = 0; waits < 12_000; waits++) expect(bench.hart.run(100_000)).toBe(HartExit.Wfi);
+  expect(bench.hart.state.count(EVENT.translations)).toBeGreaterThan(0);
+  expect(bench.hart.state.x(11)).toBe(20n * 12_000n);
 });

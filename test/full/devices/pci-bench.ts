@@ -104,6 +104,10 @@ export class FakeDisk {
   /** So many of the oldest requests end when their IoContext is next polled. */
   arrived = 0;
   flushes = 0;
+  /** The thread waits: completions find it so. */
+  waiting = false;
+  /** Of each scattered request, in how many pieces of memory. */
+  readonly pieces: number[] = [];
   readonly zeroed: { offset: number; bytes: number; unmap: boolean }[] = [];
   readonly port: BlockPort;
 
@@ -119,7 +123,39 @@ export class FakeDisk {
           then(error ?? bytes);
         },
       });
-    const io: Pick<BlockPort['io'], 'read' | 'write' | 'flush' | 'zero' | 'submit' | 'poll'> = {
+    /** Moves what lies in pieces of memory, from or to consecutive bytes of the disk. */
+    const scattered =
+      (kind: 'read' | 'write'): BlockPort['io']['readv'] =>
+      (_h, _m, { address, bytes, count }, offset, then) => {
+        // The arrays are the caller's again when the call has returned.
+        const pieces = Array.from({ length: count }, (_, i) => [address[i], bytes[i]]);
+        const total = pieces.reduce((sum, [, length]) => sum + length, 0);
+        this.pieces.push(count);
+        done(
+          kind,
+          offset,
+          total,
+          () => {
+            let at = offset;
+            for (const [from, length] of pieces) {
+              if (kind === 'read') all.set(this.bytes.subarray(at, at + length), from);
+              else this.bytes.set(all.subarray(from, from + length), at);
+              at += length;
+            }
+          },
+          then,
+        );
+      };
+    const bench = this;
+    const io: Pick<
+      BlockPort['io'],
+      'read' | 'write' | 'readv' | 'writev' | 'flush' | 'zero' | 'submit' | 'poll' | 'waiting'
+    > = {
+      readv: scattered('read'),
+      writev: scattered('write'),
+      get waiting() {
+        return bench.waiting;
+      },
       read: (_h, _m, address, bytes, offset, then) =>
         done('read', offset, bytes, () => all.set(this.bytes.subarray(offset, offset + bytes), address), then),
       write: (_h, _m, address, bytes, offset, then) =>

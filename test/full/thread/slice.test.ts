@@ -21,6 +21,26 @@ describe('length of a slice', () => {
     expect(ticks).toBeLessThanOrEqual(1000);
   });
 
+  it('goes on after waits: the guest’s own time counts, however it is cut', () => {
+    const [whole, cut] = [new SliceLength(), new SliceLength()];
+    settle(whole, 20);
+    let now = 0;
+    for (let slices = 0; slices < 40; ) {
+      cut.begins(now);
+      const piece = Math.min(cut.left, 700);
+      now += piece / 20;
+      if (piece === cut.left) {
+        cut.usedUp(now);
+        slices++;
+      } else {
+        cut.waits(now, cut.left - piece);
+        now += 5000;
+      }
+    }
+    expect(cut.instructions).toBe(whole.instructions);
+    expect(cut.left).toBe(cut.instructions);
+  });
+
   it('recovers when the host has taken the processor away', () => {
     const length = new SliceLength();
     settle(length, 20);

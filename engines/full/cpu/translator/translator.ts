@@ -29,6 +29,13 @@ export interface RegionHost extends TrapExports {
 
 /** A place is warm when so many slices of the interpreter ended there. */
 const WARM_SAMPLES = 1000;
+/**
+ * Later so many are enough, when the hart has interpreted more than an operating system's start takes: what is executed then
+ * goes on for longer. The way of a request through a system is thousands of instructions, each executed once a request: with
+ * the first number Debian's reads were interpreted for as long as one would measure them.
+ */
+const WARM_SAMPLES_LATER = 100;
+const STARTED_INSTRUCTIONS = 500e6;
 /** A region is hot when so many slices of the thread ended in it, 40 to 100 µs each: see ../../slice.ts. */
 const HOT_SLICES = 200;
 const COUNTERS = 8192;
@@ -97,10 +104,17 @@ export class Translator {
     const ip = slot + (low & 0xffe) * ENTRY_SCALE;
     const counter = (ip >>> 3) % COUNTERS;
     if (samples[counter] < WARM_SAMPLES) samples[counter]++;
-    if (samples[counter] < WARM_SAMPLES || this.wanted.size >= MOST_WANTED) return;
+    if (samples[counter] < this.warmSamples() || this.wanted.size >= MOST_WANTED) return;
     samples[counter] = 0;
     if (!this.enterable(ip)) return;
     this.translate({ ip, slot, low: low & ~0xfff, high }, 'warm');
+  }
+
+  private warmSamples(): number {
+    const { hart } = this;
+    const all = hart.f64[(hart.base + OFFSET.instret) >> 3];
+    const translated = hart.f64[(hart.base + OFFSET.events + EVENT.translatedInstructions * 8) >> 3];
+    return all - translated < STARTED_INSTRUCTIONS ? WARM_SAMPLES : WARM_SAMPLES_LATER;
   }
 
   /** A slice of the thread ended in the region with a record. */

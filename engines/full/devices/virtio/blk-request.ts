@@ -12,7 +12,7 @@ export class BlkRequest {
   statusAt = 0;
   /** Bytes of the device-writable part that will have been written, the status included. */
   written = 0;
-  /** Pieces with the host that have not ended, and those that were begun in all. */
+  /** Requests to the host that have not ended, and their pieces in all. */
   pending = 0;
   pieces = 0;
   /** Bytes that the pieces shall move, and have moved. */
@@ -21,7 +21,7 @@ export class BlkRequest {
   failed = false;
   /** A flush must follow before it is done. */
   durable = false;
-  /** For all pieces. */
+  /** For all of them. */
   readonly done: Completion;
 
   constructor(ended: (request: BlkRequest) => void) {
@@ -43,10 +43,10 @@ export class BlkRequest {
     this.failed = this.durable = false;
   }
 
-  /** One more piece, of so many bytes. */
-  add(bytes: number): void {
+  /** One more request to the host, of so many bytes in so many pieces. */
+  add(bytes: number, pieces = 1): void {
     this.pending++;
-    this.pieces++;
+    this.pieces += pieces;
     this.expected += bytes;
   }
 

@@ -4,6 +4,7 @@
  *
  *      doorbell ─► take() all that is available ─► IoContext ─► … ─► poll() ─► status byte, used ring, interrupt
  */
+import type { Pieces } from '../../../backends/io.js';
 import type { BlockPort } from '../device.js';
 import { BlkRequest } from './blk-request.js';
 import {
@@ -63,9 +64,12 @@ export class VirtioBlk implements VirtioModel, VirtioHooks {
   readonly #ranges = new Uint8Array(RANGES_MAX * RANGE_BYTES);
   readonly #rangeWords = new DataView(this.#ranges.buffer);
   readonly #id = new Uint8Array(ID_BYTES);
+  readonly #scattered = { address: new Float64Array(SEG_MAX + 2), bytes: new Float64Array(SEG_MAX + 2), count: 0 };
   /* Of this thread: requests at the host, and queues that wait for one of them to end. */
   readonly #spare: BlkRequest[] = [];
   readonly #stalled: boolean[];
+  /** Queues of which it is not settled yet whether the driver wants an interrupt. */
+  readonly #unsettled: boolean[];
   #pieces = 0;
   #unsubmitted = 0;
 
@@ -80,6 +84,7 @@ export class VirtioBlk implements VirtioModel, VirtioHooks {
     this.#id.set(Buffer.from(options.serial, 'latin1').subarray(0, ID_BYTES));
     this.#chain = new Chain(context.ram);
     this.#stalled = new Array<boolean>(options.queues).fill(false);
+    this.#unsettled = new Array<boolean>(options.queues).fill(false);
     const traits = {
       type: TYPE.BLOCK,
       features: features(options),
@@ -218,22 +223,36 @@ export class VirtioBlk implements VirtioModel, VirtioHooks {
   /** `bytes` bytes, from byte `skip` of piece `first` on. The hot path. */
   #move(request: BlkRequest, write: boolean, first: number, skip: number, bytes: number, offset: number): void {
     const { io, handle } = this.disk;
+    const { ram, offset: at, length } = this.#chain;
+    const { memory } = ram;
+    if (bytes > 0 && bytes <= length[first] - skip) {
+      request.add(bytes);
+      if (write) io.write(handle, memory, at[first] + skip, bytes, offset, request.done);
+      else io.read(handle, memory, at[first] + skip, bytes, offset, request.done);
+      return;
+    }
+    const pieces = this.#gather(first, skip, bytes);
+    if (pieces.count === 0) return;
+    request.add(bytes, pieces.count);
+    if (write) io.writev(handle, memory, pieces, offset, request.done);
+    else io.readv(handle, memory, pieces, offset, request.done);
+  }
+
+  #gather(first: number, skip: number, bytes: number): Pieces {
     const chain = this.#chain;
-    const { memory } = chain.ram;
-    let left = bytes;
-    let at = offset;
+    const pieces = this.#scattered;
+    pieces.count = 0;
     let from = skip;
-    for (let i = first; left > 0; i++) {
+    for (let i = first, left = bytes; left > 0; i++) {
       const length = Math.min(chain.length[i] - from, left);
       if (length > 0) {
-        request.add(length);
-        if (write) io.write(handle, memory, chain.offset[i] + from, length, at, request.done);
-        else io.read(handle, memory, chain.offset[i] + from, length, at, request.done);
-        at += length;
+        pieces.address[pieces.count] = chain.offset[i] + from;
+        pieces.bytes[pieces.count++] = length;
         left -= length;
       }
       from = Math.max(0, from - chain.length[i]);
     }
+    return pieces;
   }
 
   #flush(request: BlkRequest): void {
@@ -312,10 +331,27 @@ export class VirtioBlk implements VirtioModel, VirtioHooks {
     if (queue?.begin(request.epoch)) {
       this.#chain.all[request.statusAt] = status;
       queue.give(request.head, request.written);
-      queue.end();
+      this.#show(request, queue);
     }
     this.core.ended();
     this.#spare.push(request);
+  }
+
+  /**
+   * A hart that slept is awake now, whatever comes: as a rule its driver looks at the queue before the thread is here again.
+   * Under the used ring's lock, which is released.
+   */
+  #show({ n, epoch }: BlkRequest, queue: Virtqueue): void {
+    if (!this.disk.io.waiting) {
+      queue.end();
+      return;
+    }
+    if (!queue.endBeforeLook() || this.#unsettled[n]) return;
+    this.#unsettled[n] = true;
+    this.context.defer(() => {
+      this.#unsettled[n] = false;
+      queue.settle(epoch);
+    });
   }
 
   /** Queues that had to wait for this thread's requests. */

@@ -31,11 +31,17 @@ const EPOCH = 19;
 const COMPLETED = 20;
 const INTERRUPTS = 21;
 const NOTIFICATIONS = 22;
+/** Times in a row that the driver wanted an interrupt after all, when it had been given time to look. */
+const ASKED_AFTER_ALL = 23;
 const WORDS = 32;
 export const VIRTQUEUE_STATE_BYTES = WORDS * 4;
 
 const EVENT_IDX = 1;
 const INDIRECT = 2;
+
+/** After so many of those it is given time again only now and then: it does not look by itself. */
+const PATIENCE = 4;
+const AGAIN_AFTER = 64;
 
 /** Answers of take() beside a chain's head. */
 export const EMPTY = -1;
@@ -209,12 +215,34 @@ export class Virtqueue {
 
   /** Shows the driver what was given since begin(), and interrupts it if it asked for that. */
   end(): void {
+    this.#show();
+    this.#interruptIfWanted();
+    this.#giving.release();
+  }
+
+  /**
+   * As end(), but if this kind of driver looks at the used ring by itself once its hart is awake, whether it wants an interrupt is
+   * asked later: true, and the caller must call settle() soon. A device may read the driver's wish (2.7.7, 2.7.10) at any time
+   * after the used index was written: a driver that has seen the chain by then has withdrawn it, and is spared the interrupt.
+   */
+  endBeforeLook(): boolean {
     const w = this.#w;
-    Atomics.store(this.#u16, (w[USED_AT] >>> 0) + 1, w[USED_INDEX]);
-    if (this.#interruptWanted()) {
-      w[INTERRUPTS]++;
-      this.interrupt();
+    this.#show();
+    const asked = w[ASKED_AFTER_ALL];
+    const later = asked < PATIENCE || asked >= PATIENCE + AGAIN_AFTER;
+    if (!later) {
+      w[ASKED_AFTER_ALL] = asked + 1;
+      this.#interruptIfWanted();
     }
+    this.#giving.release();
+    return later;
+  }
+
+  /** After endBeforeLook(), with the epoch of then. */
+  settle(epoch: number): void {
+    if (!this.begin(epoch)) return;
+    const asked = this.#interruptIfWanted();
+    this.#w[ASKED_AFTER_ALL] = asked ? Math.min(this.#w[ASKED_AFTER_ALL], PATIENCE - 1) + 1 : 0;
     this.#giving.release();
   }
 
@@ -229,6 +257,17 @@ export class Virtqueue {
   counts(): { completed: number; interrupts: number; notifications: number } {
     const w = this.#w;
     return { completed: w[COMPLETED] >>> 0, interrupts: w[INTERRUPTS] >>> 0, notifications: w[NOTIFICATIONS] >>> 0 };
+  }
+
+  #show(): void {
+    Atomics.store(this.#u16, (this.#w[USED_AT] >>> 0) + 1, this.#w[USED_INDEX]);
+  }
+
+  #interruptIfWanted(): boolean {
+    if (!this.#interruptWanted()) return false;
+    this.#w[INTERRUPTS]++;
+    this.interrupt();
+    return true;
   }
 
   #interruptWanted(): boolean {

@@ -304,10 +304,78 @@ describe('virtio-blk requests', () => {
       b.rings[0].offer(i);
     }
     b.transport.notify(0);
-    expect(b.disk.requests).toHaveLength(256);
-    for (let i = 0; i < 64; i++) b.disk.complete();
-    expect(b.disk.requests).toHaveLength(256);
+    expect(b.disk.pieces).toEqual([64, 64, 64, 64]);
+    b.disk.complete();
+    expect(b.disk.requests).toHaveLength(4);
+    expect(b.disk.pieces).toHaveLength(5);
     b.disk.completeAll();
     expect(b.rings[0].used()).toHaveLength(6);
+  });
+
+  it('whose memory is scattered are one request to the host', () => {
+    const b = new Bench('pci');
+    const data = [reads(DATA, 512), reads(DATA + 2048, 1024), reads(DATA + 3072, 512), reads(DATA + 8192, 512)];
+    expect(b.do(T.IN, 7, data)).toEqual({ status: OK, written: 2561 });
+    expect(b.disk.pieces).toEqual([3]); // two of them are neighbours
+    const whole = [DATA, DATA + 2048, DATA + 2560, DATA + 3072, DATA + 8192].flatMap((at) => b.peek(at, 512));
+    expect(whole).toEqual(Array.from(b.disk.bytes.subarray(7 * 512, 12 * 512)));
+    const bytes = (at: number) => ({ at, bytes: 512 });
+    b.poke(DATA + 1024, ...new Array<number>(512).fill(1));
+    b.poke(DATA + 4096, ...new Array<number>(512).fill(2));
+    expect(b.do(T.OUT, 0, [bytes(DATA + 4096), bytes(DATA + 1024)]).status).toBe(OK);
+    expect(b.disk.pieces).toEqual([3, 2]);
+    expect(Array.from(b.disk.bytes.subarray(0, 1024))).toEqual([
+      ...new Array<number>(512).fill(2),
+      ...new Array<number>(512).fill(1),
+    ]);
+  });
+});
+
+describe('virtio-blk and a thread that waits for the disk', () => {
+  /** One request that the host ends while the thread waits. */
+  function readWhileWaiting(b: Bench): void {
+    b.request(0, T.IN, 0, [reads(DATA, 512)]);
+    b.transport.notify(0);
+    b.disk.waiting = true;
+    b.disk.complete();
+    b.disk.waiting = false;
+  }
+
+  it.each([true, false])('asks for the driver’s wish when that had time to look (event index: %s)', (event) => {
+    const b = new Bench('pci', { features: event ? EVENT_IDX : 0n });
+    readWhileWaiting(b);
+    expect(b.rings[0].used()).toHaveLength(1);
+    expect(b.transport.interrupt).toBe(false);
+    b.runDeferred();
+    expect(b.transport.interrupt).toBe(true); // it did not look: event index 0, no flag
+    b.transport.isr();
+    readWhileWaiting(b);
+    // It looks, and wants to hear of the third one, or of none.
+    if (event) b.rings[0].usedEvent = 2;
+    else b.rings[0].noInterrupt = true;
+    b.runDeferred();
+    expect(b.transport.interrupt).toBe(false);
+  });
+
+  it('gives a driver that never looks its interrupt at once, and tries again now and then', () => {
+    const b = new Bench('pci', { features: 0n });
+    const late: number[] = [];
+    for (let i = 0; i < 200; i++) {
+      readWhileWaiting(b);
+      if (!b.transport.interrupt) late.push(i);
+      b.runDeferred();
+      expect(b.transport.interrupt).toBe(true);
+      b.transport.isr();
+    }
+    expect(late.slice(0, 5)).toEqual([0, 1, 2, 3, 68]);
+    expect(late.length).toBeLessThan(10);
+  });
+
+  it('does not interrupt for a life of the device that is over', () => {
+    const b = new Bench('pci', { features: 0n });
+    readWhileWaiting(b);
+    b.start(2, 0n);
+    b.runDeferred();
+    expect(b.transport.interrupt).toBe(false);
   });
 });
