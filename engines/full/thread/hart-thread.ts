@@ -200,13 +200,8 @@ class HartThread {
 
   #publish(): void {
     const { translated, interpreter, devices, idle } = this.#time.totals();
-    this.#machine.threads.publish(this.#io.counters, {
-      kicks_sent: this.#machine.lines.kicks,
-      'time.translated_ns': translated,
-      'time.interpreter_ns': interpreter,
-      'time.devices_ns': devices,
-      'time.idle_ns': idle,
-    });
+    const { kicks } = this.#machine.lines;
+    this.#machine.threads.publish(this.#io.counters, { kicks, translated, interpreter, devices, idle });
   }
 
   /**
