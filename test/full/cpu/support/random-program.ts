@@ -34,10 +34,10 @@ export function randomNumbers(seed: number): (below: number) => number {
   };
 }
 
-type Random = (below: number) => number;
+export type Random = (below: number) => number;
 const anyWord = (random: Random): number => (random(0x10000) << 16) | random(0x10000) | 0;
 
-const withField = (insn: number, at: number, value: number): number => (insn & ~(31 << at)) | (value << at);
+export const withField = (insn: number, at: number, value: number): number => (insn & ~(31 << at)) | (value << at);
 
 function notReserved(random: Random): number {
   for (;;) {
@@ -46,14 +46,14 @@ function notReserved(random: Random): number {
   }
 }
 
-function fill(random: Random, { match, mask }: Pick<Definition, 'match' | 'mask'>): number {
+export function fill(random: Random, { match, mask }: Pick<Definition, 'match' | 'mask'>): number {
   return match | (anyWord(random) & ~mask);
 }
 
-const opcode = (definition: Definition): number => definition.match & 0x7f;
+export const opcode = (definition: Definition): number => definition.match & 0x7f;
 const MEMORY = [0x03, 0x07, 0x23, 0x27];
 const excluded = ['jalr', 'auipc', 'jal', 'fence.i', 'pause', 'fence'];
-const groups = {
+export const groups = {
   integer: DEFINITIONS.filter((each) => each.pure && !excluded.includes(each.name)),
   float: DEFINITIONS.filter((each) => [0x43, 0x47, 0x4b, 0x4f, 0x53].includes(opcode(each))),
   memory: DEFINITIONS.filter((each) => MEMORY.includes(opcode(each))),
@@ -65,7 +65,7 @@ const groups = {
   ),
 };
 
-const pick = <T>(random: Random, from: readonly T[]): T => from[random(from.length)];
+export const pick = <T>(random: Random, from: readonly T[]): T => from[random(from.length)];
 const safeTarget = (random: Random, insn: number): number => withField(insn, 7, notReserved(random));
 
 /** One random instruction as half-words. */
@@ -177,7 +177,7 @@ function epilogue(): number[] {
   return words;
 }
 
-const word64 = (random: Random, float: boolean): bigint => {
+export const word64 = (random: Random, float: boolean): bigint => {
   const raw = (BigInt(anyWord(random) >>> 0) << 32n) | BigInt(anyWord(random) >>> 0);
   const kind = random(8);
   if (!float) return kind < 3 ? raw >> BigInt(random(64)) : kind === 3 ? BigInt.asUintN(64, -(raw >> 40n)) : raw;
