@@ -34,6 +34,8 @@ export const REG = {
   MTA: 0x5200,
   RA: 0x5400,
   VFTA: 0x5600,
+  /** Software semaphore of the family's later members: drivers for all of them (U-Boot's) read the EEPROM with it held. */
+  SWSM: 0x5b50,
 } as const;
 
 /** Counters of 32 bits; those of 64 end with their high word, which clears both when read. */
@@ -166,6 +168,7 @@ function writableBits(): Uint32Array {
   put(0xffff_ffff, 0x28, 0x2c, 0x30, 0x170, 0xc4, 0x178, 0x410, 0x458, 0xe00, 0x2160, 0x2168);
   put(0xffff_ffff, 0x2820, 0x2828, 0x282c, 0x2c00, 0x3000, 0x3820, 0x3828, 0x382c, 0x3830);
   put(0xffff_ffff, 0x5800, 0x5808, 0x5820, 0x5838);
+  put(3, REG.SWSM);
   range(0xffff_ffff, REG.MTA, 512);
   range(0xffff_ffff, REG.RA, 128);
   range(0xffff_ffff, REG.VFTA, 512);

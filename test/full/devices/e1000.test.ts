@@ -190,6 +190,15 @@ describe('82540EM registers', () => {
     expect(value).toBe(0x100e);
   });
 
+  it('the semaphore of drivers for the whole family can be taken and given back', () => {
+    const SWSM = 0x5b50; // 82571 and later; U-Boot takes it on every member before it reads the EEPROM
+    const b = new Bench();
+    b.set(SWSM, b.get(SWSM) | 2);
+    expect(b.get(SWSM) & 2).toBe(2);
+    b.set(SWSM, 0);
+    expect(b.get(SWSM)).toBe(0);
+  });
+
   it('the transceiver is an M88E1011 that has negotiated', () => {
     const b = new Bench().start();
     expect([b.phy(2), b.phy(3) & 0xfff0]).toEqual([0x0141, 0x0c20]);
