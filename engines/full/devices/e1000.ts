@@ -6,36 +6,10 @@
  * as memory, the packet checksum of the receiver (its field reads 0; IP and TCP/UDP are checked), frames without FCS insertion.
  */
 import { FRAME_MAX, FRAME_MIN, type NetPort } from '../../backends/net-port.js';
-import { type AccessSize, type Device, Lock, type Resettable } from './device.js';
-import { readByEerd, writeEecd } from './e1000-eeprom.js';
-import {
-  bufferBytes,
-  deliverFrame,
-  fewLeft,
-  filterFrame,
-  isBroadcast,
-  type RxRing,
-  vlanWanted,
-} from './e1000-receive.js';
-import {
-  CTRL,
-  EECD,
-  INT,
-  MDIC,
-  RAH_VALID,
-  RCTL,
-  REG,
-  REGISTER_BYTES,
-  RX_STATUS,
-  RXCSUM,
-  STAT,
-  STATUS_UP,
-  TCTL,
-  TX,
-  WINDOW_BYTES,
-  WRITABLE,
-} from './e1000-registers.js';
-import { Statistics } from './e1000-statistics.js';
+import { type AccessSize, type Device, Lock, type Resettable, STATE_ALIGNMENT } from './device.js';
+import { E1000_CONTROL_BYTES, E1000Control } from './e1000-control.js';
+import { bufferBytes, deliverFrame, fewLeft, filterFrame, isBroadcast, vlanWanted } from './e1000-receive.js';
+import { CTRL, INT, RCTL, REG, RX_STATUS, RXCSUM, STAT, TCTL, TX, WINDOW_BYTES } from './e1000-registers.js';
 import {
   CONTEXT_WORDS,
   gatherPacket,
@@ -47,50 +21,30 @@ import {
   type TxRing,
 } from './e1000-transmit.js';
 import { CHECKED, checkFrame } from './internet-checksum.js';
-import { MICROWIRE_STATE_WORDS } from './microwire.js';
-import { MiiPhy, PHY_STATE_WORDS, type PhyModel } from './mii-phy.js';
 import { PacketBuffer } from './packet-buffer.js';
 import type { PciBar, PciDevice, PciDeviceContext, PciIdentity, PciPort } from './pci-function.js';
 import { type Sender, TransmitTurn, TURN_STATE_WORDS } from './transmit-turn.js';
 import { FCS_BYTES, WIRE_MIN, WireFrame } from './wire-frame.js';
 
-/* Words of the state; then the registers. */
+/* Words of the state; then that of the registers. */
 const LOCK = 0;
 const TURN = 1;
 /** The driver has moved the Tx tail, or switched the transmitter on, since the ring was last looked at. */
 const DOORBELL = 3;
 /** IOADDR of the I/O window. */
 const IO_ADDRESS = 4;
-const EEPROM = 5;
-const PHY = EEPROM + MICROWIRE_STATE_WORDS;
 /** Two contexts: of checksums, of large sends. */
-const CONTEXTS = PHY + PHY_STATE_WORDS;
+const CONTEXTS = 5;
 /** Totals since power-on. */
 const SENT = CONTEXTS + 2 * CONTEXT_WORDS;
 const RECEIVED = SENT + 1;
 const MISSED = SENT + 2;
-const INTERRUPTS = SENT + 3;
-const REGISTERS_AT = 256;
-export const E1000_STATE_BYTES = REGISTERS_AT + REGISTER_BYTES;
+const CONTROL_AT = Math.ceil(((MISSED + 1) * 4) / STATE_ALIGNMENT) * STATE_ALIGNMENT;
+export const E1000_STATE_BYTES = CONTROL_AT + E1000_CONTROL_BYTES;
 
 const SEGMENT_MAX = 16_384;
-const PHY_ADDRESS = 1;
 const IO_BYTES = 64;
 const IODATA = 4;
-
-/** Marvell's 88E1011, which the 82540EM has on its chip. 17: 1000 Mbit/s, full duplex, resolved, link up. */
-const PHY_MODEL: PhyModel = {
-  id1: 0x0141,
-  id2: 0x0c20,
-  vendor: {
-    16: { value: 0x0360, writable: 0xffff },
-    17: { value: 0xac00, writable: 0 },
-    18: { value: 0, writable: 0xffff },
-    20: { value: 0x0d60, writable: 0xffff },
-    29: { value: 0, writable: 0xffff },
-    30: { value: 0, writable: 0xffff },
-  },
-};
 
 interface TxResult {
   packet: TxPacket | undefined;
@@ -115,8 +69,7 @@ export class E1000 implements PciDevice, Resettable {
   readonly #words: Int32Array;
   readonly #regs: Uint32Array;
   readonly #lock: Lock;
-  readonly #phy: MiiPhy;
-  readonly #statistics: Statistics;
+  readonly #control: E1000Control;
   readonly #contexts: TxContexts;
   readonly #turn: TransmitTurn<TxRing | undefined, TxResult>;
   /* Scratch space: of the thread whose turn it is to send, and of the one that holds the lock. */
@@ -129,14 +82,18 @@ export class E1000 implements PciDevice, Resettable {
   constructor(
     private readonly context: PciDeviceContext,
     private readonly port: NetPort,
-    private readonly mac: Uint8Array,
+    mac: Uint8Array,
   ) {
     const { state } = context;
     this.#words = state.i32;
-    this.#regs = new Uint32Array(state.buffer, state.offset + REGISTERS_AT, REGISTER_BYTES / 4);
+    this.#control = new E1000Control(state.part(CONTROL_AT, E1000_CONTROL_BYTES), mac, {
+      doorbell: () => {
+        this.#words[DOORBELL] = 1;
+      },
+      reset: () => this.#renew(),
+    });
+    this.#regs = this.#control.regs;
     this.#lock = new Lock(state.i32, LOCK);
-    this.#phy = new MiiPhy(state.i32.subarray(PHY, PHY + PHY_STATE_WORDS), PHY_MODEL);
-    this.#statistics = new Statistics(this.#regs);
     this.#contexts = {
       checksum: state.i32.subarray(CONTEXTS, CONTEXTS + CONTEXT_WORDS),
       large: state.i32.subarray(CONTEXTS + CONTEXT_WORDS, CONTEXTS + 2 * CONTEXT_WORDS),
@@ -161,9 +118,19 @@ export class E1000 implements PciDevice, Resettable {
 
   reset(): void {
     this.#words.fill(0);
-    this.#phy.reset();
-    this.#regs.fill(0);
-    this.#resetRegisters();
+    this.#control.powerOn();
+  }
+
+  /** CTRL.RST, too: what was being sent is nobody's any more. */
+  #renew(): void {
+    this.#turn.renew();
+    this.#words[DOORBELL] = 0;
+    this.#words.fill(0, CONTEXTS, CONTEXTS + 2 * CONTEXT_WORDS);
+    this.#updateIrq();
+  }
+
+  #updateIrq(): void {
+    this.#pci.irq(this.#control.interrupting);
   }
 
   counters(): Record<string, number> {
@@ -172,14 +139,14 @@ export class E1000 implements PciDevice, Resettable {
       'e1000.tx_packets': w[SENT],
       'e1000.rx_frames': w[RECEIVED],
       'e1000.rx_missed': w[MISSED],
-      'e1000.interrupts': w[INTERRUPTS],
+      'e1000.interrupts': this.#control.interrupts,
     };
   }
 
   /** Registers are words: of a smaller read the answer is a part of one, and it has the whole read's effects. */
   read(offset: number, size: AccessSize): number {
     this.#lock.acquire();
-    const word = this.#readRegister(offset & ~3) >>> ((offset & 3) * 8);
+    const word = this.#control.read(offset & ~3) >>> ((offset & 3) * 8);
     this.#updateIrq();
     this.#lock.release();
     return size === 4 ? word : word & ((1 << (size * 8)) - 1);
@@ -189,7 +156,7 @@ export class E1000 implements PciDevice, Resettable {
   write(offset: number, size: AccessSize, value: number): void {
     if (size !== 4 || offset & 3) return;
     this.#lock.acquire();
-    this.#writeRegister(offset, value);
+    this.#control.write(offset, value);
     const start = this.#turn.take();
     this.#updateIrq();
     this.#lock.release();
@@ -205,7 +172,7 @@ export class E1000 implements PciDevice, Resettable {
     return taken;
   }
 
-  /* ---- registers ---- */
+  /* ---- registers by I/O ---- */
 
   /** IOADDR and IODATA: a register chosen by the first shows in the second (13.2.1). */
   #readIo(offset: number, size: AccessSize): number {
@@ -222,131 +189,6 @@ export class E1000 implements PciDevice, Resettable {
     else if (offset === IODATA && address < WINDOW_BYTES) this.write(address & ~3, 4, value);
   }
 
-  #readRegister(offset: number): number {
-    if (offset >= STAT.FIRST && offset < STAT.LAST) return this.#statistics.read(offset);
-    switch (offset) {
-      case REG.CTRL_DUP:
-        return this.#regs[REG.CTRL >> 2];
-      case REG.STATUS:
-        return this.#phy.linkUp ? STATUS_UP : STATUS_UP & ~2;
-      case REG.ICR: {
-        const causes = this.#regs[REG.ICR >> 2];
-        this.#regs[REG.ICR >> 2] = 0;
-        return causes;
-      }
-      case REG.ICS:
-      case REG.IMC:
-        return 0;
-      default:
-        return this.#regs[offset >> 2] ?? 0;
-    }
-  }
-
-  #writeRegister(offset: number, raw: number): void {
-    const at = offset >> 2;
-    const mask = WRITABLE[at] ?? 0;
-    const value = (raw & mask) >>> 0;
-    const regs = this.#regs;
-    switch (offset) {
-      case REG.CTRL:
-      case REG.CTRL_DUP:
-        this.#writeControl(raw);
-        return;
-      case REG.ICR:
-        regs[at] &= ~value;
-        return;
-      case REG.ICS:
-        this.#raise(value);
-        return;
-      case REG.IMS:
-        regs[at] |= value;
-        return;
-      case REG.IMC:
-        regs[REG.IMS >> 2] &= ~value;
-        return;
-      case REG.EECD: {
-        const state = this.#words.subarray(EEPROM, EEPROM + MICROWIRE_STATE_WORDS);
-        regs[at] = writeEecd(state, regs[at], value, this.mac);
-        return;
-      }
-      case REG.EERD:
-        regs[at] = readByEerd(value, this.mac);
-        return;
-      case REG.MDIC:
-        this.#writeMdic(value);
-        return;
-      case REG.TDT:
-      case REG.TCTL:
-        this.#words[DOORBELL] = 1;
-        break;
-    }
-    if (mask) regs[at] = ((regs[at] & ~mask) | value) >>> 0;
-  }
-
-  #writeControl(value: number): void {
-    if (value & CTRL.PHY_RST) {
-      this.#phy.reset();
-      this.#raise(INT.LSC);
-    }
-    if (value & CTRL.RST) this.#resetRegisters();
-    else this.#regs[REG.CTRL >> 2] = (value & ~CTRL.PHY_RST) >>> 0;
-  }
-
-  /** MDIC (13.4.8): the transceiver answers at once. */
-  #writeMdic(value: number): void {
-    const register = (value >>> 16) & 0x1f;
-    const operation = (value >>> 26) & 3;
-    let result = (value & ~(MDIC.ERROR | 0xffff)) | MDIC.READY;
-    if (((value >>> 21) & 0x1f) !== PHY_ADDRESS) result |= MDIC.ERROR;
-    else if (operation === MDIC.READ) result |= this.#phy.read(register);
-    else if (operation === MDIC.WRITE) {
-      result |= value & 0xffff;
-      if (this.#phy.write(register, value & 0xffff)) this.#raise(INT.LSC);
-    }
-    this.#regs[REG.MDIC >> 2] = result >>> 0;
-    if (value & MDIC.INTERRUPT) this.#raise(INT.MDAC);
-  }
-
-  /** CTRL.RST and power-on (14.4): the station address comes from the EEPROM again; the transceiver and the tables go on. */
-  #resetRegisters(): void {
-    const regs = this.#regs;
-    const tables = regs.slice(REG.MTA >> 2);
-    this.#turn.renew();
-    this.#words[DOORBELL] = 0;
-    this.#words.fill(0, CONTEXTS, CONTEXTS + 2 * CONTEXT_WORDS);
-    regs.fill(0);
-    regs.set(tables, REG.MTA >> 2);
-    regs.fill(0, REG.RA >> 2, (REG.RA + 128) >> 2);
-    const { mac } = this;
-    regs[REG.RA >> 2] = mac[0] | (mac[1] << 8) | (mac[2] << 16) | (mac[3] << 24);
-    regs[(REG.RA >> 2) + 1] = RAH_VALID | mac[4] | (mac[5] << 8);
-    regs[REG.CTRL >> 2] = CTRL.FD | CTRL.SLU | CTRL.SPEED_1000;
-    regs[REG.EECD >> 2] = EECD.PRES | EECD.DO;
-    regs[REG.VET >> 2] = 0x8100;
-    regs[REG.PBA >> 2] = 0x0010_0030; // 48 KiB for the receiver, 16 for the transmitter
-    this.#updateIrq();
-  }
-
-  #updateIrq(): void {
-    this.#pci.irq((this.#regs[REG.ICR >> 2] & this.#regs[REG.IMS >> 2]) !== 0);
-  }
-
-  #raise(bits: number): void {
-    const at = REG.ICR >> 2;
-    if ((this.#regs[at] & bits) !== bits) this.#words[INTERRUPTS]++;
-    this.#regs[at] |= bits;
-  }
-
-  /** The ring whose BASE register is given, as the registers stand now; undefined while its head or tail is outside. */
-  #ring(base: number): RxRing | undefined {
-    const at = base >> 2;
-    const regs = this.#regs;
-    const size = regs[at + 2] >>> 4;
-    const head = regs[at + 4];
-    const tail = regs[at + 6];
-    return head < size && tail < size ? { base: regs[at] + regs[at + 1] * 2 ** 32, size, head, tail } : undefined;
-  }
-
   /* ---- transmitting ---- */
 
   readonly #sender: Sender<TxRing | undefined, TxResult> = {
@@ -356,7 +198,7 @@ export class E1000 implements PciDevice, Resettable {
     },
     begin: () => {
       this.#words[DOORBELL] = 0;
-      return this.#ring(REG.TDBAL);
+      return this.#control.ring(REG.TDBAL);
     },
     send: (ring) => {
       const packet = ring && gatherPacket(this.context.ram, ring, this.#packet);
@@ -376,11 +218,11 @@ export class E1000 implements PciDevice, Resettable {
     const regs = this.#regs;
     const tagged = (packet.last & TX.VLE) !== 0 && (regs[REG.CTRL >> 2] & CTRL.VME) !== 0;
     const tag = tagged ? ((regs[REG.VET >> 2] << 16) | (packet.lastStatus >>> 16)) >>> 0 : -1;
-    const loopback = (regs[REG.RCTL >> 2] & RCTL.LBM) !== 0 || this.#phy.loopback;
+    const loopback = (regs[REG.RCTL >> 2] & RCTL.LBM) !== 0 || this.#control.phy.loopback;
     sendPacket(packet, this.#contexts, this.#packet, this.#segment, tag, (frame, offset, bytes) => {
       lengths.push(bytes);
       if (loopback) this.receive(frame.slice(offset, offset + bytes));
-      else if (this.#phy.linkUp) this.port.transmit(frame, offset, bytes);
+      else if (this.#control.phy.linkUp) this.port.transmit(frame, offset, bytes);
     });
   }
 
@@ -391,17 +233,21 @@ export class E1000 implements PciDevice, Resettable {
     if (context) this.#words.set(context, isLargeContext(context) ? CONTEXTS + CONTEXT_WORDS : CONTEXTS);
     const first = this.#packet.start;
     for (const bytes of lengths) {
-      this.#statistics.transmitted(Math.max(bytes, WIRE_MIN) + FCS_BYTES, (first[0] & 1) !== 0, isBroadcast(first));
+      this.#control.statistics.transmitted(
+        Math.max(bytes, WIRE_MIN) + FCS_BYTES,
+        (first[0] & 1) !== 0,
+        isBroadcast(first),
+      );
     }
     if (packet.first & TX.DEXT && packet.first & TX.TSE && !context) {
-      this.#statistics.add(lengths.length > 0 ? STAT.TSCTC : STAT.TSCTFC);
+      this.#control.statistics.add(lengths.length > 0 ? STAT.TSCTC : STAT.TSCTFC);
     }
     this.#words[SENT] += lengths.length;
     reportDone(this.context.ram, reports);
     regs[REG.TDH >> 2] = packet.next;
     this.#words[DOORBELL] = 1;
-    if (reports.length > 0) this.#raise(INT.TXDW);
-    if (packet.next === regs[REG.TDT >> 2]) this.#raise(INT.TXQE);
+    if (reports.length > 0) this.#control.raise(INT.TXDW);
+    if (packet.next === regs[REG.TDT >> 2]) this.#control.raise(INT.TXQE);
   }
 
   /* ---- receiving ---- */
@@ -409,7 +255,7 @@ export class E1000 implements PciDevice, Resettable {
   #receive(frame: Uint8Array): boolean {
     const regs = this.#regs;
     const rctl = regs[REG.RCTL >> 2];
-    if (!(rctl & RCTL.EN) || !this.#pci.busMaster() || !this.#phy.linkUp) return false;
+    if (!(rctl & RCTL.EN) || !this.#pci.busMaster() || !this.#control.phy.linkUp) return false;
     if (frame.length < FRAME_MIN || frame.length > FRAME_MAX) return false;
     const match = filterFrame(frame, regs);
     if (match < 0) return false;
@@ -418,20 +264,24 @@ export class E1000 implements PciDevice, Resettable {
     if (tag >= 0 && !vlanWanted(tag, regs)) return false;
     const strip = tag >= 0 && (regs[REG.CTRL >> 2] & CTRL.VME) !== 0;
     const status = match | this.#checks(frame) | (strip ? RX_STATUS.VP | (tag << 16) : 0);
-    const ring = this.#ring(REG.RDBAL);
+    const ring = this.#control.ring(REG.RDBAL);
     const image = this.#received.image(frame, strip, !(rctl & RCTL.SECRC));
     const result = ring && deliverFrame(this.context.ram, ring, bufferBytes(rctl), image, status);
     if (ring === undefined || result === undefined || typeof result === 'string') {
       this.#words[MISSED]++;
-      this.#statistics.add(STAT.MPC);
-      this.#statistics.add(STAT.RNBC);
-      this.#raise(INT.RXO);
+      this.#control.statistics.add(STAT.MPC);
+      this.#control.statistics.add(STAT.RNBC);
+      this.#control.raise(INT.RXO);
       return false;
     }
     regs[REG.RDH >> 2] = result.head;
     this.#words[RECEIVED]++;
-    this.#statistics.received(Math.max(frame.length, WIRE_MIN) + FCS_BYTES, (frame[0] & 1) !== 0, isBroadcast(frame));
-    this.#raise(INT.RXT0 | (fewLeft({ ...ring, head: result.head }, rctl) ? INT.RXDMT0 : 0));
+    this.#control.statistics.received(
+      Math.max(frame.length, WIRE_MIN) + FCS_BYTES,
+      (frame[0] & 1) !== 0,
+      isBroadcast(frame),
+    );
+    this.#control.raise(INT.RXT0 | (fewLeft({ ...ring, head: result.head }, rctl) ? INT.RXDMT0 : 0));
     return true;
   }
 
