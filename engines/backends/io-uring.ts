@@ -75,6 +75,7 @@ export class UringContext implements IoContext {
     this.#eventfd = c.eventfd(0, EFD_CLOEXEC_NONBLOCK);
     kicks.setEventfd(this.#eventfd);
     kicks.remember(this.#ring.fd);
+    for (const [address, bytes] of this.#ring.mappings) kicks.rememberMapping(address, bytes);
     this.#armKicks();
   }
 
@@ -218,6 +219,7 @@ export class UringContext implements IoContext {
     this.#drain();
     for (let handle = 0; handle < this.#handles.size; handle++) this.close(handle);
     this.kicks.forget(this.#ring.fd);
+    this.kicks.forgetMappings();
     this.#ring.close();
     this.#receiver.dispose();
     this.#bounce.dispose();

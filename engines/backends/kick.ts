@@ -38,6 +38,9 @@ const STATE = 0;
 /** File descriptors plus one, 0 = none. The first is the eventfd; all are closed by reclaim(). */
 const EVENTFD = 1;
 const DESCRIPTORS = 1;
+/** Mapped memory, which reclaim() unmaps: bytes (0 = none), address in two words. */
+const MAPPINGS = 52;
+const MAPPING_WORDS = 3;
 
 /** Memory for `slots` contexts, to be passed to every thread that owns or kicks one. */
 export function createKickArea(slots: number): SharedArrayBuffer {
@@ -61,15 +64,16 @@ export class KickArea implements Kicker {
     else if (before === SLEEPING_FUTEX) Atomics.notify(this.#words, at + STATE);
   }
 
-  /**
-   * Closes what a context left open whose thread was terminated before dispose(). Only after the thread has exited.
-   * The ring's pages (about 100 KiB) stay mapped until the process ends.
-   */
+  /** Closes and unmaps what a context left whose thread was terminated before dispose(). Only after the thread has exited. */
   reclaim(slot: number): void {
     const at = slot * SLOT_WORDS;
-    for (let i = DESCRIPTORS; i < SLOT_WORDS; i++) {
+    for (let i = DESCRIPTORS; i < MAPPINGS; i++) {
       const fd = Atomics.exchange(this.#words, at + i, 0) - 1;
       if (fd >= 0) closeQuietly(fd);
+    }
+    for (let i = at + MAPPINGS; i + MAPPING_WORDS <= at + SLOT_WORDS; i += MAPPING_WORDS) {
+      const bytes = Atomics.exchange(this.#words, i, 0);
+      if (bytes > 0) libc()?.munmap((this.#words[i + 1] >>> 0) + this.#words[i + 2] * 2 ** 32, bytes);
     }
     Atomics.store(this.#words, at + STATE, RUNNING);
   }
@@ -120,13 +124,29 @@ export class KickSlot {
   /** Remembers a descriptor for reclaim(). When the table is full it is simply not remembered. */
   remember(fd: number): void {
     const free = this.words.indexOf(0, DESCRIPTORS + 1);
-    if (free >= 0) Atomics.store(this.words, free, fd + 1);
+    if (free >= 0 && free < MAPPINGS) Atomics.store(this.words, free, fd + 1);
   }
 
   /** The owner closes the descriptor itself. */
   forget(fd: number): void {
     const at = this.words.indexOf(fd + 1, DESCRIPTORS);
-    if (at >= 0) Atomics.store(this.words, at, 0);
+    if (at >= 0 && at < MAPPINGS) Atomics.store(this.words, at, 0);
+  }
+
+  /** Remembers mapped memory for reclaim(), as remember() does. The bytes come last: until then it is none. */
+  rememberMapping(address: number, bytes: number): void {
+    for (let at = MAPPINGS; at + MAPPING_WORDS <= SLOT_WORDS; at += MAPPING_WORDS) {
+      if (this.words[at] !== 0) continue;
+      this.words[at + 1] = address;
+      this.words[at + 2] = address / 2 ** 32;
+      Atomics.store(this.words, at, bytes);
+      return;
+    }
+  }
+
+  /** Before the owner unmaps them itself: afterwards others may lie there. */
+  forgetMappings(): void {
+    this.words.fill(0, MAPPINGS);
   }
 }
 

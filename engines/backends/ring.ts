@@ -214,6 +214,14 @@ export class Ring {
     return result > 0;
   }
 
+  /** Its pages that are shared with the kernel: address and bytes. */
+  get mappings(): [number, number][] {
+    return [
+      [this.#ringsAddress, this.#rings.byteLength],
+      [this.#sqesAddress, this.#sqes.byteLength],
+    ];
+  }
+
   /** Closes the ring and gives its memory back. Only `ready` and close() may be used afterwards. */
   close(): void {
     const [rings, sqes] = [this.#rings.byteLength, this.#sqes.byteLength];

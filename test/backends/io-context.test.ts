@@ -363,7 +363,7 @@ describe.each(METHODS)('$name', ({ name, force, unavailable }) => {
   });
 
   it(`lets a sleeping thread be ended, and takes back what it left open ${name}`, async () => {
-    const before = openDescriptors();
+    const [before, mappings] = [openDescriptors(), ringMappings()];
     const workerData = { area, turns: new SharedArrayBuffer(8), rounds: 10, slot: 3, peer: 0, parity: 1, pollUs: 0 };
     const worker = new Worker(new URL('./fixtures/ponger.mjs', import.meta.url), { workerData });
     const state = new Int32Array(area, 3 * 256, 1);
@@ -371,6 +371,7 @@ describe.each(METHODS)('$name', ({ name, force, unavailable }) => {
     await worker.terminate();
     new KickArea(area).reclaim(3);
     expect(openDescriptors()).toBeLessThanOrEqual(before);
+    expect(ringMappings()).toBeLessThanOrEqual(mappings);
     expect(Atomics.load(state, 0)).toBe(0);
   });
 
@@ -387,6 +388,9 @@ function pattern(seed: number): Uint8Array {
   const words = new Uint32Array(DISK_BYTES / 4).map((_, i) => Math.imul(i + seed * 1_000_003, 2654435761));
   return new Uint8Array(words.buffer);
 }
+
+/** Of rings that are shared with the kernel, proc(5). */
+const ringMappings = (): number => readFileSync('/proc/self/maps', 'latin1').split('[io_uring]').length - 1;
 
 const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
 
