@@ -8,8 +8,8 @@ export interface Segment {
   type?: number;
 }
 
-/** An ELF file of an RV64 executable by the gABI, field by field. */
-export function elf(segments: Segment[], symbols: Record<string, number> = {}): Buffer {
+/** An ELF file of an RV64 executable by the gABI, field by field. type: ET_EXEC unless given. */
+export function elf(segments: Segment[], symbols: Record<string, number> = {}, type = 2): Buffer {
   const names = Buffer.from(`\0${Object.keys(symbols).join('\0')}\0`);
   const symtab = Buffer.alloc(24 * (1 + Object.keys(symbols).length));
   Object.entries(symbols).forEach(([name, value], i) => {
@@ -18,7 +18,7 @@ export function elf(segments: Segment[], symbols: Record<string, number> = {}): 
   });
   const header = Buffer.alloc(64);
   header.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  header.writeUInt16LE(2, 16);
+  header.writeUInt16LE(type, 16);
   header.writeUInt16LE(243, 18);
   header.writeUInt16LE(56, 54);
   header.writeUInt16LE(segments.length, 56);

@@ -1,6 +1,9 @@
 /**
  * ELF images for RV64 (System V gABI chapters 4 and 5; RISC-V psABI for e_machine): the segments to load, and the
  * address of the symbol `tohost`. Everything is checked; an image that does not fit throws an ImageError that says why.
+ *
+ * A position-independent image (ET_DYN, as firmware and kernels that relocate themselves are) is put where its program
+ * headers say, and no relocation is done, as QEMU's loader does it.
  */
 
 /** The image cannot be loaded: what is wrong with it, in words for the user. */
@@ -30,9 +33,9 @@ const SYMBOL_BYTES = 24;
 const CLASS_64 = 2;
 const LITTLE_ENDIAN = 1;
 const TYPE_EXECUTABLE = 2;
+const TYPE_DYNAMIC = 3;
 const MACHINE_RISCV = 243;
 const PT_LOAD = 1;
-const PT_DYNAMIC = 2;
 const PT_INTERP = 3;
 const SHT_SYMTAB = 2;
 
@@ -58,8 +61,10 @@ function checkHeader(file: Uint8Array, view: DataView): void {
   const machine = view.getUint16(18, true);
   if (machine !== MACHINE_RISCV) throw new ImageError(`the ELF image is for machine ${machine}, not for RISC-V (243)`);
   const type = view.getUint16(16, true);
-  if (type !== TYPE_EXECUTABLE) {
-    throw new ImageError(`the ELF image is of type ${type}, not a statically linked executable (2)`);
+  if (type !== TYPE_EXECUTABLE && type !== TYPE_DYNAMIC) {
+    throw new ImageError(
+      `the ELF image is of type ${type}, neither an executable (2) nor a position-independent one (3)`,
+    );
   }
 }
 
@@ -79,7 +84,7 @@ function programSegments(file: Uint8Array, view: DataView): Segment[] {
 
 function programSegment(file: Uint8Array, view: DataView, at: number): Segment | undefined {
   const type = view.getUint32(at, true);
-  if (type === PT_DYNAMIC || type === PT_INTERP) throw new ImageError('the ELF image wants a dynamic linker');
+  if (type === PT_INTERP) throw new ImageError('the ELF image wants a dynamic linker');
   if (type !== PT_LOAD) return undefined;
   const offset = word64(view, at + 8, 'segment offset');
   const address = word64(view, at + 24, 'physical address');

@@ -105,8 +105,9 @@ class UsedMemory {
     const end = start + memoryBytes;
     if (start < RAM_BASE || end > RAM_BASE + this.ram.length) {
       const range = `${hex(RAM_BASE)} to ${hex(RAM_BASE + this.ram.length)}`;
+      const mend = start < RAM_BASE ? 'link it to lie there' : 'give it more memory';
       throw new ImageError(
-        `${what} wants memory from ${hex(start)} to ${hex(end)}; the machine has it from ${range}: give it more memory`,
+        `${what} wants memory from ${hex(start)} to ${hex(end)}; the machine has it from ${range}: ${mend}`,
       );
     }
     const other = this.#taken.find((t) => t.what !== what && start < t.end && t.start < end);

@@ -31,6 +31,18 @@ describe('image loader', () => {
     expect([...loadInto(Buffer.from([0x13, 0, 0, 0])).ram.subarray(0, 4)]).toEqual([0x13, 0, 0, 0]);
   });
 
+  it('puts a position-independent image (ET_DYN) where its program headers say, as it is', () => {
+    const segments = [
+      { address: RAM, data: [1, 2, 3] },
+      { address: RAM, data: [], type: 2 }, // PT_DYNAMIC: relocating itself is the image's affair
+      { address: RAM + MIB, data: [9] },
+    ];
+    const { ram } = loadInto(elf(segments, {}, 3));
+    expect([ram[0], ram[1], ram[2], ram[MIB]]).toEqual([1, 2, 3, 9]);
+    expect(() => loadInto(elf([{ address: 0, data: [1] }], {}, 3))).toThrow(/0x0 to 0x1.*0x80000000.*link it/);
+    expect(() => loadInto(elf(segments, {}, 1))).toThrow(/type 1/);
+  });
+
   it('finds tohost', () => {
     const image = elf([{ address: RAM, data: [1] }], { start: RAM, tohost: RAM + 0x1000 });
     expect(loadInto(image).tohost).toBe(RAM + 0x1000);
