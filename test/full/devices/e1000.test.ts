@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { E1000 } from '#engines/full/devices/e1000.js';
-import { FakePort } from './fake-port.js';
+import { CardBench } from './card-bench.js';
 import {
   BROADCAST,
   bytes,
@@ -17,9 +17,8 @@ import {
   tcpFrame,
   udpFrame,
 } from './packets.js';
-import { PciBench, RAM_BASE, RAM_BYTES } from './pci-bench.js';
+import { RAM_BASE, RAM_BYTES } from './pci-bench.js';
 
-const REGS = 0x4000_0000;
 const TX_RING = 0x8000_1000;
 const RX_RING = 0x8000_2000;
 const TX_DATA = 0x8000_8000;
@@ -76,21 +75,12 @@ const RXT0 = 0x80;
 const EN_BAM = 0x8002;
 const IXSM = 4;
 
-class Bench extends PciBench {
-  readonly port = new FakePort();
-  readonly card = new E1000(this.context(), this.port, Uint8Array.from(MAC));
+class Bench extends CardBench<E1000> {
   #tail = 0;
   #data = TX_DATA;
 
   constructor() {
-    super();
-    this.plug(this.card, { 0: REGS });
-  }
-  set(register: number, value: number): void {
-    this.write(REGS + register, value);
-  }
-  get(register: number): number {
-    return this.read(REGS + register);
+    super(E1000, 0);
   }
   start({ rctl = EN_BAM, rxcsum = 0 } = {}): this {
     this.set(R.CTRL, 1 << 26);
@@ -106,10 +96,6 @@ class Bench extends PciBench {
     this.set(R.IMS, 0xffff);
     this.port.flushes = 0;
     return this;
-  }
-  word(address: number): number {
-    const [a, b, c, d] = this.peek(address, 4);
-    return (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
   }
   /** Fourth word of an Rx descriptor, and its length. */
   rx(i: number): { status: number; length: number } {
@@ -135,9 +121,6 @@ class Bench extends PciBench {
     const transport = L4 | ((L4 + (protocol === 'tcp' ? 16 : 6)) << 8);
     const command = DEXT | (protocol === 'tcp' ? 3 << 24 : 2 << 24) | (large ? TSE : 0) | (large?.payload ?? 0);
     this.descriptor(command, large ? (large.header << 8) | (large.mss << 16) : 0, [], [ip, transport]);
-  }
-  arrive(f: number[]): boolean {
-    return this.port.handler(Uint8Array.from(f));
   }
   phy(register: number): number {
     this.set(R.MDIC, (2 << 26) | (1 << 21) | (register << 16));

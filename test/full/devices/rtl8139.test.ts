@@ -3,15 +3,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { eepromWord } from '#engines/full/devices/realtek-eeprom.js';
 import { Rtl8139 } from '#engines/full/devices/rtl8139.js';
-import { FakePort } from './fake-port.js';
-import { PciBench, RAM_BASE, RAM_BYTES } from './pci-bench.js';
+import { CardBench } from './card-bench.js';
+import { BROADCAST, frame, MAC, OTHER } from './packets.js';
+import { RAM_BASE, RAM_BYTES } from './pci-bench.js';
 
-const REGS = 0x4000_0000;
 const RING = 0x8000_4000;
 const TX = 0x8000_1000;
-const MAC = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56];
-const OTHER = [0x02, 0, 0, 0, 0, 9];
-const BROADCAST = new Array<number>(6).fill(0xff);
 const R = {
   MAR: 8,
   TSD: 0x10,
@@ -37,19 +34,9 @@ const OWN = 1 << 13;
 const APM_AB = 0x0a;
 const WRAP = 0x80;
 
-class Bench extends PciBench {
-  readonly port = new FakePort();
-  readonly card = new Rtl8139(this.context(), this.port, Uint8Array.from(MAC));
-
+class Bench extends CardBench<Rtl8139> {
   constructor() {
-    super();
-    this.plug(this.card, { 1: REGS });
-  }
-  set(register: number, value: number, size: 1 | 2 | 4): void {
-    this.write(REGS + register, value, size);
-  }
-  get(register: number, size: 1 | 2 | 4): number {
-    return this.read(REGS + register, size);
+    super(Rtl8139, 1);
   }
   /** As a driver starts it; rblen: 0 is a ring of 8 KiB. */
   start(rcr = APM_AB, rblen = 0): void {
@@ -58,9 +45,6 @@ class Bench extends PciBench {
     this.set(R.RCR, rcr | (rblen << 11), 4);
     this.set(R.IMR, 0xffff, 2);
   }
-  arrive(frame: number[]): boolean {
-    return this.port.handler(Uint8Array.from(frame));
-  }
   ack(): number {
     const isr = this.get(R.ISR, 2);
     this.set(R.ISR, isr, 2);
@@ -68,13 +52,6 @@ class Bench extends PciBench {
   }
 }
 
-const frame = (to: number[], bytes: number, fill = 0x5a): number[] => [
-  ...to,
-  ...OTHER,
-  8,
-  0,
-  ...new Array<number>(bytes - 14).fill(fill),
-];
 const started = (rcr?: number, rblen?: number): Bench => {
   const b = new Bench();
   b.start(rcr, rblen);

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Rtl8169 } from '#engines/full/devices/rtl8169.js';
-import { FakePort } from './fake-port.js';
+import { CardBench } from './card-bench.js';
 import {
   BROADCAST,
   bytes,
@@ -16,9 +16,8 @@ import {
   udpFrame,
   word,
 } from './packets.js';
-import { PciBench, RAM_BASE, RAM_BYTES } from './pci-bench.js';
+import { RAM_BASE, RAM_BYTES } from './pci-bench.js';
 
-const REGS = 0x4000_0000;
 const TX_RING = 0x8000_1000;
 const TX_HIGH_RING = 0x8000_1800;
 const RX_RING = 0x8000_2000;
@@ -59,20 +58,11 @@ const NPQ = 0x40;
 const HPQ = 0x80;
 const RX_DESCRIPTORS = 4;
 
-class Bench extends PciBench {
-  readonly port = new FakePort();
-  readonly card = new Rtl8169(this.context(), this.port, Uint8Array.from(MAC));
+class Bench extends CardBench<Rtl8169> {
   #tx = 0;
 
   constructor() {
-    super();
-    this.plug(this.card, { 1: REGS });
-  }
-  set(register: number, value: number, size: 1 | 2 | 4): void {
-    this.write(REGS + register, value, size);
-  }
-  get(register: number, size: 1 | 2 | 4): number {
-    return this.read(REGS + register, size);
+    super(Rtl8169, 1);
   }
   /** In the order of Linux's r8169: reset, command register, rings, receiver and transmitter, filter, interrupts. */
   start({ rcr = 0x0a, cpcr = 0, buffer = 0x3fff } = {}): this {
@@ -98,10 +88,6 @@ class Bench extends PciBench {
   rx(i: number): number {
     return this.word(RX_RING + 16 * i);
   }
-  word(address: number): number {
-    const [a, b, c, d] = this.peek(address, 4);
-    return (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
-  }
   /** Fragments into the normal ring, doorbell. */
   send(fragments: number[][], { command = 0, vlan = 0, ring = TX_RING, poll = NPQ, end = false } = {}): void {
     fragments.forEach((fragment, i) => {
@@ -112,9 +98,6 @@ class Bench extends PciBench {
     });
     this.#tx += fragments.length;
     this.set(R.TPPOLL, poll, 1);
-  }
-  arrive(f: number[]): boolean {
-    return this.port.handler(Uint8Array.from(f));
   }
   ack(): number {
     const isr = this.get(R.ISR, 2);
