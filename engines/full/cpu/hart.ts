@@ -148,6 +148,7 @@ export class Hart {
     const exit = this.exports.run(hart.base) - 1;
     this.unused = Math.max(0, hart.get(OFFSET.count));
     this.settle();
+    if (exit === HartExit.Wfi) this.translator?.waited();
     return exit as HartExit;
   }
 

@@ -156,21 +156,27 @@ class HartThread {
     if (exit === HartExit.Stopped) return false;
     threads.count(EXIT_COUNTERS[exit]);
     if (++this.#slices % PUBLISH_SLICES === 0) this.#tellOutside();
-    const idle = exit === HartExit.Wfi && !lines.ownRaised;
-    if (!idle) {
-      this.#io.submit();
-      this.#io.poll(); // else wait() does
-    }
-    lines.settle();
+    // Before a sleep wait() does that, and knows then that the guest waits.
+    const waits = exit === HartExit.Wfi && !lines.ownRaised;
+    if (waits) lines.settle();
+    else this.#look();
     const now = clock.now();
     const timer = Math.min(clint.checkTimer(this.data.hart, now), this.#checkSupervisorTimer(now));
     if (exit === HartExit.Budget) this.#length.usedUp(now);
     else this.#length.waits(now, this.#hart.left);
     this.#length.begins(now);
-    if (exit === HartExit.Wfi && !lines.ownRaised) this.#sleep(timer);
+    if (waits && lines.ownRaised) this.#look();
+    else if (waits) this.#sleep(timer);
     else if (exit === HartExit.Pause) this.#pause();
     this.#time.begins();
     return true;
+  }
+
+  /** Hands over what was queued for the host, and takes what has come from it. */
+  #look(): void {
+    this.#io.submit();
+    this.#io.poll();
+    this.#machine.lines.settle();
   }
 
   #sleep(timer: number): void {

@@ -144,6 +144,24 @@ describe('PLIC', () => {
     expect([lines.isUp(0, IRQ.SEIP), lines.isUp(1, IRQ.SEIP)]).toEqual([false, false]);
   });
 
+  it('a request that waits moves with the enable bits: a driver gives a source to another hart', () => {
+    const { plic, lines } = build();
+    const S0 = 1;
+    route(plic, 35, S0);
+    plic.setLevel(35, true);
+    expect([lines.isUp(0, IRQ.SEIP), lines.isUp(1, IRQ.SEIP)]).toEqual([true, false]);
+    plic.write(enable(S0, 1), 4, 0);
+    route(plic, 35, S1);
+    expect([lines.isUp(0, IRQ.SEIP), lines.isUp(1, IRQ.SEIP)]).toEqual([false, true]);
+    plic.write(threshold(S1), 4, 7);
+    expect(lines.isUp(1, IRQ.SEIP)).toBe(false);
+    plic.write(threshold(S1), 4, 0);
+    expect(plic.read(claim(S0), 4)).toBe(0);
+    expect(plic.read(claim(S1), 4)).toBe(35);
+    plic.write(claim(S1), 4, 35);
+    expect([lines.isUp(0, IRQ.SEIP), lines.isUp(1, IRQ.SEIP)]).toEqual([false, true]);
+  });
+
   it('has 96 sources and 3 bits of priority', () => {
     const { plic } = build();
     plic.write(priority(96), 4, 0xffff_ffff);

@@ -36,6 +36,11 @@ const WARM_SAMPLES = 1000;
  */
 const WARM_SAMPLES_LATER = 100;
 const STARTED_INSTRUCTIONS = 500e6;
+/**
+ * What a hart executes first when it has waited, it does each time that it has waited: so many samples there count so much. A
+ * driver's way from one request to the next is a few thousand instructions, in which no place stands out.
+ */
+const AFTER_WAIT = { samples: 8, weight: 8 } as const;
 /** A region is hot when so many slices of the thread ended in it, 40 to 100 µs each: see ../../slice.ts. */
 const HOT_SLICES = 200;
 const COUNTERS = 8192;
@@ -60,6 +65,8 @@ export class Translator {
   /** Slices that ended at a place, by its entry in the decode cache, modulo COUNTERS: collisions only translate early. */
   private readonly samples = new Uint16Array(COUNTERS);
   private readonly imports: WebAssembly.Imports;
+  /** Samples since the hart last waited, up to AFTER_WAIT.samples. */
+  private sinceWait: number = AFTER_WAIT.samples;
   /** Regions made so far: an index is used again for the one REGION.count later. */
   private regions = 0;
   /** Slices of the thread that ended in a small region, by its index. */
@@ -95,6 +102,7 @@ export class Translator {
       this.sampleRegion(region);
       return;
     }
+    const weight = this.weigh();
     const low = hart.get(OFFSET.pc);
     const high = hart.get(OFFSET.pc + 4);
     const index = (low >>> 12) & (TLB.executeEntries - 1);
@@ -103,11 +111,22 @@ export class Translator {
     const slot = hart.i32[entry + 2];
     const ip = slot + (low & 0xffe) * ENTRY_SCALE;
     const counter = (ip >>> 3) % COUNTERS;
-    if (samples[counter] < WARM_SAMPLES) samples[counter]++;
+    samples[counter] = Math.min(WARM_SAMPLES, samples[counter] + weight);
     if (samples[counter] < this.warmSamples() || this.wanted.size >= MOST_WANTED) return;
     samples[counter] = 0;
     if (!this.enterable(ip)) return;
     this.translate({ ip, slot, low: low & ~0xfff, high }, 'warm');
+  }
+
+  /** The hart goes on after it has waited. */
+  waited(): void {
+    this.sinceWait = 0;
+  }
+
+  private weigh(): number {
+    if (this.sinceWait === AFTER_WAIT.samples) return 1;
+    this.sinceWait++;
+    return AFTER_WAIT.weight;
   }
 
   private warmSamples(): number {
