@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '#workloads/package-root.js';
 
-const script = join(packageRoot(), 'dist/workloads/build/check-baseline.js');
+const script = join(packageRoot(), 'dist/harness/baseline/check-baseline.js');
 
 /** The outcome of npm run check:baseline is CI's own step; here: that it runs, and that it can fail. */
 describe('npm run check:baseline', () => {

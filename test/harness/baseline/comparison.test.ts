@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Comparison, compare, judge } from '#workloads/build/comparison.js';
+import { type Comparison, compare, judge } from '#harness/baseline/comparison.js';
 
 const about = { workload: 'cpu/sieve', against: 'glibc', unit: 'units/CPU s', limit: 0.95 };
 const comparison = (ratios: number[]): Comparison => ({ ...about, pairs: ratios.map((bare) => ({ bare, other: 1 })) });

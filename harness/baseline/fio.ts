@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { BuildError } from './compiler.js';
+import { BuildError } from '../../workloads/build/compiler.js';
 
 const run = promisify(execFile);
 

@@ -1,4 +1,4 @@
-import { type Estimate, pairedPercent } from '../../harness/statistics.js';
+import { type Estimate, pairedPercent } from '../statistics.js';
 
 /** One figure of the native image beside the same of an ordinary program; more is better in both. */
 export interface Comparison {
