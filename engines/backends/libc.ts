@@ -9,9 +9,8 @@
  * x86-64 and arm64 Linux, glibc and musl. Both pass a variadic function's arguments as they pass fixed ones, which is
  * what allows syscall(2) to be declared with six longs.
  */
-import { createRequire } from 'node:module';
+import { type Koffi, loadKoffi } from './koffi.js';
 
-type Koffi = typeof import('koffi').default;
 type Call = (...args: (number | string)[]) => number;
 
 /** System call numbers that have no wrapper in every C library (asm/unistd.h). */
@@ -106,7 +105,7 @@ function load(): Loaded {
     return { reason: `system calls are bound for x64 and arm64 processors only, this is ${process.arch}` };
   }
   try {
-    return { libc: bind(createRequire(import.meta.url)('koffi') as Koffi, numbers) };
+    return { libc: bind(loadKoffi(), numbers) };
   } catch (error) {
     const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
     return {

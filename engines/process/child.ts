@@ -6,12 +6,15 @@
 import { type ChildProcess, fork, type Serializable, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ConsoleLog } from '../backends/console.js';
+import { libc } from '../backends/libc.js';
 import type { Start } from './program/program-file.js';
 
 /** How a child ended, as one phrase: `exit status 1`, `signal SIGKILL`, `could not be started: ENOENT …`. */
 export type ExitPhrase = string;
 
 const STDERR_LINES = 20;
+/** Node parses these at its start, whether or not anything speaks TLS: 45 ms for what a distribution ships. */
+const NO_CERTIFICATES = { NODE_EXTRA_CA_CERTS: undefined };
 const alive = new Set<ChildProcess>();
 
 process.on('exit', () => {
@@ -98,11 +101,12 @@ export function startProgram(
   execArgv: readonly string[] = [],
   env: NodeJS.ProcessEnv = {},
 ): Child {
+  libc(); // tells children where koffi is
   return new Child(
     fork(start.path, [...start.arguments, String(process.pid), ...args], {
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
       serialization: 'advanced',
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...NO_CERTIFICATES, ...env },
       execArgv: [...execArgv], // not the parent's: a debugger's or test runner's flags do not fit here
     }),
   );

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { startNative, startNode } from '#engines/process/child.js';
 import { processCpuSeconds } from '#engines/process/cpu-time.js';
 import { alive } from '../support/alive.js';
@@ -59,6 +59,16 @@ describe('supervised children', () => {
     const child = startNode(CHILD, ['fail']);
     await child.exited;
     expect(child.send({ hello: 1 })).toBe(false);
+  });
+
+  it('a Node child is not made to parse certificates, and knows where koffi’s addon lies', async () => {
+    vi.stubEnv('NODE_EXTRA_CA_CERTS', '/etc/ssl/certs/ca-certificates.crt');
+    const child = startNode(CHILD, ['environment']);
+    const [seen] = (await once(child.process, 'message')) as [{ certificates?: string; koffi?: string }];
+    vi.unstubAllEnvs();
+    await child.stop();
+    expect(seen.certificates).toBeUndefined();
+    expect(seen.koffi).toMatch(/koffi\.node$/);
   });
 
   it('CPU seconds of another process grow while it works', async () => {
