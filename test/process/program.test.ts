@@ -1,13 +1,18 @@
 /** Linked programs: the same meaning as the modules that they are made of. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { basename, dirname, join, relative } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Script } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { link } from '#engines/process/program/link.js';
 import { startOf } from '#engines/process/program/program-file.js';
+
+/** The linker takes what is ours by relative paths. */
+const programFile = () =>
+  relative(folder, createRequire(import.meta.url).resolve('#engines/process/program/program-file.js'));
 
 let folder = '';
 beforeAll(() => {
@@ -92,8 +97,9 @@ describe('link', () => {
 
 describe('startOf', () => {
   it('starts a module as it is where its program cannot be linked', () => {
-    const entry = write({ 'odd.mjs': 'export default 1;\n' });
-    expect(startOf(pathToFileURL(entry), [pathToFileURL(entry)])).toEqual({ path: entry, arguments: [] });
+    const entry = pathToFileURL(write({ 'odd.mjs': 'export default 1;\n' }));
+    const program = { modules: [entry], preparation: entry, rehearsal: entry };
+    expect(startOf(entry, program)).toEqual({ path: fileURLToPath(entry), arguments: [] });
   });
 
   it('links the program of a VM', async () => {
@@ -101,5 +107,72 @@ describe('startOf', () => {
     const [file, entry] = vmMain().arguments;
     expect(entry).toMatch(/vm-main\.js$/);
     expect(hartThread().arguments).toEqual([file, expect.stringMatching(/hart-thread\.js$/)]);
+  });
+});
+
+/** A program of three modules: its preparation makes bytes, its rehearsal and its main module take them. */
+function programOf(name: string, { preparation = '', rehearsal = '', main = '' }) {
+  const keeper = `import { keep, keptBytes, kept } from '${programFile()}';\n`;
+  const url = (kind: string, text: string) =>
+    pathToFileURL(
+      write({ [`${name}-${kind}.mjs`]: `${keeper}export const known = [keep, keptBytes, kept];\n${text}` }),
+    );
+  const entry = url('main', main);
+  const program = {
+    modules: [entry, url('preparation', preparation), url('rehearsal', rehearsal)],
+    preparation: url('preparation', preparation),
+    rehearsal: url('rehearsal', rehearsal),
+  };
+  const start = startOf(entry, program);
+  programs.push(start.arguments[0] ?? '');
+  return start;
+}
+
+const programs: string[] = [];
+const cachesOf = (file: string) =>
+  readdirSync(dirname(file)).filter((name) => name.startsWith(`${basename(file)}.`) && name.endsWith('.cache'));
+
+describe('a rehearsal', () => {
+  afterAll(() => {
+    for (const file of programs) {
+      for (const name of [basename(file), `${basename(file)}.contents`, ...cachesOf(file)]) {
+        rmSync(join(dirname(file), name), { force: true });
+      }
+    }
+  });
+
+  it('leaves what was kept, and code that V8 takes, for later processes', () => {
+    const start = programOf('fine', {
+      preparation: `keep('number', new Uint8Array([7]));`,
+      rehearsal: `if (keptBytes('number')[0] !== 7) process.exit(1);`,
+      main: `console.log(keptBytes('number')[0], kept('other', () => new Uint8Array([8]))[0]);`,
+    });
+    const [file] = start.arguments;
+    expect(cachesOf(file).some((name) => name.endsWith('.main.cache'))).toBe(true);
+    const { stdout } = spawnSync(process.execPath, [start.path, ...start.arguments], { encoding: 'utf8' });
+    expect(stdout).toBe('7 8\n');
+    const [code] = cachesOf(file).filter((name) => name.endsWith('.main.cache'));
+    const script = new Script(readFileSync(file, 'latin1'), { cachedData: readFileSync(join(dirname(file), code)) });
+    expect(script.cachedDataRejected).toBe(false);
+  });
+
+  it.each([
+    ['fails', `process.exit(3);`],
+    ['is killed', `process.kill(process.pid, 'SIGKILL');`],
+  ])('that %s leaves nothing, and the program starts all the same', (how, rehearsal) => {
+    const preparation = `keep('number', new Uint8Array([7]));`;
+    const main = `console.log(keptBytes('number'));`;
+    const start = programOf(how.replace(' ', '-'), { preparation, rehearsal, main });
+    expect(cachesOf(start.arguments[0])).toEqual([]);
+    const { stdout } = spawnSync(process.execPath, [start.path, ...start.arguments], { encoding: 'utf8' });
+    expect(stdout).toBe('undefined\n');
+  });
+
+  it('of which a cache is damaged: the program starts all the same', () => {
+    const start = programOf('damaged', { main: `console.log('here');` });
+    const [file] = start.arguments;
+    for (const name of cachesOf(file)) writeFileSync(join(dirname(file), name), 'not what V8 has written');
+    const { stdout } = spawnSync(process.execPath, [start.path, ...start.arguments], { encoding: 'utf8' });
+    expect(stdout).toBe('here\n');
   });
 });

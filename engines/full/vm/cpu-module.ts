@@ -1,13 +1,26 @@
-/** The CPU as a module, the same for all machines: its bytes are kept from one process to the next. */
-import { kept } from '../../process/program/program-file.js';
+/** The CPU as a module, the same for all machines: its bytes and V8's code for it are kept from one process to the next. */
+import { keep, kept, keptBytes } from '../../process/program/program-file.js';
 import { encodeInterpreter } from '../cpu/interpreter/build.js';
+import { compiledCode, restoredModule } from './compiled-module.js';
 
 /** A module may be given any memory that is no larger: pages of 64 KiB. */
 const ANY_MEMORY = 65_536;
+const CODE = 'interpreter-code';
 
 let module: WebAssembly.Module | undefined;
 
+const moduleBytes = () => kept('interpreter', () => encodeInterpreter(ANY_MEMORY));
+
 export function cpuModule(): WebAssembly.Module {
-  module ??= new WebAssembly.Module(kept('interpreter', () => encodeInterpreter(ANY_MEMORY)));
+  const code = module === undefined ? keptBytes(CODE) : undefined;
+  module ??= (code && restoredModule(moduleBytes(), code)) ?? new WebAssembly.Module(moduleBytes());
   return module;
+}
+
+/** Once for a program: its processes need not compile the CPU. */
+export function keepCompiledCpu(): void {
+  const code = compiledCode(moduleBytes());
+  if (code === undefined) return;
+  restoredModule(moduleBytes(), code); // should V8 end the process at that, then here
+  keep(CODE, code);
 }

@@ -10,9 +10,6 @@ import { vmMain } from './vm-program.js';
 /** The guest's name of the host, as in QEMU's user networking. */
 const HOST_ADDRESS = '10.0.2.2';
 
-/** The main thread makes little garbage, but V8 lets its young generation grow to 48 MiB where it may. */
-const NODE_OPTIONS = ['--max-semi-space-size=1', '--expose-gc'];
-
 /** For glibc: V8's optimizing compiler takes 30 MiB for the interpreter, which go back to the host when it is done. */
 const ALLOCATOR = { MALLOC_TRIM_THRESHOLD_: '131072' };
 
@@ -38,7 +35,7 @@ export class VmProcess extends ControlledMachine {
       ...(options.peerPort === undefined ? {} : { peer: `${HOST_ADDRESS}:${options.peerPort}` }),
     });
     this.#child = withHostCpus(options.hostCpus, () =>
-      startProgram(vmMain(), [String(options.config.harts)], NODE_OPTIONS, ALLOCATOR),
+      startProgram(vmMain(), [String(options.config.harts)], ALLOCATOR),
     );
     this.#child.process.on('message', (message) => this.#hear(message as FromVm));
     void this.#child.exited.then((phrase) => this.#processEnded(phrase));

@@ -1,7 +1,8 @@
 /**
  * Where linked programs lie: beside the compiled modules that they are made of, in dist/.programs. One is made when it
- * is first wanted, and again when a module has changed.
+ * is first wanted, and again when a module has changed. Then it is rehearsed: run once, for what V8 makes of it to be kept.
  */
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +11,20 @@ import { link } from './link.js';
 /** Runs a linked program: node START FILE ENTRY … */
 const START = fileURLToPath(new URL('./start.cjs', import.meta.url));
 const FOLDER = fileURLToPath(new URL('../../../.programs', import.meta.url));
+
+const REHEARSAL_MS = 20_000;
+
+export interface Program {
+  /** Linked together, with all that they import. */
+  readonly modules: readonly URL[];
+  /**
+   * One of them, run as a process of its own when the program has been made, with the arguments of childArguments(): what
+   * it does keep(), later processes find.
+   */
+  readonly preparation: URL;
+  /** The same, run behind it: the code that V8 has made of what its threads have run is kept. */
+  readonly rehearsal: URL;
+}
 
 /** How one of a program's modules is started, by child_process or as a worker: `arguments` go before its own. */
 export interface Start {
@@ -20,11 +35,11 @@ export interface Start {
 }
 
 /**
- * How to start `entry`, one of `program`, whose modules are linked together with all that they import. Where that cannot
- * be (a folder that may not be written, a form of import that link() does not know) it is started as it is, only slower.
+ * How to start `entry`, one of `program`'s modules. Where they cannot be linked (a folder that may not be written, a form
+ * of import that link() does not know) it is started as it is, only slower.
  */
-export function startOf(entry: URL, program: readonly URL[]): Start {
-  const file = programFile(program.map((url) => fileURLToPath(url)));
+export function startOf(entry: URL, program: Program): Start {
+  const file = programFile(program);
   const path = fileURLToPath(entry);
   if (file === undefined) return { path, arguments: [] };
   const contents = ownProgram()?.contents;
@@ -33,13 +48,34 @@ export function startOf(entry: URL, program: readonly URL[]): Start {
 
 const found = new Map<string, string | undefined>();
 
-function programFile(entries: readonly string[]): string | undefined {
+function programFile(program: Program): string | undefined {
+  const entries = program.modules.map((url) => fileURLToPath(url));
   const name = `${basename(entries[0] ?? '', '.js')}-${process.version}.js`;
   const own = ownProgram();
   if (own !== undefined && basename(own.file) === name) return own.file;
   const file = join(FOLDER, name);
-  if (!found.has(file)) found.set(file, isFresh(file, entries) || make(file, entries) ? file : undefined);
+  if (!found.has(file)) {
+    const fresh = isFresh(file, entries);
+    found.set(file, fresh || make(file, entries) ? file : undefined);
+    if (!fresh && found.get(file) !== undefined) rehearse(file, program);
+  }
   return found.get(file);
+}
+
+/** Without what they leave the program works as well, only slower: so they may fail, and leave nothing then. */
+function rehearse(file: string, { preparation, rehearsal }: Program): void {
+  const done = runOnce(file, preparation, {}) && runOnce(file, rehearsal, { VIRTAX_REHEARSAL: '1' });
+  if (!done) removeCaches(file);
+}
+
+function runOnce(file: string, module: URL, env: NodeJS.ProcessEnv): boolean {
+  const { status } = spawnSync(process.execPath, [START, file, fileURLToPath(module), String(process.pid)], {
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, ...env },
+    stdio: 'ignore',
+    timeout: REHEARSAL_MS,
+    killSignal: 'SIGKILL',
+  });
+  return status === 0;
 }
 
 /** What start.cts has started this process from: all of its threads run the same, whatever has changed since. */
@@ -52,24 +88,38 @@ function ownProgram(): { file: string; contents: object } | undefined {
  * this process is not run from a linked program they are made each time.
  */
 export function kept(name: string, make: () => Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  const own = ownProgram()?.file;
-  if (own === undefined) return make();
-  const { ino, mtimeMs } = statSync(own);
-  const file = `${own}.${ino}-${mtimeMs}.${name}.cache`;
+  const there = keptBytes(name);
+  if (there !== undefined) return there;
+  const bytes = make();
+  keep(name, bytes);
+  return bytes;
+}
+
+/** What keep() has kept for this program, by this process or an earlier one. */
+export function keptBytes(name: string): Uint8Array<ArrayBuffer> | undefined {
+  const file = cacheFile(name);
   try {
-    return readFileSync(file);
+    return file === undefined ? undefined : new Uint8Array(readFileSync(file));
   } catch {
-    return keep(file, make());
+    return undefined;
   }
 }
 
-function keep(file: string, bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+/** Keeps bytes for later processes of this program, as far as that can be. */
+export function keep(name: string, bytes: Uint8Array): void {
+  const file = cacheFile(name);
   try {
-    replaceFile(file, bytes);
+    if (file !== undefined) replaceFile(file, bytes);
   } catch {
     // A folder that may not be written: the next process makes them again.
   }
-  return bytes;
+}
+
+function cacheFile(name: string): string | undefined {
+  const own = ownProgram()?.file;
+  if (own === undefined) return undefined;
+  const { ino, mtimeMs } = statSync(own);
+  return `${own}.${ino}-${mtimeMs}.${name}.cache`;
 }
 
 /** Beside the program, a module's path, time of change and size a line. */
@@ -95,7 +145,7 @@ function make(file: string, paths: readonly string[]): boolean {
   try {
     const { source, files } = link(paths);
     mkdirSync(FOLDER, { recursive: true });
-    for (const name of readdirSync(FOLDER)) if (isCacheOf(name, file)) rmSync(join(FOLDER, name), { force: true });
+    removeCaches(file);
     // In this order: contents that are there speak for a program that is.
     replaceFile(file, Buffer.from(source, 'latin1'));
     replaceFile(contentsOf(file), files.map(lineOf).join('\n'));
@@ -103,6 +153,10 @@ function make(file: string, paths: readonly string[]): boolean {
   } catch {
     return false;
   }
+}
+
+function removeCaches(file: string): void {
+  for (const name of readdirSync(FOLDER)) if (isCacheOf(name, file)) rmSync(join(FOLDER, name), { force: true });
 }
 
 const isCacheOf = (name: string, file: string): boolean =>

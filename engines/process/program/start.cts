@@ -1,50 +1,55 @@
 /**
  * Runs an entry of a linked program: `node start.cjs FILE ENTRY …`, as a process or as a worker. To the entry its
- * arguments look as if it had been started itself. V8's code for the program is kept beside it: 20 ms less each time.
+ * arguments look as if it had been started itself. A rehearsal (program-file.ts) leaves V8's code for what its main thread
+ * and its workers have run; with that nothing is parsed or compiled at a start.
  */
 import fs = require('node:fs');
 import loader = require('node:module');
 import threads = require('node:worker_threads');
+import v8 = require('node:v8');
 import vm = require('node:vm');
 
 type Program = (require: NodeJS.Require) => (entry: string) => unknown;
 
-/** A program's text and V8's code for it, in memory that all threads of the process see. */
+/** A program's text, and V8's code for what its workers run, in memory that all threads of the process see. */
 interface Contents {
   readonly source: Buffer<SharedArrayBuffer>;
-  readonly code: Buffer<SharedArrayBuffer> | undefined;
+  readonly workerCode: Buffer<SharedArrayBuffer> | undefined;
 }
 
 const [file, entry] = process.argv.splice(2, 2);
+const REHEARSAL = process.env.VIRTAX_REHEARSAL !== undefined;
 
 function run(): void {
-  // What Node has left behind at its start is a sixth of a thread's memory: the program takes its place.
-  globalThis.gc?.();
-  const cache = cacheName(fs.statSync(file));
-  const contents = given() ?? { source: readShared(file), code: readIfThere(cache) };
-  const { source, code } = contents;
-  const script = new vm.Script(source.toString('latin1'), {
+  const contents = given() ?? { source: readShared(file), workerCode: ifThere(() => readShared(cacheName('worker'))) };
+  const kind = threads.isMainThread ? 'main' : 'worker';
+  const code = kind === 'main' ? ifThere(() => fs.readFileSync(cacheName(kind))) : contents.workerCode;
+  const script = new vm.Script(contents.source.toString('latin1'), {
     filename: file,
     ...(code === undefined ? {} : { cachedData: code }),
   });
   const program = script.runInThisContext() as Program;
   Object.assign(globalThis, { [Symbol.for('virtax.program')]: { file, contents } });
+  if (REHEARSAL) {
+    // V8 takes code back under the flags alone that it was made with: they stay as a start finds them.
+    v8.setFlagsFromString = () => {};
+    process.once('exit', () => keep(cacheName(kind), script.createCachedData()));
+  }
   program(loader.createRequire(file))(entry);
-  if (threads.isMainThread && script.cachedDataRejected !== false) keep(cache, script.createCachedData());
 }
 
 /** What the process has read already. */
 function given(): Contents | undefined {
-  const read = threads.workerData as { source: Uint8Array; code: Uint8Array | undefined } | null | undefined;
-  return read ? { source: bufferOf(read.source), code: read.code && bufferOf(read.code) } : undefined;
+  const read = threads.workerData as { source: Uint8Array; workerCode: Uint8Array | undefined } | null | undefined;
+  return read ? { source: bufferOf(read.source), workerCode: read.workerCode && bufferOf(read.workerCode) } : undefined;
 }
 
 const bufferOf = ({ buffer }: Uint8Array): Buffer<SharedArrayBuffer> => Buffer.from(buffer as SharedArrayBuffer);
 
-/** V8 itself compares sources by length alone, and refuses what it has made with other flags. */
-function cacheName({ ino, mtimeMs }: fs.Stats): string {
-  const flags = process.execArgv.join('').replace(/[^a-z0-9]+/gi, '-');
-  return `${file}.${ino}-${mtimeMs}${flags}.cache`;
+/** Named by inode and time: V8 itself compares sources by length alone. */
+function cacheName(kind: 'main' | 'worker'): string {
+  const { ino, mtimeMs } = fs.statSync(file);
+  return `${file}.${ino}-${mtimeMs}.${kind}.cache`;
 }
 
 function readShared(path: string): Buffer<SharedArrayBuffer> {
@@ -55,22 +60,18 @@ function readShared(path: string): Buffer<SharedArrayBuffer> {
   return bytes;
 }
 
-function readIfThere(path: string): Buffer<SharedArrayBuffer> | undefined {
+function ifThere<T>(read: () => T): T | undefined {
   try {
-    return readShared(path);
+    return read();
   } catch {
     return undefined;
   }
 }
 
 function keep(cache: string, data: Buffer): void {
-  const temporary = `${cache}.${process.pid}`;
-  try {
-    fs.writeFileSync(temporary, data);
-    fs.renameSync(temporary, cache);
-  } catch {
-    // The next start is as slow as this one.
-  }
+  const temporary = `${cache}.${process.pid}-${threads.threadId}`;
+  fs.writeFileSync(temporary, data);
+  fs.renameSync(temporary, cache);
 }
 
 run();
