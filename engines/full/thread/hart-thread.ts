@@ -4,6 +4,7 @@ import type { IoContext } from '../../backends/io.js';
 import { createIoContext } from '../../backends/io-context.js';
 import { KickArea } from '../../backends/kick.js';
 import { minimizeTimerSlack, yieldProcessor } from '../../process/libc.js';
+import { saveMemory } from '../../process/program/program-file.js';
 import { DYNAMIC_INFO_ADDRESS } from '../boot/boot-rom.js';
 import { ENTRY, type Loaded } from '../boot/loader.js';
 import type { VmConfig } from '../config.js';
@@ -234,4 +235,8 @@ const mainThread: CompileService = {
 };
 
 // Runs until the machine ends: messages that come meanwhile are the compiler's.
-parentPort?.once('message', (data: HartThreadData) => new HartThread(data).run());
+parentPort?.once('message', (data: HartThreadData) => {
+  const thread = new HartThread(data);
+  saveMemory();
+  thread.run();
+});

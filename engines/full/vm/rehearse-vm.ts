@@ -31,7 +31,7 @@ const vm = new Vm(
     doorbell: (stamp) => control.doorbell(stamp.which, { ...stamp, counters: vm.named(stamp.counters) }),
     ended: () => control.fail('ended'),
   },
-  [startHartWorker()],
+  [startHartWorker(0)],
 );
 
 async function rehearse(): Promise<void> {

@@ -7,7 +7,7 @@ import type { Vm, VmEvents } from './vm.js';
 
 const { parentPid, args } = childArguments();
 /** They start while this thread loads what it needs itself. */
-const waiting = Array.from({ length: Number(args[0]) }, startHartWorker);
+const waiting = Array.from({ length: Number(args[0]) }, (_, hart) => startHartWorker(hart));
 dieWithParent(parentPid);
 const { Vm: VirtualMachine } = await import('./vm.js');
 

@@ -47,7 +47,7 @@ export class Vm {
   #resetting = false;
 
   /**
-   * Loads the images and starts the harts, on the threads of `waiting` as far as there are any (startHartWorker()). Throws
+   * Loads the images and starts the harts, on the threads of `waiting` as far as there are any (startHartWorker(), in order). Throws
    * an Error for the user when the configuration cannot be had.
    */
   constructor(
@@ -155,7 +155,7 @@ export class Vm {
 
   #start(data: HartThreadData): void {
     const lines = new HartLines(this.#memory, this.#layout.hartBase(data.hart));
-    const worker = this.waiting.pop() ?? startHartWorker();
+    const worker = this.waiting.shift() ?? startHartWorker(data.hart);
     worker.postMessage(data);
     worker.on('message', (message: FromHart) => {
       if (message === 'look') this.#look();

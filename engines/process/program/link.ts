@@ -28,44 +28,67 @@ const DYNAMIC = /\bawait import\('(\.[^']+)'\)/g;
 
 /** `entries`: paths of JavaScript modules. */
 export function link(entries: readonly string[]): LinkedProgram {
+  const numbers = new Numbers(entries);
   const modules = new Map<string, string>();
-  for (const entry of entries) add(entry, modules, []);
-  const files = [...new Set([...entries, ...modules.keys()])];
-  const table = files.map((file) => `${JSON.stringify(file)}(exports, own, require) {${modules.get(file)}\n}`);
-  const source = `(function (require) {\n${RUNTIME}const modules = {\n${table.join(',\n')}\n};\nreturn own;\n})`;
+  for (const entry of entries) add(entry, modules, numbers, []);
+  const files = numbers.paths;
+  const table = files.map((file) => `(exports, own, require) => {${modules.get(file)}\n}`);
+  const source =
+    `(function (require) {\n${RUNTIME}const modules = [\n${table.join(',\n')}\n];\n` +
+    `const entries = ${JSON.stringify(entries)};\nreturn (entry) => own(entries.indexOf(entry));\n})`;
   return { source: source.replace(/[\u0100-\uffff]/g, escaped), files };
+}
+
+/** Modules know each other by number: paths would be a tenth of the text. */
+class Numbers {
+  readonly #numbers = new Map<string, number>();
+
+  /** These come first, in order. */
+  constructor(entries: readonly string[]) {
+    for (const entry of entries) this.of(entry);
+  }
+
+  of(path: string): number {
+    const number = this.#numbers.get(path) ?? this.#numbers.size;
+    this.#numbers.set(path, number);
+    return number;
+  }
+
+  get paths(): string[] {
+    return [...this.#numbers.keys()];
+  }
 }
 
 const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
-const RUNTIME = `const done = Object.create(null);
-function own(file) {
-  let exports = done[file];
+const RUNTIME = `const done = [];
+function own(number) {
+  let exports = done[number];
   if (exports === undefined) {
-    exports = done[file] = Object.create(null);
-    modules[file](exports, own, require);
+    exports = done[number] = Object.create(null);
+    modules[number](exports, own, require);
   }
   return exports;
 }
 `;
 
-function add(file: string, modules: Map<string, string>, path: readonly string[]): void {
+function add(file: string, modules: Map<string, string>, numbers: Numbers, path: readonly string[]): void {
   if (path.includes(file)) throw new Error(`modules import each other: ${[...path, file].join(' → ')}`);
   if (modules.has(file)) return;
-  const { body, imports } = translate(file, readFileSync(file, 'utf8'));
-  for (const imported of imports) add(imported, modules, [...path, file]);
+  const { body, imports } = translate(file, readFileSync(file, 'utf8'), numbers);
+  for (const imported of imports) add(imported, modules, numbers, [...path, file]);
   modules.set(file, body);
 }
 
 /** One module's text as a function's body. */
-function translate(file: string, source: string): { body: string; imports: string[] } {
+function translate(file: string, source: string, numbers: Numbers): { body: string; imports: string[] } {
   const imports: string[] = [];
   const exported: string[] = [];
   const wanted = (specifier: string): string => {
     if (!specifier.startsWith('.')) return `require(${JSON.stringify(specifier)})`;
     const path = resolve(dirname(file), specifier);
     imports.push(path);
-    return `own(${JSON.stringify(path)})`;
+    return `own(${numbers.of(path)})`;
   };
   const body = source
     .replace(/^\/\/# sourceMappingURL=.*$/m, '')
