@@ -52,3 +52,15 @@ export class EscapedKeys {
     if (bytes.length > 0) this.typed(Uint8Array.from(bytes));
   }
 }
+
+const CARRIAGE_RETURN = 0x0d;
+const LINE_FEED = 0x0a;
+
+/**
+ * A guest's output for a terminal, which puts a carriage return before each line feed (ONLCR, termios(3)), raw or not: Node
+ * cannot turn that off, and guests that send bare line feeds rely on it. So the guest's own ones are left out there, or
+ * lines would end in two. One that is the last of a piece goes out: it may be a progress bar's.
+ */
+export function forTerminal(bytes: Uint8Array): Uint8Array {
+  return bytes.filter((byte, i) => byte !== CARRIAGE_RETURN || bytes[i + 1] !== LINE_FEED);
+}

@@ -95,11 +95,7 @@ export function startNode(module: URL, args: readonly string[] = []): Child {
 }
 
 /** The same for a module of a linked program; `env` goes on top of this process's. */
-export function startProgram(
-  start: Start,
-  args: readonly string[] = [],
-  env: NodeJS.ProcessEnv = {},
-): Child {
+export function startProgram(start: Start, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Child {
   libc(); // tells children where koffi is
   return new Child(
     fork(start.path, [...start.arguments, String(process.pid), ...args], {

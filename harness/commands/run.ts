@@ -3,7 +3,7 @@ import type { Engine } from '../../engines/engine.js';
 import { type RunEnd, type RunningMachine, RunRefused, type RunRequest } from '../../engines/run.js';
 import type { Context } from '../context.js';
 import { onStopSignals } from '../signals.js';
-import { attachTerminal } from '../terminal.js';
+import { attachTerminal, forTerminal } from '../terminal.js';
 import { UsageError, unknownName } from '../usage.js';
 import { type RunFlags, runRequest } from './run-options.js';
 
@@ -40,7 +40,8 @@ function engineNamed(name: string, engines: readonly Engine[]): Engine & Require
 
 async function start(engine: Required<Pick<Engine, 'run'>>, request: RunRequest): Promise<RunningMachine> {
   try {
-    return await engine.run(request, (bytes) => void process.stdout.write(bytes));
+    const { stdout } = process;
+    return await engine.run(request, (bytes) => void stdout.write(stdout.isTTY ? forTerminal(bytes) : bytes));
   } catch (error) {
     if (error instanceof RunRefused) throw new UsageError(error.message);
     throw error;

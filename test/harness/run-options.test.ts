@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseDisk, parseNic, type RunFlags, runRequest } from '#harness/commands/run-options.js';
-import { EscapedKeys } from '#harness/terminal.js';
+import { EscapedKeys, forTerminal } from '#harness/terminal.js';
 import { UsageError } from '#harness/usage.js';
 
 const FLAGS: RunFlags = {
@@ -100,5 +100,23 @@ describe('keys of the terminal', () => {
     expect(keys('a\x01', 'x')).toEqual(['a', 1]);
     expect(keys('\x01\x01x')).toEqual(['\x01x', 0]);
     expect(keys('\x01cz')).toEqual(['z', 0]);
+  });
+});
+
+describe('output for a terminal', () => {
+  /** ONLCR, as termios(3) describes it. */
+  const terminal = (text: string) => text.replaceAll('\n', '\r\n');
+  const shown = (text: string) => terminal(Buffer.from(forTerminal(Buffer.from(text, 'latin1'))).toString('latin1'));
+
+  it.each([
+    ['of a guest that ends lines in CR LF', 'one\r\ntwo\r\n'],
+    ['of a guest that ends them in LF', 'one\ntwo\n'],
+    ['of one that does both', 'one\ntwo\r\n'],
+  ])('%s has one carriage return a line', (_, text) => {
+    expect(shown(text)).toBe('one\r\ntwo\r\n');
+  });
+
+  it('keeps those that go back to the line’s start, also at the end of a piece', () => {
+    expect(shown('10 %\r20 %\r')).toBe('10 %\r20 %\r');
   });
 });
