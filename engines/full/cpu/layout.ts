@@ -201,7 +201,7 @@ export const REGION = {
   records: OFFSET.decode + DECODE.sets * DECODE.ways * DECODE.slotBytes,
   count: 1024,
   /** The fields, the slots and the pages. */
-  bytes: 32 + 47 * 32 + 8 + 8 * 16,
+  bytes: 32 + 47 * 32 + 8 + 8 * 16 + 8,
   operation: 0,
   page: 8,
   index: 16,
@@ -218,6 +218,8 @@ export const REGION = {
   pageCount: 32 + 47 * 32 + 4,
   pages: 32 + 47 * 32 + 8,
   mostPages: 8,
+  /** How often it was left by an indirect jump to where none was seen to lead to when it was made. */
+  misses: 32 + 47 * 32 + 8 + 8 * 16,
 } as const;
 
 /**
@@ -249,10 +251,12 @@ export const WALK = {
  * the jump's entry in the decode cache, which is the key; for each some targets (virtual addresses, 0: none).
  */
 export const TARGETS = {
-  entries: 2048,
-  ways: 16,
+  entries: 1024,
+  ways: 32,
+  /** Ways that a target may be in: the first one's is by its address. */
+  places: 4,
   keys: WALK.filled + WALK.filledMost * 4,
-  targets: WALK.filled + WALK.filledMost * 4 + 2048 * 4,
+  targets: WALK.filled + WALK.filledMost * 4 + 1024 * 4,
 } as const;
 
 /**

@@ -102,8 +102,21 @@ export class Flow {
     });
     const low = i32.wrap(target as I64);
     const hash = i32.xor(i32.shrU(low, i32.const(1)), i32.shrU(low, i32.const(5)));
-    const way = i32.shl(i32.and(hash, i32.const(TARGETS.ways - 1)), i32.const(3));
-    body.store('i64', i32.add(targets, way), target, TARGETS.targets);
+    const first = body.keep(hash);
+    const place = body.local('i32');
+    const setPlace = (way: number): void => {
+      const index = i32.and(i32.add(first, i32.const(way)), i32.const(TARGETS.ways - 1));
+      body.set(place, i32.add(targets, i32.shl(index, i32.const(3))));
+    };
+    body.block((found) => {
+      for (let way = 0; way < TARGETS.places; way++) {
+        setPlace(way);
+        const held = body.keep(i64.load(place, TARGETS.targets));
+        body.brIf(i32.or(i64.eqz(held), i64.eq(held, target)), found);
+      }
+      setPlace(0);
+    });
+    body.store('i64', place, target, TARGETS.targets);
   }
 
   /** This instruction is not done but an exception, which has set OFFSET.pc; on there. */

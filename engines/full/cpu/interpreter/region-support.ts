@@ -179,19 +179,22 @@ function defineCheckPages(body: Body, host: WalkFunctions): void {
   body.unreachable();
 }
 
-/** By the jump table; at the end of the slice only if nothing is to be looked at. */
+/**
+ * By the jump table; at the end of the slice only if nothing is to be looked at. A slice that ends where no region begins is
+ * left to boundary(): it is how the translator learns of places that regions lead to.
+ */
 function defineChain(body: Body, poll: Declared, regionType: number): void {
   const base = body.parameter(0, 'i32');
   const count = body.parameter(1, 'i32');
   const pc = body.parameter(2, 'i64');
-  body.unlikely(i32.leS(count, i32.const(0)), () => {
-    body.set(count, body.call('i32', poll, base, count));
-    body.if(i32.eqz(count), () => body.return(i32.const(RegionExit.Chain)));
-    body.store('i32', base, count, OFFSET.count);
-  });
   const jump = body.keep(jumpEntry(base, pc));
   const current = i32.eq(i32.load(jump, JUMP.epoch), i32.load(base, OFFSET.codeEpoch));
   body.if(i32.and(i64.eq(i64.load(jump), pc), current), () => {
+    body.unlikely(i32.leS(count, i32.const(0)), () => {
+      body.set(count, body.call('i32', poll, base, count));
+      body.if(i32.eqz(count), () => body.return(i32.const(RegionExit.Chain)));
+      body.store('i32', base, count, OFFSET.count);
+    });
     countEvent(body, base, EVENT.regionChains);
     body.returnCallIndirect(regionType, i32.load(jump, JUMP.index), base, count);
   });

@@ -51,7 +51,7 @@ const arithmetic: Definition[] = [
   define('sltiu', byFunct3(OP_IMM, 3), I, registerImmediate(sltu)),
   define('xori', byFunct3(OP_IMM, 4), I, bitwiseImmediate(i64.xor, i32.xor)),
   define('ori', byFunct3(OP_IMM, 6), I, bitwiseImmediate(i64.or, i32.or)),
-  define('andi', byFunct3(OP_IMM, 7), I, bitwiseImmediate(i64.and, i32.and)),
+  define('andi', byFunct3(OP_IMM, 7), I, registerImmediate(i64.and)),
   define('slli', [OP_IMM | (1 << 12), 0xfc00707f], SHAMT6, registerImmediate(i64.shl)),
   define('srli', [OP_IMM | (5 << 12), 0xfc00707f], SHAMT6, registerImmediate(i64.shrU)),
   define('srai', [OP_IMM | (5 << 12) | (0x10 << 26), 0xfc00707f], SHAMT6, registerImmediate(i64.shrS)),

@@ -87,7 +87,7 @@ class RegionCode {
     this.structure = new Structure(
       body,
       (block) => this.emitBlock(block),
-      (block) => this.emitLoopHead(block),
+      (head, again) => this.emitBack(head, again),
       (at) => this.leave(at),
     );
     this.ranges = new Ranges(body, this.base, imports.refill, facts.record);
@@ -101,6 +101,10 @@ class RegionCode {
       leaveTo: (from, target) => {
         if (from.strip !== undefined) this.strips.leave(from.strip);
         this.leaveTo(target);
+      },
+      noteAndLeave: (from, at, undone, target) => {
+        if (from.strip !== undefined) this.strips.leave(from.strip);
+        this.noteAndLeave(at, undone, target);
       },
       interpret: (from, at, undone) => {
         if (from.strip !== undefined) this.strips.leave(from.strip);
@@ -173,29 +177,44 @@ class RegionCode {
             strips.leave(strip);
             structure.go(block, over);
           });
+          const gate = fast.to as Block;
+          body.unlikely(i32.eqz(strips.mayGoOn()), () =>
+            this.leaveStrip(gate, gate.end as Extract<End, { kind: 'gate' }>),
+          );
         }
         go(fast)();
       };
       strips.emitChoice(strip, vectors, go(slow));
       return;
     }
-    body.likely(strips.mayGoOn(), go(end.on), () => {
-      strips.leave(end.strip);
-      structure.go(block, end.over);
-    });
+    go(end.on)();
   }
 
-  /** The one place where a loop can be interrupted: nothing of the block has been executed. */
-  private emitLoopHead(block: Block): void {
-    const { body, base, count } = this;
-    if (block.end.kind === 'gate') return; // where it leads when the slice is over
+  /**
+   * Loops are interrupted at their ends: what registers hold of an iteration that is over is there already, whereas at the
+   * loop's head all of them would have to be carried into the next one, those too that it writes before it reads them.
+   */
+  private emitBack(head: Block, again: () => void): void {
+    const { body, base, count, strips } = this;
+    const { end } = head;
+    if (end.kind === 'gate') {
+      body.likely(strips.mayGoOn(), again, () => this.leaveStrip(head, end));
+      return;
+    }
     body.unlikely(i32.leS(count, i32.const(0)), () => {
       body.scope(() => {
         const next = body.local('i32', body.call('i32', this.imports.poll, base, count));
-        body.if(i32.eqz(next), () => this.leave(block.at));
+        body.if(i32.eqz(next), () => this.leave(head.at));
         body.set(count, next);
       });
     });
+    again();
+  }
+
+  /** Where the fast copy leads when the slice is over. */
+  private leaveStrip(gate: Block, { strip, over }: Extract<End, { kind: 'gate' }>): void {
+    this.strips.leave(strip);
+    this.structure.go(gate, over);
   }
 
   private leave(at: number): void {
@@ -205,6 +224,15 @@ class RegionCode {
   private leaveTo(target: I64): void {
     this.body.set(this.exitPc, target);
     this.body.br(this.epilogue);
+  }
+
+  /** One time in 8 the interpreter executes the jump: this is seldom known to be the last time. */
+  private noteAndLeave(at: number, undone: number, target: I64): void {
+    const { body, count } = this;
+    body.if(i32.eqz(i32.and(count, i32.const(7))), () => this.interpret(at, undone));
+    const misses = i32.add(i32.load(i32.const(this.facts.record), REGION.misses), i32.const(1));
+    body.store('i32', i32.const(this.facts.record), misses, REGION.misses);
+    this.leaveTo(target);
   }
 
   private redirected(undone: number): void {

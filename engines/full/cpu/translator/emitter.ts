@@ -21,13 +21,15 @@ import {
 import type { CodeSource, Instruction } from './code-source.js';
 import { type Merge, type Merges, mergeAccesses } from './merges.js';
 import type { Ranges } from './ranges.js';
-import type { Block, Edge } from './region.js';
+import { type Block, type Edge, isNoted } from './region.js';
 import type { Registers } from './registers.js';
 import type { StripCode } from './strip-code.js';
 import { isIn, wordsAfter, wordsAtStarts } from './words.js';
 
 const BOX = 0xffffffff00000000n;
 const SP = 2;
+/** So many targets of an indirect jump are compared with one after the other. */
+const FEW_TARGETS = 3;
 const CANONICAL_NAN_32 = 0x7fc00000;
 
 /** The ways out of an instruction that only the region's code as a whole can emit. */
@@ -35,6 +37,8 @@ export interface Ways {
   go(from: Block, edge: Edge): void;
   /** To an address that is known only when it is reached. */
   leaveTo(from: Block, target: I64): void;
+  /** The same of an indirect jump at `at` to where it was not seen to lead to: the interpreter notes it now and then. */
+  noteAndLeave(from: Block, at: number, undone: number, target: I64): void;
   /** Gives the instruction to the interpreter; registers are as before it. `undone`: from it to the block's end. */
   interpret(from: Block, at: number, undone: number): void;
   /** To OFFSET.pc, where a trap or a return from one has set it; `undone` as above. */
@@ -188,10 +192,27 @@ export class TranslatorEmitter implements Emitter {
     if (end.kind !== 'indirect') throw new Error('an indirect jump within a block');
     const to = body.keep(target);
     this.setRd(this.nextPc);
-    for (const edge of end.likely) {
-      body.if(i64.eq(to, i64.const(this.source.address(edge.at))), () => ways.go(block, edge));
+    const { instruction, undone } = this; // of this block, before others are emitted
+    const edges = [...end.likely].sort((a, b) => a.at - b.at);
+    this.search(block, to, edges);
+    if (isNoted(instruction)) ways.noteAndLeave(block, instruction.at, undone, to);
+    else ways.leaveTo(block, to);
+  }
+
+  /** On to one of the edges, in order of their places, if it leads to `target`. */
+  private search(block: Block, target: Local<'i64'>, edges: readonly Edge[]): void {
+    const { body, ways } = this;
+    const address = (edge: Edge): I64 => i64.const(this.source.address(edge.at));
+    if (edges.length <= FEW_TARGETS) {
+      for (const edge of edges) body.if(i64.eq(target, address(edge)), () => ways.go(block, edge));
+      return;
     }
-    ways.leaveTo(block, to);
+    const middle = edges.length >> 1;
+    body.if(
+      i64.ltU(target, address(edges[middle])),
+      () => this.search(block, target, edges.slice(0, middle)),
+      () => this.search(block, target, edges.slice(middle)),
+    );
   }
 
   csr(operation: CsrOperation, uses: 'register' | 'immediate'): void {

@@ -87,7 +87,7 @@ interface Frame {
   readonly blocks: Map<number, Block>;
 }
 
-const LIMITS = { callDepth: 4, callees: 3 } as const;
+const LIMITS = { callDepth: 4, callees: 6 } as const;
 const RA = 1;
 
 /** Instructions that only the interpreter executes: they change how code is executed, or ask the host. */
@@ -107,7 +107,7 @@ const endsRegion = ({ definition, operands }: Instruction): boolean =>
 
 /**
  * Finds the code of a region: what is reached from its entry by branches, jumps and calls, nearest first, until it is
- * large enough (`limit` instructions). A call of the function that the region begins in (recursion) is a jump to its start.
+ * large enough (`limit` instructions).
  */
 export class RegionFinder {
   private readonly queue: { frame: Frame; at: number }[] = [];
@@ -181,7 +181,7 @@ export class RegionFinder {
 
   /** A call by a pointer leads to few functions as a rule; other jumps that are no returns are those of a switch. */
   private followIndirect(frame: Frame, instruction: Instruction): void {
-    if (instruction.definition.name !== 'jalr' || isReturn(instruction)) return;
+    if (!isNoted(instruction)) return;
     const noted = this.source.targets(instruction);
     seen.set(instruction, noted);
     const call = instruction.operands.rd === RA;
@@ -197,14 +197,12 @@ export class RegionFinder {
     this.queue.push({ frame, at });
   }
 
+  /** A function that is being executed already is not inlined again: recursion is a jump to its start, with one more return. */
   private call(frame: Frame, { at, length }: Instruction, target: number): void {
-    if (target === this.root.entry && frame === this.root) {
-      this.root.returns.push({ frame, at: at + length });
-      this.leader(frame, at + length);
-      return;
-    }
-    if (frame.depth >= LIMITS.callDepth || active(frame, target)) return;
-    const callee = this.frame(target, frame, at + length);
+    const running = active(frame, target);
+    if (running === undefined ? frame.depth >= LIMITS.callDepth : running !== frame || frame !== this.root) return;
+    const callee = running ?? this.frame(target, frame, at + length);
+    if (running !== undefined) running.returns.push({ frame, at: at + length });
     frame.calls.set(at, [...(frame.calls.get(at) ?? []), callee]);
     this.leader(callee, target);
     this.leader(frame, at + length);
@@ -247,9 +245,7 @@ export class RegionFinder {
   private jumpEdge(frame: Frame, last: Instruction, target: number): Edge {
     if (last.operands.rd === 0) return { to: this.block(frame, target), at: target };
     const callee = frame.calls.get(last.at)?.find(({ entry }) => entry === target);
-    if (callee !== undefined) return { to: this.block(callee, target), at: target };
-    const recursion = last.operands.rd === RA && frame === this.root && target === this.root.entry;
-    return { to: recursion ? this.block(this.root, target) : undefined, at: target };
+    return { to: callee && this.block(callee, target), at: target };
   }
 
   private likely(frame: Frame, last: Instruction, target: number | undefined): Edge[] {
@@ -270,6 +266,9 @@ export class RegionFinder {
 /** Where indirect jumps were seen to lead to. */
 const seen = new WeakMap<Instruction, readonly number[]>();
 
+/** Whether the interpreter notes where an indirect jump leads: not of returns. */
+export const isNoted = (jump: Instruction): boolean => jump.definition.name === 'jalr' && !isReturn(jump);
+
 const isReturn = ({ operands }: Instruction): boolean => operands.rd === 0 && operands.rs1 === RA;
 
 /** Targets of direct jumps and branches, where they are known. */
@@ -282,7 +281,7 @@ function targetOf({ definition, operands, at }: Instruction, previous: Instructi
   return pair ? (previous.at + previous.operands.imm + operands.imm) & ~1 : undefined;
 }
 
-/** Whether a function is being executed already: recursion is not inlined. */
-function active(frame: Frame | undefined, entry: number): boolean {
-  return frame !== undefined && (frame.entry === entry || active(frame.caller, entry));
+/** The activation of a function that is being executed already. */
+function active(frame: Frame | undefined, entry: number): Frame | undefined {
+  return frame === undefined || frame.entry === entry ? frame : active(frame.caller, entry);
 }

@@ -1,5 +1,6 @@
+import { SLICE } from '../interpreter/region-support.js';
 import { SLOT } from '../layout.js';
-import type { Body, FunctionRef, Local } from '../wasm/body.js';
+import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import { type I32, type I64, i32, i64, select } from '../wasm/value.js';
 import type { Ranges } from './ranges.js';
 import type { Registers } from './registers.js';
@@ -7,6 +8,13 @@ import type { Group, Strip } from './strips.js';
 
 /** Larger steps that are known only when the loop is entered make it slow: few iterations would fit a range. */
 const LARGEST_STEP = 4096;
+
+/** A group, what its addresses need, and the slot with its range. */
+interface GroupCheck {
+  readonly group: Group;
+  readonly delta: Local<'i32'>;
+  readonly slot: number;
+}
 
 /** Emits the choice between a loop's copies (see Strip), and what the fast one's accesses need. */
 export class StripCode {
@@ -25,22 +33,62 @@ export class StripCode {
     private readonly reach: FunctionRef,
   ) {}
 
-  /** Chooses by how many iterations are safe; emits both ways. */
+  /**
+   * Chooses by how many iterations are safe; emits both ways. Most loops are short, and have room for as many iterations
+   * as any slice can last: that is looked at first, with constants; only what is near a range's end is calculated.
+   */
   emitChoice(strip: Strip, fast: () => void, slow: () => void): void {
     const { body, count } = this;
     const limit = body.permanent('i32');
     this.limits.set(strip, limit);
-    body.scope(() => {
-      const rounded = i32.add(count, i32.const(strip.shortest - 1));
-      const rounds = body.local('i32', strip.shortest === 1 ? count : i32.divU(rounded, i32.const(strip.shortest)));
-      for (const group of strip.groups) this.emitGroup(group, rounds);
-      const left = body.keep(i32.sub(count, i32.mul(rounds, i32.const(strip.shortest))));
-      body.set(limit, select(i32.gtS(left, i32.const(0)), left, i32.const(0)));
+    const checks = strip.groups.map((group): GroupCheck => {
+      const delta = this.deltas.get(group) ?? body.permanent('i32');
+      this.deltas.set(group, delta);
+      return { group, delta, slot: this.ranges.slot(`group ${this.groups++}`) };
     });
-    body.set(count, i32.sub(count, limit));
+    body.block((chosen) => {
+      body.block((near) => {
+        const rounds = Math.ceil(SLICE / strip.shortest);
+        for (const check of checks) body.scope(() => this.emitFar(check, rounds, near));
+        body.set(limit, i32.const(0));
+        body.br(chosen);
+      });
+      body.scope(() => this.emitNear(strip, checks, limit));
+    });
     body.likely(i32.gtS(count, i32.const(0)), fast, () => {
       this.leave(strip);
       slow();
+    });
+  }
+
+  /** Leaves for `near` unless so many iterations stay in the group's range. */
+  private emitFar({ group, delta, slot }: GroupCheck, rounds: number, near: Label): void {
+    const { body } = this;
+    const behind = i64.sub(this.first(group), field(slot, SLOT.low));
+    const within = body.keep(group.back === 0 ? behind : i64.sub(behind, i64.const(rounds * group.back)));
+    const extent = group.high - group.low - 7;
+    const moving = i64.mul(i64.add(this.forth(group), i64.const(group.back)), i64.const(rounds));
+    const length =
+      group.steps.length > 0
+        ? i64.add(moving, i64.const(extent))
+        : i64.const(rounds * (group.forth + group.back) + extent);
+    body.brIfUnlikely(i64.ltS(within, i64.const(0)), near);
+    const size = field(slot, group.writing ? SLOT.write : SLOT.read);
+    body.brIfUnlikely(i64.gtU(i64.add(within, length), size), near);
+    this.setDelta(group, delta, slot);
+  }
+
+  /** Lessens `count` to what all ranges allow, and sets `limit`. */
+  private emitNear(strip: Strip, checks: readonly GroupCheck[], limit: Local<'i32'>): void {
+    const { body, count } = this;
+    body.set(limit, i32.const(0));
+    body.if(i32.gtS(count, i32.const(0)), () => {
+      const rounded = i32.add(count, i32.const(strip.shortest - 1));
+      const rounds = body.local('i32', strip.shortest === 1 ? count : i32.divU(rounded, i32.const(strip.shortest)));
+      for (const check of checks) this.emitGroup(check, rounds);
+      const left = body.keep(i32.sub(count, i32.mul(rounds, i32.const(strip.shortest))));
+      body.set(limit, select(i32.gtS(left, i32.const(0)), left, i32.const(0)));
+      body.set(count, i32.sub(count, limit));
     });
   }
 
@@ -67,11 +115,10 @@ export class StripCode {
   }
 
   /** Lessens `rounds` to what the group's range allows. */
-  private emitGroup(group: Group, rounds: Local<'i32'>): void {
+  private emitGroup({ group, delta, slot }: GroupCheck, rounds: Local<'i32'>): void {
     const { body } = this;
-    const slot = this.ranges.slot(`group ${this.groups++}`);
     const first = body.keep(this.first(group));
-    const forth = this.forth(group);
+    const forth = body.keep(this.forth(group));
     const many = i64.extendU(rounds);
     const times = (step: I64): I64 => i64.mul(many, step);
     const back = i64.const(group.back);
@@ -81,9 +128,11 @@ export class StripCode {
     const size = body.keep(field(slot, group.writing ? SLOT.write : SLOT.read));
     const fits = i32.and(i64.ltU(within, size), i64.leS(length, i64.sub(size, within)));
     body.unlikely(i32.eqz(fits), () => this.emitReach(group, slot, rounds, first, forth));
-    const delta = this.deltas.get(group) ?? body.permanent('i32');
-    this.deltas.set(group, delta);
-    body.set(delta, i32.add(i32.load(i32.const(slot), SLOT.delta), i32.const(group.leastOffset)));
+    this.setDelta(group, delta, slot);
+  }
+
+  private setDelta(group: Group, delta: Local<'i32'>, slot: number): void {
+    this.body.set(delta, i32.add(i32.load(i32.const(slot), SLOT.delta), i32.const(group.leastOffset)));
   }
 
   private emitReach(group: Group, slot: number, rounds: Local<'i32'>, first: I64, forth: I64): void {
@@ -105,7 +154,7 @@ export class StripCode {
   }
 
   /** Bytes forward an iteration; too many for any range when a step is large or negative. */
-  private forth(group: Group): Local<'i64'> {
+  private forth(group: Group): I64 {
     const { body } = this;
     let sum: I64 = i64.const(group.forth);
     for (const { register, factor } of group.steps) {
@@ -113,7 +162,7 @@ export class StripCode {
       const usable = select(i64.ltU(step, i64.const(LARGEST_STEP)), step, i64.const(2 ** 40));
       sum = i64.add(sum, i64.mul(usable, i64.const(factor)));
     }
-    return body.keep(sum);
+    return sum;
   }
 }
 

@@ -14,7 +14,8 @@ export class Structure {
     private readonly body: Body,
     /** Emits a block's code; must end by go() or by leaving on every path. */
     private readonly emitBlock: (block: Block) => void,
-    private readonly emitLoopHead: (block: Block) => void,
+    /** Emits what comes before `again`, which goes on with a loop's head from its end. */
+    private readonly emitBack: (head: Block, again: () => void) => void,
     private readonly leave: (at: number) => void,
   ) {}
 
@@ -25,7 +26,6 @@ export class Structure {
     }
     this.body.loop((label) => {
       this.labels.set(block, label);
-      this.emitLoopHead(block);
       this.emitWithin(block);
     });
   }
@@ -34,8 +34,13 @@ export class Structure {
   go(from: Block, edge: Edge): void {
     const { to } = edge;
     if (to === undefined) this.leave(edge.at);
-    else if (goesBack(from, to) || isMeeting(to)) this.body.br(this.labels.get(to) as Label);
+    else if (goesBack(from, to)) this.emitBack(to, () => this.branch(to));
+    else if (isMeeting(to)) this.branch(to);
     else this.emit(to);
+  }
+
+  private branch(to: Block): void {
+    this.body.br(this.labels.get(to) as Label);
   }
 
   /** The block, with those that it dominates and where paths meet behind it, the last one outermost. */

@@ -43,6 +43,8 @@ const STARTED_INSTRUCTIONS = 500e6;
 const AFTER_WAIT = { samples: 8, weight: 8 } as const;
 /** A region is hot when so many slices of the thread ended in it, 40 to 100 µs each: see ../../slice.ts. */
 const HOT_SLICES = 200;
+/** A large region that jumps so often to where it did not when it was made is made anew. */
+const MANY_MISSES = 100_000;
 const COUNTERS = 8192;
 
 /** Regions that a hart has asked for and not got: others must wait, and may have cooled down when their turn comes. */
@@ -142,7 +144,8 @@ export class Translator {
     const index = hart.i32[(record + REGION.index) >> 2];
     const request = this.installed[index];
     // After a trap the place is another mode's.
-    if (request?.stage !== 'warm' || request.privilege !== hart.get(OFFSET.privilege)) return;
+    if (request === undefined || request.privilege !== hart.get(OFFSET.privilege)) return;
+    if (request.stage === 'hot' && hart.i32[(record + REGION.misses) >> 2] < MANY_MISSES) return;
     if (++this.slices[index] < HOT_SLICES || this.wanted.size >= MOST_WANTED) return;
     this.slices[index] = 0;
     const { ip, slot, page } = request;
@@ -243,6 +246,7 @@ export class Translator {
     hart.i32[(record + REGION.index) >> 2] = index;
     hart.i32[(record + REGION.entry) >> 2] = ip;
     hart.i32[(record + REGION.context) >> 2] = 0; // its slots are empty
+    hart.i32[(record + REGION.misses) >> 2] = 0;
     hart.i32[(ip >> 2) + 1] = record;
     hart.i32[ip >> 2] = SPECIAL.region;
   }

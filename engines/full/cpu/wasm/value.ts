@@ -22,9 +22,14 @@ export const TYPE_CODE: Record<ValueType, number> = {
 };
 
 export class Value<T extends ValueType> {
+  /**
+   * What is known of 32-bit integers: that they are certainly not negative as signed ones (`natural`); a constant's value.
+   */
   constructor(
     readonly type: T,
     readonly code: Chunk,
+    readonly natural = false,
+    readonly known?: number,
   ) {}
 }
 
@@ -90,6 +95,23 @@ function unary<A extends ValueType, R extends ValueType>(_from: A, to: R, ...opc
   return (a: Value<A>): Value<R> => new Value(to, [a.code, opcode]);
 }
 
+/** Comparisons and the like: 0 or 1, or a count. */
+function count<A extends ValueType>(_from: A, ...opcode: number[]) {
+  return (a: Value<A>): I32 => new Value('i32', [a.code, opcode], true);
+}
+
+function comparison<A extends ValueType>(_from: A, ...opcode: number[]) {
+  return (a: Value<A>, b: Value<A>): I32 => new Value('i32', [a.code, b.code, opcode], true);
+}
+
+/** Not negative where both operands, or (`one`) either of them, are not. */
+function bitwise(one: boolean, opcode: number) {
+  return (a: I32, b: I32): I32 => {
+    const natural = one ? a.natural || b.natural : a.natural && b.natural;
+    return new Value('i32', [a.code, b.code, opcode], natural);
+  };
+}
+
 function binary<A extends ValueType, R extends ValueType>(_from: A, to: R, ...opcode: number[]) {
   return (a: Value<A>, b: Value<A>): Value<R> => new Value(to, [a.code, b.code, opcode]);
 }
@@ -104,21 +126,21 @@ export function select<T extends ValueType>(condition: I32, then: Value<T>, othe
 }
 
 export const i32 = {
-  const: (value: number): I32 => new Value('i32', [0x41, sleb(value | 0)]),
-  eqz: unary('i32', 'i32', 0x45),
-  eq: binary('i32', 'i32', 0x46),
-  ne: binary('i32', 'i32', 0x47),
-  ltS: binary('i32', 'i32', 0x48),
-  ltU: binary('i32', 'i32', 0x49),
-  gtS: binary('i32', 'i32', 0x4a),
-  gtU: binary('i32', 'i32', 0x4b),
-  leS: binary('i32', 'i32', 0x4c),
-  leU: binary('i32', 'i32', 0x4d),
-  geS: binary('i32', 'i32', 0x4e),
-  geU: binary('i32', 'i32', 0x4f),
-  clz: unary('i32', 'i32', 0x67),
-  ctz: unary('i32', 'i32', 0x68),
-  popcnt: unary('i32', 'i32', 0x69),
+  const: (value: number): I32 => new Value('i32', [0x41, sleb(value | 0)], (value | 0) >= 0, value | 0),
+  eqz: count('i32', 0x45),
+  eq: comparison('i32', 0x46),
+  ne: comparison('i32', 0x47),
+  ltS: comparison('i32', 0x48),
+  ltU: comparison('i32', 0x49),
+  gtS: comparison('i32', 0x4a),
+  gtU: comparison('i32', 0x4b),
+  leS: comparison('i32', 0x4c),
+  leU: comparison('i32', 0x4d),
+  geS: comparison('i32', 0x4e),
+  geU: comparison('i32', 0x4f),
+  clz: count('i32', 0x67),
+  ctz: count('i32', 0x68),
+  popcnt: count('i32', 0x69),
   add: binary('i32', 'i32', 0x6a),
   sub: binary('i32', 'i32', 0x6b),
   mul: binary('i32', 'i32', 0x6c),
@@ -126,12 +148,12 @@ export const i32 = {
   divU: binary('i32', 'i32', 0x6e),
   remS: binary('i32', 'i32', 0x6f),
   remU: binary('i32', 'i32', 0x70),
-  and: binary('i32', 'i32', 0x71),
-  or: binary('i32', 'i32', 0x72),
-  xor: binary('i32', 'i32', 0x73),
+  and: bitwise(true, 0x71),
+  or: bitwise(false, 0x72),
+  xor: bitwise(false, 0x73),
   shl: binary('i32', 'i32', 0x74),
   shrS: binary('i32', 'i32', 0x75),
-  shrU: binary('i32', 'i32', 0x76),
+  shrU: (a: I32, b: I32): I32 => new Value('i32', [a.code, b.code, 0x76], a.natural || ((b.known ?? 0) & 31) > 0),
   rotl: binary('i32', 'i32', 0x77),
   rotr: binary('i32', 'i32', 0x78),
   wrap: unary('i64', 'i32', 0xa7),
@@ -147,17 +169,17 @@ export const i32 = {
 
 export const i64 = {
   const: (value: bigint | number): I64 => new Value('i64', [0x42, sleb(value)]),
-  eqz: unary('i64', 'i32', 0x50),
-  eq: binary('i64', 'i32', 0x51),
-  ne: binary('i64', 'i32', 0x52),
-  ltS: binary('i64', 'i32', 0x53),
-  ltU: binary('i64', 'i32', 0x54),
-  gtS: binary('i64', 'i32', 0x55),
-  gtU: binary('i64', 'i32', 0x56),
-  leS: binary('i64', 'i32', 0x57),
-  leU: binary('i64', 'i32', 0x58),
-  geS: binary('i64', 'i32', 0x59),
-  geU: binary('i64', 'i32', 0x5a),
+  eqz: count('i64', 0x50),
+  eq: comparison('i64', 0x51),
+  ne: comparison('i64', 0x52),
+  ltS: comparison('i64', 0x53),
+  ltU: comparison('i64', 0x54),
+  gtS: comparison('i64', 0x55),
+  gtU: comparison('i64', 0x56),
+  leS: comparison('i64', 0x57),
+  leU: comparison('i64', 0x58),
+  geS: comparison('i64', 0x59),
+  geU: comparison('i64', 0x5a),
   clz: unary('i64', 'i64', 0x79),
   ctz: unary('i64', 'i64', 0x7a),
   popcnt: unary('i64', 'i64', 0x7b),
@@ -176,7 +198,8 @@ export const i64 = {
   shrU: binary('i64', 'i64', 0x88),
   rotl: binary('i64', 'i64', 0x89),
   rotr: binary('i64', 'i64', 0x8a),
-  extendS: unary('i32', 'i64', 0xac),
+  /** Where the sign is known, the extension that V8 does for nothing. */
+  extendS: (a: I32): I64 => new Value('i64', [a.code, a.natural ? 0xad : 0xac]),
   extendU: unary('i32', 'i64', 0xad),
   extend8S: unary('i64', 'i64', 0xc2),
   extend16S: unary('i64', 'i64', 0xc3),
