@@ -56,7 +56,7 @@ function words([kind, a, b, c, imm]: Step): number[] {
     case 2:
       return [pick([add, SUB], imm & 255)(rd, rs1, rs2)];
     case 3:
-      return [pick(WORD_IMMEDIATE, c)(rd, rs1, imm)];
+      return [c % 4 === 0 ? iType(0x1b, 5)(rd, rs1, imm & 0x41f) : pick(WORD_IMMEDIATE, c)(rd, rs1, imm)]; // srliw, sraiw
     case 4:
       return [and(SCRATCH, rs1, MASK), add(pointer, SCRATCH, MIDDLE)];
     case 5:
@@ -94,7 +94,7 @@ function block({ steps, end, which, to }: Piece, index: number, count: number): 
   const value = pick(VALUES, which);
   if (end === 'branch') code.push(pick(BRANCHES, which)(value, pick(VALUES, to[1]), distance(to[0])));
   if (end === 'switch' || end === 'call') {
-    code.push(iType(0x13, 7)(SCRATCH, value, 3 * BLOCK_BYTES), add(SCRATCH, SCRATCH, BLOCKS));
+    code.push(iType(0x13, 7)(SCRATCH, value, ((count < 8 ? 4 : 8) - 1) * BLOCK_BYTES), add(SCRATCH, SCRATCH, BLOCKS));
     code.push(jalr(end === 'call' ? LINK : 0, SCRATCH, 0));
   }
   code.push(end === 'return' ? jalr(0, LINK, 0) : jal(0, distance(to[1])));
@@ -136,7 +136,7 @@ function outcome(pieces: readonly Piece[], rounds: number, translate: TranslateM
   return { trap: bench.machineTrap, registers, memory };
 }
 
-const graph = fc.array(piece, { minLength: 3, maxLength: 8 });
+const graph = fc.array(piece, { minLength: 3, maxLength: 11 });
 
 describe('graphs of any shape', () => {
   it('are as the interpreter does them where all is translated', () => {
