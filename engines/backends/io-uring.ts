@@ -10,7 +10,7 @@ import { BouncePool } from './bounce.js';
 import { nowNs } from './clock.js';
 import { HandleTable } from './handles.js';
 import type { BlockInfo, Completion, HandleId, IoContext, MemoryId, Pieces, WaitingPolicy } from './io.js';
-import type { KickSlot } from './kick.js';
+import type { KickSlot, SleepsOn } from './kick.js';
 import type { Libc } from './libc.js';
 import { bytesOf, onePieceAtATime, PIECES_MAX, Vector } from './pieces.js';
 import { REQUESTS_MAX, RequestTable } from './requests.js';
@@ -68,8 +68,11 @@ export class UringContext implements IoContext {
       submit: () => this.submit(),
       poll: () => this.poll(),
       mayHaveCompletions: () => this.#ring.ready || this.#deferred.length > 0,
-      sleepsOn: () => 'eventfd' as const,
-      sleep: (timeoutNs: number) => this.#ring.sleep(timeoutNs),
+      sleepsOn: () => (this.#idle ? ('futex' as const) : ('eventfd' as const)),
+      sleep: (timeoutNs: number, how: SleepsOn) => {
+        if (how === 'futex') kicks.sleepOnFutex(c, timeoutNs);
+        else this.#ring.sleep(timeoutNs);
+      },
     };
     this.#waiter = new Waiter(sleeper, kicks, this.counters, waiting);
     this.#eventfd = c.eventfd(0, EFD_CLOEXEC_NONBLOCK);
@@ -77,6 +80,16 @@ export class UringContext implements IoContext {
     kicks.remember(this.#ring.fd);
     for (const [address, bytes] of this.#ring.mappings) kicks.rememberMapping(address, bytes);
     this.#armKicks();
+  }
+
+  /** Nothing can come by the ring but a kick. */
+  get #idle(): boolean {
+    return (
+      this.#requests.inFlight === 0 &&
+      this.#watches.size === 0 &&
+      !this.#receiver.listening &&
+      this.#ring.unsubmitted === 0
+    );
   }
 
   addMemory(memory: WebAssembly.Memory): MemoryId {
@@ -225,6 +238,7 @@ export class UringContext implements IoContext {
     this.#bounce.dispose();
     for (const vector of this.#vectors) vector.free();
     this.kicks.setEventfd(-1);
+    this.kicks.dispose();
     this.c.close(this.#eventfd);
   }
 

@@ -52,7 +52,7 @@ export class WorkersContext implements IoContext {
       submit: () => this.submit(),
       poll: () => this.poll(),
       mayHaveCompletions: () => this.#queue.hasDone || this.#sockets?.listening === true || this.#deferred.length > 0,
-      sleepsOn: () => (this.#sockets?.listening === true ? ('eventfd' as const) : ('futex' as const)),
+      sleepsOn: () => (this.#sockets?.listening === true ? ('eventfd' as const) : ('atomics' as const)),
       sleep: (timeoutNs: number) => this.#sleep(timeoutNs),
     };
     this.#waiter = new Waiter(sleeper, kicks, this.counters, waiting);
@@ -243,7 +243,7 @@ export class WorkersContext implements IoContext {
   #sleep(timeoutNs: number): void {
     this.submit();
     if (this.#sockets?.listening === true) this.#sockets.sleep(timeoutNs);
-    else this.kicks.sleepOnFutex(timeoutNs / 1e6);
+    else this.kicks.sleepOnAtomics(timeoutNs / 1e6);
     this.counters.syscalls++;
   }
 

@@ -14,9 +14,14 @@ import { type Koffi, loadKoffi } from './koffi.js';
 type Call = (...args: (number | string)[]) => number;
 
 /** System call numbers that have no wrapper in every C library (asm/unistd.h). */
-const SYSCALLS: Record<string, { gettid: number; statx: number }> = {
-  x64: { gettid: 186, statx: 332 },
-  arm64: { gettid: 178, statx: 291 },
+interface SystemCalls {
+  gettid: number;
+  statx: number;
+  futex: number;
+}
+const SYSCALLS: Record<string, SystemCalls> = {
+  x64: { gettid: 186, statx: 332, futex: 202 },
+  arm64: { gettid: 178, statx: 291, futex: 98 },
 };
 /** The same on both (and on every architecture since Linux 5.1). */
 export const SYS_IO_URING = { setup: 425, enter: 426, register: 427 } as const;
@@ -64,6 +69,10 @@ export interface Libc {
   /** Writes a struct timespec (two 64-bit words) at `timespec`. */
   clockGettime(clock: number, timespec: number): number;
   gettid(): number;
+  /** Sleeps while the 32-bit word at `address` is `value`, at most the relative struct timespec at `timespec` (0: for ever). */
+  futexWait(address: number, value: number, timespec: number): number;
+  /** Wakes up to `count` threads of this process that sleep on the word. */
+  futexWake(address: number, count: number): number;
   getppid(): number;
   /** Bytes of unmanaged memory as a buffer; nothing frees it. */
   view(address: number, bytes: number): ArrayBuffer;
@@ -77,6 +86,9 @@ export const MAP_PRIVATE_ANONYMOUS = 0x22;
 export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_TIMERSLACK = 29;
 export const CLOCK_MONOTONIC = 1;
+/* futex(2). */
+const FUTEX_WAIT_PRIVATE = 0 | 128;
+const FUTEX_WAKE_PRIVATE = 1 | 128;
 const AT_EMPTY_PATH = 0x1000;
 /** The header page of the string "" for statx, which wants a path even when it is empty. */
 const EMPTY_PATH_BYTES = 4096;
@@ -114,7 +126,7 @@ function load(): Loaded {
   }
 }
 
-function bind(koffi: Koffi, numbers: { gettid: number; statx: number }): Libc {
+function bind(koffi: Koffi, numbers: SystemCalls): Libc {
   const library = koffi.load(null);
   const raw = (name: string, result: string, args: string[]): Call => library.func(name, result, args) as Call;
   const { errno } = koffi;
@@ -187,6 +199,9 @@ function bind(koffi: Koffi, numbers: { gettid: number; statx: number }): Libc {
     },
     schedSetaffinity: checked('sched_setaffinity', ['int', 'size_t', 'uintptr_t']),
     clockGettime: checked('clock_gettime', ['int', 'uintptr_t']),
+    futexWait: (address, value, timespec) =>
+      result0(syscall(numbers.futex, address, FUTEX_WAIT_PRIVATE, value, timespec, 0, 0), errno),
+    futexWake: (address, count) => result0(syscall(numbers.futex, address, FUTEX_WAKE_PRIVATE, count, 0, 0, 0), errno),
     gettid: () => syscall(numbers.gettid, 0, 0, 0, 0, 0, 0),
     getppid: raw('getppid', 'int', []),
     view: (address, bytes) => koffi.view(BigInt(address), bytes),

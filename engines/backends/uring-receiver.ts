@@ -34,6 +34,11 @@ export class UringReceiver {
     private readonly ignored: number,
   ) {}
 
+  /** A datagram may come at any time. */
+  get listening(): boolean {
+    return this.#receivers.size > 0;
+  }
+
   start(id: number, fd: number, deliver: (datagram: Uint8Array) => void): void {
     const known = this.#keyOf(id);
     const receiver = known === undefined ? undefined : this.#receivers.get(known);

@@ -4,7 +4,7 @@
  */
 import { nowNs } from './clock.js';
 import type { WaitingPolicy } from './io.js';
-import type { KickSlot } from './kick.js';
+import type { KickSlot, SleepsOn } from './kick.js';
 
 /** Longest uninterrupted sleep: Worker.terminate() is noticed only between system calls. Kick a thread before you end it. */
 const SLICE_NS = 250e6;
@@ -18,9 +18,9 @@ export interface Sleeper {
   /** False: poll() would find nothing. Cheap, a few nanoseconds where that can be. */
   mayHaveCompletions(): boolean;
   /** What ends sleep() when a kick comes; asked before each sleep. */
-  sleepsOn(): 'eventfd' | 'futex';
+  sleepsOn(): SleepsOn;
   /** Submits, then sleeps until a completion, a kick or the timeout. May return early. */
-  sleep(timeoutNs: number): void;
+  sleep(timeoutNs: number, how: SleepsOn): void;
 }
 
 export class Waiter {
@@ -76,13 +76,14 @@ export class Waiter {
 
   #sleep(end: number): void {
     for (let left = leftUntil(end); left > 0; left = leftUntil(end)) {
-      if (!this.kicks.fallAsleep(this.sleeper.sleepsOn())) {
+      const how = this.sleeper.sleepsOn();
+      if (!this.kicks.fallAsleep(how)) {
         this.counters.kicksReceived++;
         this.sleeper.submit();
         this.sleeper.poll();
         return;
       }
-      this.#idle(() => this.sleeper.sleep(Math.min(left, SLICE_NS)));
+      this.#idle(() => this.sleeper.sleep(Math.min(left, SLICE_NS), how));
       const kicked = this.kicks.wakeUp();
       if (kicked) this.counters.kicksReceived++;
       if (this.sleeper.poll() > 0 || kicked) return;

@@ -266,12 +266,17 @@ describe.each(METHODS)('$name', ({ name, force, unavailable }) => {
     expect(io.counters.waits).toBe(3);
   });
 
-  it.each([0, 20])(`loses no wake-up between two threads that poll %i µs first ${name}`, async (pollUs) => {
-    const rounds = 20_000;
+  it.each([
+    [0, 'never', 20_000],
+    [20, 'never', 20_000],
+    [0, 'always', 5000],
+    [0, 'by turns', 5000],
+  ])(`loses no wake-up between two threads that poll %i µs first, and %s watch a socket ${name}`, async (...how) => {
+    const [pollUs, watches, rounds] = how;
     const turns = new SharedArrayBuffer(8);
     const start = (slot: number, peer: number, parity: number) =>
       new Promise((resolve, reject) => {
-        const workerData = { area, turns, rounds, slot, peer, parity, pollUs };
+        const workerData = { area, turns, rounds, slot, peer, parity, pollUs, watches };
         const worker = new Worker(new URL('./fixtures/ponger.mjs', import.meta.url), { workerData });
         worker.on('exit', resolve).on('error', reject);
       });
