@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DiskFailed, Disks } from '#harness/disks.js';
 import { ResultsStore, SaveFailed } from '#harness/store.js';
-import { mockSpec } from '../support/mock-run.js';
+import { mockSpec } from '../support/mock-engine.mjs';
 import { sampleCell, sampleResults } from '../support/sample-results.js';
 
 let folder: string;

@@ -3,8 +3,7 @@ import { foldChecksums, wrongAnswers } from '#harness/checksums.js';
 import { clockDriftPct, figure, NoFigure, windowNs } from '#harness/figures.js';
 import { timedSample } from '#harness/sample.js';
 import type { SampleResult } from '../../engines/engine.js';
-import { VirtualClock } from '../support/mock-engine.mjs';
-import { mockSpec } from '../support/mock-run.js';
+import { mockSpec, VirtualClock } from '../support/mock-engine.mjs';
 
 const HOUR = 3_600_000_000_000n; // far from 0: stamps are times since boot
 function result(startMs: number, stopMs: number, over: Partial<SampleResult> = {}): SampleResult {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { placedParts, placementNote, placementOn } from '#harness/placement.js';
 import type { CellGroup } from '#harness/plan.js';
-import { mockSpec } from '../support/mock-run.js';
+import { mockSpec } from '../support/mock-engine.mjs';
 
 const planned = (name: `${'cpu' | 'net' | 'mixed'}/x`) => ({
   spec: mockSpec({ name, group: name.split('/')[0] as 'cpu' | 'net' | 'mixed' }),

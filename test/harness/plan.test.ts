@@ -7,7 +7,8 @@ import { balancedOrders } from '#harness/balance.js';
 import { expandPlan, makePlan, memoryFor, type PlanContext, planDifferences } from '#harness/plan.js';
 import { builtInProfiles, readProfileFile } from '#harness/profiles.js';
 import { seededRandom } from '#harness/random.js';
-import { mockProfile, mockSpec } from '../support/mock-run.js';
+import { mockSpec } from '../support/mock-engine.mjs';
+import { mockProfile } from '../support/mock-run.js';
 
 const context: PlanContext = {
   specs: [

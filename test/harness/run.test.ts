@@ -5,8 +5,8 @@ import { scaledDeadlines } from '#harness/machines.js';
 import { seededRandom } from '#harness/random.js';
 import { cellKey, parseResults } from '#harness/results.js';
 import { runPlan } from '#harness/run.js';
-import { MockEngine, type MockOptions, VirtualClock } from '../support/mock-engine.mjs';
-import { mockEnvironment, mockPlan, mockSpec, mockStore, runMocks, silent } from '../support/mock-run.js';
+import { MockEngine, type MockOptions, mockSpec, VirtualClock } from '../support/mock-engine.mjs';
+import { mockEnvironment, mockPlan, mockStore, runMocks, silent } from '../support/mock-run.js';
 
 const clock = new VirtualClock();
 const mock = (name: string, options: Partial<MockOptions> = {}) =>

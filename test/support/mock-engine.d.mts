@@ -1,5 +1,6 @@
 import type { Engine, EngineKind, Machine, MachineConfig, Probe } from '../../engines/engine.js';
 import type { Clock } from '../../harness/clock.js';
+import type { WorkloadSpec } from '../../workloads/spec.js';
 
 export declare class VirtualClock implements Clock {
   ns: bigint;
@@ -34,6 +35,8 @@ export interface MockOptions {
   /** Real milliseconds that a sample takes, for tests that interrupt a run. */
   realMs?: number;
 }
+
+export declare function mockSpec(over?: Partial<WorkloadSpec>): WorkloadSpec;
 
 export declare class MockEngine implements Engine {
   constructor(options: MockOptions);

@@ -14,6 +14,23 @@ export class VirtualClock {
   }
 }
 
+/** A workload that asks for little; `over`: what it has of its own. */
+export const mockSpec = (over = {}) => ({
+  name: 'cpu/a',
+  group: 'cpu',
+  measures: 'nothing',
+  metric: 'throughput',
+  unit: 'units/s',
+  scale: 1,
+  minVcpus: 1,
+  cpus: 'all',
+  needs: {},
+  comparable: true,
+  vectorizable: false,
+  memoryPerCpu: 1 << 20,
+  ...over,
+});
+
 export class MockEngine {
   /** What happened, in order: `boot 0`, `prepare 0 cpu/a`, `start 0`, `stop 0`, `close`. */
   log = [];

@@ -9,7 +9,7 @@ import { type Cell, cellKey, type Results } from '#harness/results.js';
 import { type BenchEnvironment, runPlan } from '#harness/run.js';
 import { ResultsStore } from '#harness/store.js';
 import type { WorkloadSpec } from '../../workloads/spec.js';
-import { type MockEngine, VirtualClock } from './mock-engine.mjs';
+import { type MockEngine, mockSpec, VirtualClock } from './mock-engine.mjs';
 import { sampleResults } from './sample-results.js';
 
 export const silent: Progress = {
@@ -21,24 +21,6 @@ export const silent: Progress = {
   note: () => {},
   end: () => {},
 };
-
-export function mockSpec(over: Partial<WorkloadSpec> = {}): WorkloadSpec {
-  return {
-    name: 'cpu/a',
-    group: 'cpu',
-    measures: 'nothing',
-    metric: 'throughput',
-    unit: 'units/s',
-    scale: 1,
-    minVcpus: 1,
-    cpus: 'all',
-    needs: {},
-    comparable: true,
-    vectorizable: false,
-    memoryPerCpu: 1 << 20,
-    ...over,
-  };
-}
 
 export function mockProfile(over: Partial<Profile> = {}): Profile {
   return {

@@ -1,21 +1,6 @@
 // What the command line stands on in tests: three mock engines and four workloads.
 import { DEFAULT_DEADLINES } from '../../dist/harness/machines.js';
-import { MockEngine, VirtualClock } from './mock-engine.mjs';
-
-const spec = (name) => ({
-  name,
-  group: name.split('/')[0],
-  measures: 'nothing',
-  metric: 'throughput',
-  unit: 'units/s',
-  scale: 1,
-  minVcpus: 1,
-  cpus: 'all',
-  needs: {},
-  comparable: true,
-  vectorizable: false,
-  memoryPerCpu: 4096,
-});
+import { MockEngine, mockSpec, VirtualClock } from './mock-engine.mjs';
 
 /** Options: { realMs, crash: "engine workload", opsPerSecond: { engine: number } }. */
 export function mockShell(options, out, err) {
@@ -34,6 +19,6 @@ export function mockShell(options, out, err) {
     engine('full', 'full virtualization'),
     engine('para', 'paravirtualization'),
   ];
-  const specs = ['cpu/a', 'cpu/b', 'memory/c', 'cpu/d'].map(spec);
+  const specs = ['cpu/a', 'cpu/b', 'memory/c', 'cpu/d'].map((name) => mockSpec({ name, group: name.split('/')[0] }));
   return { out, err, context: async () => ({ engines, specs, clock, deadlines: DEFAULT_DEADLINES, out, err }) };
 }
