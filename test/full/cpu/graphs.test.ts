@@ -94,8 +94,9 @@ function block({ steps, end, which, to }: Piece, index: number, count: number): 
   const value = pick(VALUES, which);
   if (end === 'branch') code.push(pick(BRANCHES, which)(value, pick(VALUES, to[1]), distance(to[0])));
   if (end === 'switch' || end === 'call') {
-    code.push(iType(0x13, 7)(SCRATCH, value, ((count < 8 ? 4 : 8) - 1) * BLOCK_BYTES), add(SCRATCH, SCRATCH, BLOCKS));
-    code.push(jalr(end === 'call' ? LINK : 0, SCRATCH, 0));
+    const by = which & 1 ? LINK : SCRATCH; // a call may overwrite what it goes by
+    code.push(iType(0x13, 7)(by, value, ((count < 8 ? 4 : 8) - 1) * BLOCK_BYTES), add(by, by, BLOCKS));
+    code.push(jalr(end === 'call' ? LINK : 0, by, 0));
   }
   code.push(end === 'return' ? jalr(0, LINK, 0) : jal(0, distance(to[1])));
   return [...code, ...Array.from({ length: BLOCK_WORDS - code.length }, () => nop)];

@@ -193,9 +193,11 @@ export class TranslatorEmitter implements Emitter {
     const to = body.keep(target);
     this.setRd(this.nextPc);
     const { instruction, undone } = this; // of this block, before others are emitted
+    const { rd, rs1 } = instruction.operands;
     const edges = [...end.likely].sort((a, b) => a.at - b.at);
     this.search(block, to, edges);
-    if (isNoted(instruction)) ways.noteAndLeave(block, instruction.at, undone, to);
+    // It can be executed once more unless it has overwritten its own operand.
+    if (isNoted(instruction) && rd !== rs1) ways.noteAndLeave(block, instruction.at, undone, to);
     else ways.leaveTo(block, to);
   }
 
