@@ -55,7 +55,7 @@ export interface RunEnd {
 export interface RunningMachine {
   /** Bytes typed at the console. */
   input(bytes: Uint8Array): void;
-  /** Totals so far; also after the end. */
+  /** Totals of all, once stop() has ended it. */
   counters(): Record<string, number>;
   /** Ends the machine from outside. */
   stop(): Promise<void>;

@@ -1,33 +1,100 @@
-/** `virtax run` on `full`: the machine in this process, its harts in threads of it. */
+/** `virtax run` on `full`: a VM's process, whose console is the user's terminal. */
 import { accessSync, constants, statSync } from 'node:fs';
+import type { Child } from '../process/child.js';
 import { type RunDisk, type RunEnd, type RunningMachine, RunRefused, type RunRequest } from '../run.js';
 import type { VmConfig, VmDisk, VmEnd } from './config.js';
+import type { FromVm, ToVm } from './vm/messages.js';
+import { startVm } from './vm/vm-program.js';
 
 /** What most guests bring a driver for. */
 const DEFAULT_NIC = 'e1000';
 
+/** Harts that do not listen are ended by force within a second. */
+const STOP_MS = 3000;
+
 /** Rejects with RunRefused when the machine cannot be had. */
 export async function run(request: RunRequest, output: (bytes: Uint8Array) => void): Promise<RunningMachine> {
-  const { Vm } = await import('./vm/vm.js');
-  let tellEnd: (end: RunEnd) => void = () => {};
-  const ended = new Promise<RunEnd>((resolve) => {
-    tellEnd = resolve;
-  });
+  let machine: UserMachine | undefined;
   try {
-    const vm = new Vm(vmConfig(request), {
-      running: () => {},
-      doorbell: () => {},
-      output,
-      ended: (how) => tellEnd(runEnd(how)),
-    });
-    return {
-      input: (bytes) => vm.input(bytes),
-      counters: () => vm.counters(),
-      stop: () => vm.stop(),
-      ended,
-    };
+    const config = vmConfig(request);
+    machine = new UserMachine(config.harts, output);
+    await machine.boot(config);
+    return machine;
   } catch (error) {
+    await machine?.stop();
     throw new RunRefused(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** A VM's process, as its user sees it. What goes wrong inside of it is on this process's own stderr. */
+class UserMachine implements RunningMachine {
+  readonly ended: Promise<RunEnd>;
+  readonly #child: Child;
+  #end: (end: RunEnd) => void = () => {};
+  #running: () => void = () => {};
+  #refused: (error: Error) => void = () => {};
+  #stopped: () => void = () => {};
+  #counters: Record<string, number> = {};
+
+  constructor(
+    harts: number,
+    private readonly output: (bytes: Uint8Array) => void,
+  ) {
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    this.#child = startVm(harts, { stderr: 'inherited' });
+    this.#child.process.on('message', (message) => this.#hear(message as FromVm));
+    void this.#child.exited.then((phrase) => this.#lost(phrase));
+  }
+
+  /** Resolves when the harts run. */
+  boot(config: VmConfig): Promise<void> {
+    this.#child.send({ type: 'boot', config } satisfies ToVm);
+    return new Promise((resolve, reject) => {
+      this.#running = resolve;
+      this.#refused = reject;
+    });
+  }
+
+  input(bytes: Uint8Array): void {
+    this.#child.send({ type: 'input', text: Buffer.from(bytes).toString('latin1') } satisfies ToVm);
+  }
+
+  counters(): Record<string, number> {
+    return this.#counters;
+  }
+
+  async stop(): Promise<void> {
+    const stopped = new Promise<void>((resolve) => {
+      this.#stopped = resolve;
+    });
+    if (this.#child.send({ type: 'stop' } satisfies ToVm)) {
+      await Promise.race([stopped, this.#child.endsWithin(STOP_MS)]);
+    }
+    await this.#child.stop();
+  }
+
+  #hear(message: FromVm): void {
+    if (message.type === 'output') this.output(message.bytes);
+    else if (message.type === 'running') this.#running();
+    else if (message.type === 'refused') this.#refused(new Error(message.message));
+    else if (message.type === 'ended') this.#ends(runEnd(message.how));
+    else if (message.type === 'stopped') {
+      this.#counters = message.counters;
+      this.#stopped();
+    }
+  }
+
+  /** A machine may end before its harts run, by a disk that cannot be opened. */
+  #ends(end: RunEnd): void {
+    this.#running();
+    this.#end(end);
+  }
+
+  #lost(phrase: string): void {
+    this.#ends({ status: 1, problem: `its process was lost (${phrase})` });
+    this.#stopped();
   }
 }
 

@@ -94,12 +94,23 @@ export function startNode(module: URL, args: readonly string[] = []): Child {
   return startProgram({ path: fileURLToPath(module), arguments: [] }, args);
 }
 
-/** The same for a module of a linked program; `env` goes on top of this process's. */
-export function startProgram(start: Start, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Child {
+export interface ProgramOptions {
+  /** On top of this process's. */
+  env?: NodeJS.ProcessEnv;
+  /** `kept`, for messages about the child (Child.stderr); or it is this process's own. */
+  stderr?: 'kept' | 'inherited';
+}
+
+/** The same for a module of a linked program. */
+export function startProgram(
+  start: Start,
+  args: readonly string[] = [],
+  { env = {}, stderr = 'kept' }: ProgramOptions = {},
+): Child {
   libc(); // tells children where koffi is
   return new Child(
     fork(start.path, [...start.arguments, String(process.pid), ...args], {
-      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+      stdio: ['ignore', 'inherit', stderr === 'kept' ? 'pipe' : 'inherit', 'ipc'],
       serialization: 'advanced',
       env: { ...process.env, ...NO_CERTIFICATES, ...env },
       // Not the parent's: a debugger's or test runner's do not fit here. And none for V8 (--max-semi-space-size): Node

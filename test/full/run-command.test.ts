@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { full } from '#engines/full/engine.js';
 import { riscvImage } from '#workloads/images.js';
+import { alive } from '../support/alive.js';
 import { CLINT, finish, guest, print } from './guests.js';
 import { imageFile } from './run-guest.js';
 
@@ -26,6 +28,35 @@ async function run(args: string[], input = '') {
   const [status] = (await once(child, 'close')) as [number];
   return { status, stdout, stderr };
 }
+
+/** The command with our guest at its prompt, and the process of its VM. */
+async function prompted() {
+  const command = spawn(process.execPath, [VIRTAX, 'run', '--kernel', riscvImage().path]);
+  let stderr = '';
+  command.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  await once(command.stdout, 'data');
+  const children = readFileSync(`/proc/${command.pid}/task/${command.pid}/children`, 'latin1');
+  return { command, vm: Number(children.trim()), stderr: () => stderr };
+}
+
+describe('the VM’s process', () => {
+  it('does not outlive a command that is killed', async () => {
+    const { command, vm } = await prompted();
+    expect(alive(vm)).toBe(true);
+    command.kill('SIGKILL');
+    while (alive(vm)) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+
+  it('that is lost ends the command, which says so', async () => {
+    const { command, vm, stderr } = await prompted();
+    process.kill(vm, 'SIGKILL');
+    const [status] = (await once(command, 'close')) as [number];
+    expect(stderr()).toMatch(/its process was lost \(signal SIGKILL\)/);
+    expect(status).toBe(1);
+  });
+});
 
 describe('virtax run', () => {
   it('ends with the guest’s status', async () => {

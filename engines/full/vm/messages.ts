@@ -4,6 +4,8 @@ import type { VmConfig, VmEnd } from '../config.js';
 export type ToVm =
   | { type: 'boot'; config: VmConfig }
   | { type: 'input'; text: string }
+  /** The harts end, giving back what they hold. Answered by `stopped`. */
+  | { type: 'stop' }
   /** Answered by a message `counters` with the same number. */
   | { type: 'counters'; id: number };
 
@@ -15,4 +17,5 @@ export type FromVm =
   | { type: 'output'; bytes: Uint8Array }
   | { type: 'doorbell'; which: 'start' | 'stop'; ns: bigint; cpuSeconds: number; counters: Record<string, number> }
   | { type: 'counters'; id: number; counters: Record<string, number> }
+  | { type: 'stopped'; counters: Record<string, number> }
   | { type: 'ended'; how: VmEnd };

@@ -32,8 +32,14 @@ function boot({ config }: Extract<ToVm, { type: 'boot' }>): void {
   }
 }
 
+async function stop(): Promise<void> {
+  await vm?.stop();
+  tell({ type: 'stopped', counters: vm?.counters() ?? {} });
+}
+
 process.on('message', (message: ToVm) => {
   if (message.type === 'boot') boot(message);
+  else if (message.type === 'stop') void stop();
   else if (message.type === 'input') vm?.input(Buffer.from(message.text, 'latin1'));
   else tell({ type: 'counters', id: message.id, counters: vm?.counters() ?? {} });
 });

@@ -1,17 +1,14 @@
 /** The engine's end of one VM's process: a Machine, as the harness drives it. */
 import { withHostCpus } from '../../process/affinity.js';
-import { type Child, startProgram } from '../../process/child.js';
+import type { Child } from '../../process/child.js';
 import { ControlledMachine } from '../../process/controlled-machine.js';
 import { CounterQueries } from '../../process/counter-queries.js';
 import type { VmConfig, VmEnd } from '../config.js';
 import type { FromVm, ToVm } from './messages.js';
-import { vmMain } from './vm-program.js';
+import { startVm } from './vm-program.js';
 
 /** The guest's name of the host, as in QEMU's user networking. */
 const HOST_ADDRESS = '10.0.2.2';
-
-/** For glibc: V8's optimizing compiler takes 30 MiB for the interpreter, which go back to the host when it is done. */
-const ALLOCATOR = { MALLOC_TRIM_THRESHOLD_: '131072' };
 
 export interface VmProcessOptions {
   /** The engine's, for messages; absent: `full`. */
@@ -34,9 +31,7 @@ export class VmProcess extends ControlledMachine {
       facts: options.facts,
       ...(options.peerPort === undefined ? {} : { peer: `${HOST_ADDRESS}:${options.peerPort}` }),
     });
-    this.#child = withHostCpus(options.hostCpus, () =>
-      startProgram(vmMain(), [String(options.config.harts)], ALLOCATOR),
-    );
+    this.#child = withHostCpus(options.hostCpus, () => startVm(options.config.harts));
     this.#child.process.on('message', (message) => this.#hear(message as FromVm));
     void this.#child.exited.then((phrase) => this.#processEnded(phrase));
   }
@@ -85,7 +80,7 @@ export class VmProcess extends ControlledMachine {
     else if (message.type === 'running') Object.assign(this.facts, message.facts);
     else if (message.type === 'refused') this.control.fail(`could not be built: ${message.message}`);
     else if (message.type === 'ended') this.control.fail(endPhrase(message.how));
-    else this.#queries.answer(message.id, message.counters);
+    else if (message.type === 'counters') this.#queries.answer(message.id, message.counters);
   }
 
   #processEnded(phrase: string): void {
