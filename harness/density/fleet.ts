@@ -7,7 +7,6 @@ import { memoryOf, type ProcessMemory } from './memory.js';
 
 const MEMORY_BYTES = 256 << 20;
 const DEADLINE_MS = 300_000;
-const WORKLOAD = 'cpu/sieve';
 /** Memory is read when a machine has done its compiling, and is at work. */
 const SETTLED = 0.75;
 
@@ -25,6 +24,8 @@ export class Fleet {
   constructor(
     readonly vms: number,
     readonly harts: number,
+    /** One that needs no device. */
+    readonly workload = 'cpu/sieve',
   ) {}
 
   async start(): Promise<Started> {
@@ -46,7 +47,7 @@ export class Fleet {
   }
 
   private async prepare(): Promise<void> {
-    await Promise.all(this.machines.map((vm) => vm.prepare(WORKLOAD, { seed: 1, deadlineMs: DEADLINE_MS })));
+    await Promise.all(this.machines.map((vm) => vm.prepare(this.workload, { seed: 1, deadlineMs: DEADLINE_MS })));
   }
 
   private sample(durationMs: number): Promise<SampleResult[]> {
