@@ -4,7 +4,7 @@ import { SOFT_FLOAT_NAMES } from '../isa/table.js';
 import { OFFSET, TLB } from '../layout.js';
 import type { Body, Local } from '../wasm/body.js';
 import { type F32, type F64, f32, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
-import { changedCsr, PLAIN_CSR } from './fast-csr.js';
+import { changedCsr, FLOAT_CSR, PLAIN_CSR, splitFloatCsr } from './fast-csr.js';
 import type { Flow, Registers } from './flow.js';
 import type { Handler } from './handlers.js';
 import { FIELD } from './operation.js';
@@ -137,6 +137,7 @@ export class InterpreterEmitter implements Emitter {
     const writes = operation === 'write' ? i32.const(1) : field;
     if (this.handler.csr === 'plain') this.plainCsr(operation, operand);
     else if (this.handler.csr === 'status') this.statusCsr(operation, operand, writes);
+    else if (this.handler.csr === 'float') this.floatCsr(operation, operand, writes);
     else this.hostCsr(operation, operand, this.immWord);
   }
 
@@ -169,6 +170,35 @@ export class InterpreterEmitter implements Emitter {
       });
       this.hostCsr(operation, operand, i32.shl(needed, i32.const(8)));
     });
+  }
+
+  /** One of FLOAT_CSR: all three in the same code, by masks. */
+  private floatCsr(operation: CsrOperation, operand: I64, writes: I32): void {
+    const { body } = this;
+    const { base } = this.registers;
+    this.requireFloat();
+    const number = body.keep(this.immWord);
+    const fflags = body.keep(i32.load(base, OFFSET.fflags));
+    const frm = body.keep(i32.load(base, OFFSET.frm));
+    const is = (which: number): I32 => i32.eq(number, i32.const(which));
+    const old = select(
+      is(FLOAT_CSR.frm),
+      frm,
+      i32.or(fflags, i32.shl(select(is(FLOAT_CSR.fcsr), frm, i32.const(0)), i32.const(5))),
+    );
+    const before = body.keep(i64.extendU(old));
+    body.if(writes, () => {
+      const written = body.keep(i32.wrap(changedCsr(operation, before, operand)));
+      for (const which of Object.values(FLOAT_CSR)) {
+        body.if(is(which), () => {
+          for (const [name, value] of Object.entries(splitFloatCsr(which, written))) {
+            body.store('i32', base, value, OFFSET[name as 'fflags' | 'frm']);
+          }
+        });
+      }
+      this.setDirty();
+    });
+    this.setRd(before);
   }
 
   readTime(): I64 {

@@ -1,12 +1,13 @@
 import type { CsrOperation } from '../isa/emitter.js';
 import { OFFSET } from '../layout.js';
-import { type I64, i64 } from '../wasm/value.js';
+import { type I32, type I64, i32, i64 } from '../wasm/value.js';
 
 /**
  * How an instruction reaches its CSR: by asking the host; as a word that only holds what is written to it (trap handlers
- * live on these); or as mstatus or sstatus, most of whose changes are done by trap-code.ts.
+ * live on these); as mstatus or sstatus, most of whose changes are done by trap-code.ts; or as fflags, frm or fcsr, which
+ * compilers save and restore around comparisons, and libraries around nearly everything.
  */
-export type CsrWay = 'host' | 'plain' | 'status';
+export type CsrWay = 'host' | 'plain' | 'status' | 'float';
 
 /** `even`: bit 0 is always 0. */
 const PLAIN_CSRS: Readonly<Record<number, { offset: number; even?: true }>> = {
@@ -20,6 +21,9 @@ const PLAIN_CSRS: Readonly<Record<number, { offset: number; even?: true }>> = {
   835: { offset: OFFSET.mtval },
 };
 
+/** fflags, frm and fcsr (unprivileged specification, 11.2). */
+export const FLOAT_CSR = { fflags: 1, frm: 2, fcsr: 3 } as const;
+
 const SSTATUS = 0x100;
 const MSTATUS = 0x300;
 
@@ -29,10 +33,11 @@ export const PLAIN_CSR = { offsetMask: 0xffff, privilegeShift: 16, privilegeMask
 /** The privilege that a CSR's number asks for (privileged specification, 2.1). */
 export const csrPrivilege = (number: number): number => (number >> 8) & 3;
 
-/** What stands for a CSR's number in an operation: of `status` the privilege. undefined: the host must be asked. */
+/** What stands for a CSR's number in an operation: of `status` the privilege, of `float` one of FLOAT_CSR. undefined: the host must be asked. */
 export function fastCsr(number: number): { way: Exclude<CsrWay, 'host'>; operand: number } | undefined {
   const privilege = csrPrivilege(number);
   if (number === SSTATUS || number === MSTATUS) return { way: 'status', operand: privilege };
+  if (number >= FLOAT_CSR.fflags && number <= FLOAT_CSR.fcsr) return { way: 'float', operand: number };
   const csr = PLAIN_CSRS[number];
   if (csr === undefined) return undefined;
   const even = csr.even ? 1 : 0;
@@ -47,3 +52,17 @@ export const changedCsr = (operation: CsrOperation, old: I64, operand: I64): I64
     set: () => i64.or(old, operand),
     clear: () => i64.and(old, i64.xor(operand, i64.const(-1))),
   })[operation]();
+
+/** fflags and frm after a write to one of FLOAT_CSR; what it does not hold stays. */
+export function splitFloatCsr(number: number, written: I32): { fflags?: I32; frm?: I32 } {
+  const flags = i32.and(written, i32.const(31));
+  if (number === FLOAT_CSR.fflags) return { fflags: flags };
+  if (number === FLOAT_CSR.frm) return { frm: i32.and(written, i32.const(7)) };
+  return { fflags: flags, frm: i32.and(i32.shrU(written, i32.const(5)), i32.const(7)) };
+}
+
+/** The value of one of FLOAT_CSR. */
+export function joinFloatCsr(number: number, fflags: I32, frm: I32): I32 {
+  if (number === FLOAT_CSR.fflags) return fflags;
+  return number === FLOAT_CSR.frm ? frm : i32.or(i32.shl(frm, i32.const(5)), fflags);
+}

@@ -23,6 +23,8 @@ export interface Handler {
 /** Handlers that are no instruction, at fixed indices. Zeroed memory must mean "not decoded yet". */
 export const SPECIAL = { decode: 0, pageEnd: 1, illegal: 2, nop2: 3, nop4: 4, region: 5 } as const;
 
+const CSR_WAYS: readonly CsrWay[] = ['host', 'plain', 'status', 'float'];
+
 const special = (name: string, length: 2 | 4): Handler => ({
   name,
   length,
@@ -41,7 +43,7 @@ function variants(definition: Definition, length: 2 | 4): Handler[] {
     csr,
   });
   if (definition.csr) {
-    return (['host', 'plain', 'status'] as const).map((way) => make(`/${way}`, false, false, way));
+    return CSR_WAYS.map((way) => make(`/${way}`, false, false, way));
   }
   switch (definition.flow) {
     case 'branch':
@@ -80,7 +82,6 @@ export const HANDLERS: readonly Handler[] = list();
 /** How a handler's instruction was decoded. */
 type Way = Pick<Handler, 'length' | 'near' | 'link' | 'csr'>;
 
-const CSR_WAYS: readonly CsrWay[] = ['host', 'plain', 'status'];
 /** A number for each way. */
 const wayIndex = ({ length, near, link, csr }: Way): number =>
   (length >> 1) - 1 + 2 * +near + 4 * +link + 8 * CSR_WAYS.indexOf(csr);

@@ -1,5 +1,5 @@
 import { MODE } from '../host/status.js';
-import { changedCsr, fastCsr, PLAIN_CSR } from '../interpreter/fast-csr.js';
+import { changedCsr, fastCsr, joinFloatCsr, PLAIN_CSR, splitFloatCsr } from '../interpreter/fast-csr.js';
 import type { TrapFunctions } from '../interpreter/trap-code.js';
 import { emitAmo, emitLoadReserved, emitStoreConditional } from '../isa/atomic-code.js';
 import type { AmoChange, CsrOperation, Emitter, MemoryKind, SystemOperation } from '../isa/emitter.js';
@@ -221,9 +221,13 @@ export class TranslatorEmitter implements Emitter {
     const { rs1, imm } = this.operands;
     const csr = fastCsr(imm);
     if (csr === undefined) throw new Error(`CSR ${imm} is not translated`);
-    this.assumptions.privilege = true;
     const operand = uses === 'register' ? this.rs1 : i64.const(rs1);
     const writes = operation === 'write' || rs1 !== 0;
+    if (csr.way === 'float') {
+      this.floatCsr(operation, operand, csr.operand, writes);
+      return;
+    }
+    this.assumptions.privilege = true;
     if (csr.way === 'plain') this.plainCsr(operation, operand, csr.operand, writes);
     else this.statusCsr(operation, operand, csr.operand, writes);
   }
@@ -326,6 +330,32 @@ export class TranslatorEmitter implements Emitter {
     const even = ((how >> PLAIN_CSR.evenShift) & 1) !== 0;
     if (writes) body.store('i64', base, even ? i64.and(value, i64.const(-2)) : value, offset);
     this.setRd(old);
+  }
+
+  /** One of FLOAT_CSR. The region is left where what it takes for granted is so no more. */
+  private floatCsr(operation: CsrOperation, operand: I64, number: number, writes: boolean): void {
+    const { body, base, registers, assumptions } = this;
+    this.requireFloat();
+    const frm = i32.load(base, OFFSET.frm);
+    const old = body.keep(i64.extendU(joinFloatCsr(number, registers.fflags, frm)));
+    const written = body.keep(i32.wrap(changedCsr(operation, old, operand)));
+    this.setRd(old);
+    if (!writes) return;
+    const now = splitFloatCsr(number, written);
+    if (now.fflags !== undefined) registers.setFlags(now.fflags);
+    if (now.frm !== undefined) {
+      body.store('i32', base, now.frm, OFFSET.frm);
+      body.store('i32', base, i32.const(1), OFFSET.fpDirty);
+      body.unlikely(i32.load(base, OFFSET.frm), () => this.leaveBehind());
+    }
+    const exact = i32.eqz(i32.and(written, i32.const(1)));
+    if (now.fflags !== undefined && assumptions.inexact) body.unlikely(exact, () => this.leaveBehind());
+  }
+
+  /** This instruction is done; on with the next one, but not in this region. */
+  private leaveBehind(): void {
+    this.body.store('i64', this.base, this.nextPc, OFFSET.pc);
+    this.ways.redirected(this.block, this.undone - 1);
   }
 
   private statusCsr(operation: CsrOperation, operand: I64, privilege: number, writes: boolean): void {

@@ -51,6 +51,11 @@ export class Registers {
     this.body.set(this.localFlags(), i32.or(this.fflags, flags));
   }
 
+  setFlags(flags: I32): void {
+    this.raises = true;
+    this.body.set(this.localFlags(), flags);
+  }
+
   load(): void {
     const { body, base } = this;
     for (const [index, local] of this.x) body.set(local, i64.load(base, OFFSET.x + index * 8));

@@ -131,7 +131,7 @@ class Steps {
       this.write({ kind: SIGNS[name], rd, rs1 }, this.origins.get(rs1));
       return true;
     }
-    return definition.writesX && (rd === 0 || isExact(after(instruction, known)[rd]));
+    return definition.pure && (rd === 0 || isExact(after(instruction, known)[rd]));
   }
 
   /** Of an array that is written all accesses are to the same element. */
