@@ -7,7 +7,6 @@ import { buildCsrs } from './host/csr-table.js';
 import { Fetch } from './host/fetch.js';
 import { Mmu } from './host/mmu.js';
 import { Pmp } from './host/pmp.js';
-import { SoftFloat } from './host/soft-float.js';
 import { MODE } from './host/status.js';
 import { SystemInstructions } from './host/system.js';
 import { TlbControl } from './host/tlb.js';
@@ -175,7 +174,6 @@ export class Hart {
     const { hart, tlb, traps, fetch, slow } = this;
     const csrs = new CsrAccess(hart, buildCsrs(hart, traps, tlb, this.pmp));
     const system = new SystemInstructions(hart, traps, tlb, fetch, csrs);
-    const float = new SoftFloat(hart);
     const functions: HostFunctions = {
       boundary: () => this.boundary(),
       fetch: () => fetch.fetch(),
@@ -186,7 +184,6 @@ export class Hart {
       fill: (low, high, _bytes, writing) => slow.fillOnly(low, high, writing !== 0),
       csr: (operation, low, number) => system.csr(operation, low, number),
       system: (operation, low) => system.execute(operation, low),
-      softFloat: (name, low, mode) => float.execute(name, low, mode),
       time: () => hart.bus.time(),
     };
     return { ...functions };

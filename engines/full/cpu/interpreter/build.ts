@@ -1,3 +1,4 @@
+import { exportExact } from '../float/exact.js';
 import { OFFSET, REGION } from '../layout.js';
 import type { Body } from '../wasm/body.js';
 import { ModuleBuilder } from '../wasm/module.js';
@@ -42,10 +43,11 @@ export function encodeInterpreter(maximumPages: number): Uint8Array<ArrayBuffer>
   const host = importHost(module);
   const run = module.declare(['i32'], ['i32']);
   const traps = exportTraps(module);
+  const exact = exportExact(module);
   const walks = exportWalks(module, exportBulkMemory(module));
   const regionType = module.type(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
   module.define(run, (body) => {
-    const flow = new Flow(body, { ...host, ...traps, ...walks }, regionType);
+    const flow = new Flow(body, { ...host, ...traps, ...walks, exact }, regionType);
     flow.build(HANDLERS.map((handler, index) => () => emitHandler(body, flow, handler, index)));
   });
   module.export('run', run);

@@ -1,6 +1,6 @@
+import { type ExactOperation, exactCode } from '../float/exact.js';
 import { emitAmo, emitLoadReserved, emitStoreConditional } from '../isa/atomic-code.js';
 import type { AmoChange, CsrOperation, Emitter, MemoryKind, SystemOperation } from '../isa/emitter.js';
-import { SOFT_FLOAT_NAMES } from '../isa/table.js';
 import { OFFSET, TLB } from '../layout.js';
 import type { Body, Local } from '../wasm/body.js';
 import { type F32, type F64, f32, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
@@ -256,13 +256,7 @@ export class InterpreterEmitter implements Emitter {
     return false;
   }
 
-  resultIsNumber(): void {}
-
   isWord(): boolean {
-    return false;
-  }
-
-  isNumber(): boolean {
     return false;
   }
 
@@ -284,6 +278,10 @@ export class InterpreterEmitter implements Emitter {
     return mode;
   }
 
+  get knownRounding(): undefined {
+    return undefined;
+  }
+
   get inexact(): I32 {
     return i32.and(i32.load(this.registers.base, OFFSET.fflags), i32.const(1));
   }
@@ -294,10 +292,11 @@ export class InterpreterEmitter implements Emitter {
     this.setDirty();
   }
 
-  softFloat(name: string, rounding: I32): void {
-    const index = SOFT_FLOAT_NAMES.indexOf(name);
-    if (index < 0) throw new Error(`softFloat does not know ${name}`);
-    this.body.callVoid(this.flow.host.softFloat, i32.const(index), i32.wrap(this.registers.op), rounding);
+  exact(operation: ExactOperation, format: 0 | 1, rounding: I32, ...operands: readonly I64[]): I64 {
+    const { body, flow } = this;
+    const [a, b, c] = [0, 1, 2].map((index) => operands[index] ?? i64.const(0));
+    const code = i32.const(exactCode(operation, format));
+    return body.call('i64', flow.host.exact, this.registers.base, code, rounding, a, b, c);
   }
 
   /** A set or clear without operand stores what was there, which nothing notices. */

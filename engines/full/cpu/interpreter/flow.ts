@@ -1,5 +1,5 @@
 import { EVENT, JUMP, OFFSET, REGION, TARGETS, TLB } from '../layout.js';
-import type { Body, Label, Local } from '../wasm/body.js';
+import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import { type F64, f64, type I32, type I64, i32, i64 } from '../wasm/value.js';
 import { SPECIAL } from './handlers.js';
 import type { HostRefs } from './host.js';
@@ -33,7 +33,7 @@ export class Flow {
 
   constructor(
     private readonly body: Body,
-    readonly host: HostRefs & TrapFunctions & WalkFunctions,
+    readonly host: HostRefs & TrapFunctions & WalkFunctions & { readonly exact: FunctionRef },
     private readonly regionType: number,
   ) {
     const base = body.parameter(0, 'i32');

@@ -25,7 +25,6 @@ export interface HostFunctions {
   csr(operation: number, low: number, number: number): number;
   /** 1 when the hart was redirected. */
   system(operation: number, low: number): number;
-  softFloat(name: number, low: number, rounding: number): void;
   /** Ticks of mtime. */
   time(): number;
 }
@@ -41,7 +40,6 @@ const SIGNATURES: Record<Exclude<keyof HostFunctions, 'time'>, readonly [paramet
   fill: [4, 1],
   csr: [3, 1],
   system: [2, 1],
-  softFloat: [3, 0],
 };
 
 /** What decode() found. */

@@ -1,3 +1,4 @@
+import type { ExactOperation } from '../float/exact.js';
 import type { Body } from '../wasm/body.js';
 import type { F32, F64, I32, I64 } from '../wasm/value.js';
 
@@ -76,20 +77,18 @@ export interface Emitter {
   setFd(bits: I64): void;
   /** rs1 and rs2 are the same register, as in fmv.d, fneg.d and fabs.d; may be false all the same. */
   readonly sameOperands: boolean;
-  /** The double just written to rd is not a NaN. */
-  resultIsNumber(): void;
-  /** A double that is certainly not a NaN; may be false all the same. */
-  isNumber(operand: 1 | 2): boolean;
   setFd32(value: F32): void;
   setFd64(value: F64): void;
   /** The rounding mode of this instruction, 0 to 4; raises an illegal instruction exception when it is reserved. */
   roundingMode(): I32;
+  /** The same where the code can be made for it. */
+  readonly knownRounding: number | undefined;
   /** Not 0 when NX has been raised already: then nothing is lost by not finding out whether a result is exact. */
   readonly inexact: I32;
   /** ORs exception flags (NX 1, UF 2, OF 4, DZ 8, NV 16). */
   raiseFlags(flags: I32): void;
-  /** Does the whole instruction exactly, outside: reads, rounds, writes rd, raises flags. */
-  softFloat(name: string, rounding: I32): void;
+  /** An operation done exactly on registers' bits, flags raised: see ../float/exact.ts. `format`: 1 for doubles. */
+  exact(operation: ExactOperation, format: 0 | 1, rounding: I32, ...operands: readonly I64[]): I64;
 }
 
 export type AmoChange =

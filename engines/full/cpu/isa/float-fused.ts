@@ -2,7 +2,7 @@ import { type Label, type Local, not } from '../wasm/body.js';
 import { type F64, f32, f64, i32, i64, select } from '../wasm/value.js';
 import { type Definition, define } from './definition.js';
 import type { Emitter } from './emitter.js';
-import { floatOptions, mustBeNormal, raiseInexact, withSlowPath } from './float.js';
+import { exactF, floatOptions, mustBeNormal, raiseInexact, withSlowPath } from './float.js';
 import { DOUBLE, SINGLE, sumError } from './float-kinds.js';
 import { R4 } from './formats.js';
 
@@ -28,19 +28,23 @@ function fusedSingle(fused: Fused): Definition {
   const emit = (e: Emitter): void => {
     e.requireFloat();
     const rounding = e.body.keep(e.roundingMode());
-    withSlowPath(e, name, rounding, (slow) => {
-      e.body.brIfUnlikely(rounding, slow);
-      const a = f64.promote(e.fs32(1));
-      const product = e.body.keep(f64.mul(fused.negateProduct ? f64.neg(a) : a, f64.promote(e.fs32(2))));
-      const third = f64.promote(e.fs32(3));
-      const addend = e.body.keep(fused.negateAddend ? f64.neg(third) : third);
-      const sum = e.body.keep(f64.add(product, addend));
-      const odd = e.body.keep(roundToOdd(e, sum, e.body.keep(sumError(DOUBLE, e.body, product, addend, sum))));
-      const r = e.body.keep(f32.demote(odd));
-      mustBeNormal(e, SINGLE, r, i32.const(0), slow);
-      raiseInexact(e, () => f64.ne(f64.promote(r), odd));
-      e.setFd32(r);
-    });
+    withSlowPath(
+      e,
+      () => exactF(e, fused.name, 0, rounding, 3),
+      (slow) => {
+        e.body.brIfUnlikely(rounding, slow);
+        const a = f64.promote(e.fs32(1));
+        const product = e.body.keep(f64.mul(fused.negateProduct ? f64.neg(a) : a, f64.promote(e.fs32(2))));
+        const third = f64.promote(e.fs32(3));
+        const addend = e.body.keep(fused.negateAddend ? f64.neg(third) : third);
+        const sum = e.body.keep(f64.add(product, addend));
+        const odd = e.body.keep(roundToOdd(e, sum, e.body.keep(sumError(DOUBLE, e.body, product, addend, sum))));
+        const r = e.body.keep(f32.demote(odd));
+        mustBeNormal(e, SINGLE, r, i32.const(0), slow);
+        raiseInexact(e, () => f64.ne(f64.promote(r), odd));
+        e.setFd32(r);
+      },
+    );
   };
   return define(name, fusedEncoding(fused, 0), R4, emit, floatOptions);
 }
@@ -96,28 +100,31 @@ function fusedDouble(fused: Fused): Definition {
     const { body } = e;
     e.requireFloat();
     const rounding = body.keep(e.roundingMode());
-    withSlowPath(e, name, rounding, (slow) => {
-      body.brIfUnlikely(rounding, slow);
-      const a = body.keep(fused.negateProduct ? f64.neg(e.fs64(1)) : e.fs64(1));
-      const b = body.keep(e.fs64(2));
-      const c = body.keep(fused.negateAddend ? f64.neg(e.fs64(3)) : e.fs64(3));
-      const product = body.keep(f64.mul(a, b));
-      const zero = f64.const(0);
-      body.unlikely(not(f64.le(f64.const(SMALLEST_PRODUCT), f64.abs(product))), () =>
-        body.brIf(not(i32.or(f64.eq(a, zero), f64.eq(b, zero))), slow),
-      );
-      const low = productError(e, a, b, product);
-      const sum = body.keep(f64.add(product, c));
-      const correction = body.keep(f64.add(sumError(DOUBLE, body, product, c, sum), low));
-      const less = f64.add(sum, f64.mul(correction, f64.const(1 - DOUBT)));
-      const r = body.keep(f64.add(sum, f64.mul(correction, f64.const(1 + DOUBT))));
-      body.unlikely(i32.or(i32.eqz(e.inexact), f64.ne(less, r)), () =>
-        body.set(r, fusedExactly(e, { a, b, c, product, low }, slow)),
-      );
-      mustBeNormal(e, DOUBLE, r, f64.eq(r, zero), slow);
-      e.setFd64(r);
-      e.resultIsNumber();
-    });
+    withSlowPath(
+      e,
+      () => exactF(e, fused.name, 1, rounding, 3),
+      (slow) => {
+        body.brIfUnlikely(rounding, slow);
+        const a = body.keep(fused.negateProduct ? f64.neg(e.fs64(1)) : e.fs64(1));
+        const b = body.keep(e.fs64(2));
+        const c = body.keep(fused.negateAddend ? f64.neg(e.fs64(3)) : e.fs64(3));
+        const product = body.keep(f64.mul(a, b));
+        const zero = f64.const(0);
+        body.unlikely(not(f64.le(f64.const(SMALLEST_PRODUCT), f64.abs(product))), () =>
+          body.brIf(not(i32.or(f64.eq(a, zero), f64.eq(b, zero))), slow),
+        );
+        const low = productError(e, a, b, product);
+        const sum = body.keep(f64.add(product, c));
+        const correction = body.keep(f64.add(sumError(DOUBLE, body, product, c, sum), low));
+        const less = f64.add(sum, f64.mul(correction, f64.const(1 - DOUBT)));
+        const r = body.keep(f64.add(sum, f64.mul(correction, f64.const(1 + DOUBT))));
+        body.unlikely(i32.or(i32.eqz(e.inexact), f64.ne(less, r)), () =>
+          body.set(r, fusedExactly(e, { a, b, c, product, low }, slow)),
+        );
+        mustBeNormal(e, DOUBLE, r, f64.eq(r, zero), slow);
+        e.setFd64(r);
+      },
+    );
   };
   return define(name, fusedEncoding(fused, 1), R4, emit, floatOptions);
 }

@@ -1,5 +1,5 @@
 import type { Body, Local } from '../wasm/body.js';
-import { type F64, f32, f64, type I32, i32, i64, type Value } from '../wasm/value.js';
+import { type F64, f32, f64, type I32, type I64, i32, i64, type Value } from '../wasm/value.js';
 import type { Emitter } from './emitter.js';
 
 /**
@@ -26,6 +26,8 @@ export interface FloatKind<T extends 'f32' | 'f64'> {
   ne(a: Value<T>, b: Value<T>): I32;
   lt(a: Value<T>, b: Value<T>): I32;
   le(a: Value<T>, b: Value<T>): I32;
+  convertI64S(value: I64): Value<T>;
+  convertI64U(value: I64): Value<T>;
   zero(): Value<T>;
   constant(value: number): Value<T>;
   /** Powers of two some way from the ends of the normal range: between them nothing over- or underflows. */

@@ -1,3 +1,5 @@
+import { FLAG } from '../float/encoding.js';
+import type { ExactOperation } from '../float/exact.js';
 import { type Label, type Local, not } from '../wasm/body.js';
 import { type I32, i32, type Value } from '../wasm/value.js';
 import { type Definition, define } from './definition.js';
@@ -9,12 +11,10 @@ import { FP } from './formats.js';
  * F and D, arithmetic (unprivileged specification, chapters 11 and 12). Each instruction has a fast path on wasm's
  * own floating point, taken only where its result and its flags are known to be right: rounding to nearest, a normal
  * result away from overflow and underflow, and either NX raised before or a proof of (in)exactness. All else goes to
- * softFloat, which is exact.
+ * Emitter.exact.
  */
 
 type Float = 'f32' | 'f64';
-
-export const FLAG = { NX: 1, UF: 2, OF: 4, DZ: 8, NV: 16 } as const;
 
 /** Reserved static rounding modes make the encoding illegal. */
 const legalRounding = (insn: number): boolean => {
@@ -27,14 +27,20 @@ export const quietOptions = { pure: false, writesX: false } as const;
 export const toIntegerOptions = { pure: false, writesX: true, legal: legalRounding } as const;
 
 /** `fast` jumps to `slow` where it cannot promise result and flags. */
-export function withSlowPath(e: Emitter, name: string, rounding: I32, fast: (slow: Label) => void): void {
+export function withSlowPath(e: Emitter, exactly: () => void, fast: (slow: Label) => void): void {
   e.body.block((done) => {
     e.body.block((slow) => {
       fast(slow);
       e.body.br(done);
     });
-    e.softFloat(name, rounding);
+    exactly();
   });
+}
+
+/** An operation on the first f registers, exactly, into f[rd]. */
+export function exactF(e: Emitter, operation: ExactOperation, format: 0 | 1, rounding: I32, operands: 1 | 2 | 3): void {
+  const raw = ([1, 2, 3] as const).slice(0, operands).map((operand) => e.fs(operand));
+  e.setFd(e.exact(operation, format, rounding, ...raw));
 }
 
 /** Leaves for `slow` unless the result is normal, with room on both sides, or `isExactZero`. */
@@ -72,7 +78,7 @@ interface Binary<T extends Float> {
 
 function arithmetic<T extends Float>(
   kind: FloatKind<T>,
-  base: string,
+  base: 'fadd' | 'fsub' | 'fmul' | 'fdiv',
   funct5: number,
   operation: (e: Emitter, slow: Label) => Binary<T>,
 ): Definition {
@@ -80,23 +86,26 @@ function arithmetic<T extends Float>(
   const emit = (e: Emitter): void => {
     e.requireFloat();
     const rounding = e.body.keep(e.roundingMode());
-    withSlowPath(e, name, rounding, (slow) => {
-      e.body.brIfUnlikely(rounding, slow);
-      const { result, inexact, zero } = operation(e, slow);
-      const a = e.body.keep(kind.fs(e, 1));
-      const b = e.body.keep(kind.fs(e, 2));
-      const r = e.body.keep(result(a, b));
-      const exactZero = (): I32 => (zero === undefined ? i32.const(0) : i32.and(kind.eq(r, kind.zero()), zero(a, b)));
-      if (zero === undefined) e.body.brIfUnlikely(not(kind.finite(r)), slow);
-      else e.body.unlikely(not(kind.ordinary(r)), () => e.body.brIf(not(exactZero()), slow));
-      raiseInexact(e, () => {
-        if (zero === undefined) mustBeFinite(e, kind, kind.abs(r), slow);
-        else mustBeNormal(e, kind, r, exactZero(), slow);
-        return inexact(a, b, r);
-      });
-      kind.setFd(e, r);
-      if (kind.type === 'f64') e.resultIsNumber();
-    });
+    withSlowPath(
+      e,
+      () => exactF(e, base, kind.format, rounding, 2),
+      (slow) => {
+        e.body.brIfUnlikely(rounding, slow);
+        const { result, inexact, zero } = operation(e, slow);
+        const a = e.body.keep(kind.fs(e, 1));
+        const b = e.body.keep(kind.fs(e, 2));
+        const r = e.body.keep(result(a, b));
+        const exactZero = (): I32 => (zero === undefined ? i32.const(0) : i32.and(kind.eq(r, kind.zero()), zero(a, b)));
+        if (zero === undefined) e.body.brIfUnlikely(not(kind.finite(r)), slow);
+        else e.body.unlikely(not(kind.ordinary(r)), () => e.body.brIf(not(exactZero()), slow));
+        raiseInexact(e, () => {
+          if (zero === undefined) mustBeFinite(e, kind, kind.abs(r), slow);
+          else mustBeNormal(e, kind, r, exactZero(), slow);
+          return inexact(a, b, r);
+        });
+        kind.setFd(e, r);
+      },
+    );
   };
   return define(name, [0x53 | (kind.format << 25) | (funct5 << 27), 0xfe00007f], FP, emit, floatOptions);
 }
@@ -106,15 +115,19 @@ function squareRoot<T extends Float>(kind: FloatKind<T>): Definition {
   const emit = (e: Emitter): void => {
     e.requireFloat();
     const rounding = e.body.keep(e.roundingMode());
-    withSlowPath(e, name, rounding, (slow) => {
-      e.body.brIfUnlikely(rounding, slow);
-      const a = e.body.keep(kind.fs(e, 1));
-      const r = e.body.keep(kind.sqrt(a));
-      // Such a root is normal. That of a subnormal is as well, but the test of exactness wants a normal operand.
-      e.body.brIfUnlikely(not(kind.positiveNormal(a)), slow);
-      raiseInexact(e, () => kind.sqrtInexact(e.body, a, r));
-      kind.setFd(e, r);
-    });
+    withSlowPath(
+      e,
+      () => exactF(e, 'fsqrt', kind.format, rounding, 1),
+      (slow) => {
+        e.body.brIfUnlikely(rounding, slow);
+        const a = e.body.keep(kind.fs(e, 1));
+        const r = e.body.keep(kind.sqrt(a));
+        // Such a root is normal. That of a subnormal is as well, but the test of exactness wants a normal operand.
+        e.body.brIfUnlikely(not(kind.positiveNormal(a)), slow);
+        raiseInexact(e, () => kind.sqrtInexact(e.body, a, r));
+        kind.setFd(e, r);
+      },
+    );
   };
   return define(name, [0x53 | (kind.format << 25) | (0x0b << 27), 0xfff0007f], FP, emit, floatOptions);
 }

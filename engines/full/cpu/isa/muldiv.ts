@@ -11,7 +11,7 @@ const low = (value: I64): I64 => i64.and(value, i64.const(0xffffffffn));
 const high = (value: I64): I64 => i64.shrU(value, i64.const(32));
 
 /** The upper 64 bits of an unsigned product, by four 32-bit ones. */
-function multiplyHigh(body: Body, a: I64, b: I64): I64 {
+export function multiplyHigh(body: Body, a: I64, b: I64): I64 {
   const [a0, a1] = [body.keep(low(a)), body.keep(high(a))];
   const [b0, b1] = [body.keep(low(b)), body.keep(high(b))];
   const middle = body.keep(i64.add(i64.mul(a1, b0), high(i64.mul(a0, b0))));

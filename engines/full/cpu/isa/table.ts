@@ -20,8 +20,3 @@ export const DEFINITIONS: readonly Definition[] = [
 ];
 
 export { COMPRESSED };
-
-/** Names of what softFloat may be asked for, in a fixed order: an index stands for a name in emitted code. */
-export const SOFT_FLOAT_NAMES: readonly string[] = DEFINITIONS.filter(
-  ({ mask, match }) => [0x43, 0x47, 0x4b, 0x4f, 0x53].includes(match & 0x7f) && mask !== 0,
-).map(({ name }) => name);

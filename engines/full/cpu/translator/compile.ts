@@ -1,3 +1,4 @@
+import { EXACT_SIGNATURE } from '../float/exact.js';
 import { REGION_IMPORTS, REGION_SIGNATURE, RegionExit } from '../interpreter/region-support.js';
 import { importTraps } from '../interpreter/trap-code.js';
 import { OFFSET, REGION } from '../layout.js';
@@ -44,7 +45,11 @@ export function encodeRegion(entry: Block, source: CodeSource, facts: RegionFact
     checkPages: module.import('cpu', 'checkPages', checkPages.parameters, checkPages.results),
     poll: module.import('cpu', 'poll', poll.parameters, poll.results),
   };
-  const outside = { ...importTraps(module), time: module.import('cpu', 'time', [], ['f64']) };
+  const outside = {
+    ...importTraps(module),
+    time: module.import('cpu', 'time', [], ['f64']),
+    exact: module.import('cpu', 'exact', EXACT_SIGNATURE.parameters, EXACT_SIGNATURE.results),
+  };
   const region = module.declare(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
   module.define(region, (body) => new RegionCode(body, source, { ...imports, ...outside }, facts).emit(entry));
   module.export('region', region);

@@ -1,3 +1,4 @@
+import { type ExactOperation, exactCode } from '../float/exact.js';
 import { MODE } from '../host/status.js';
 import { changedCsr, fastCsr, joinFloatCsr, PLAIN_CSR, splitFloatCsr } from '../interpreter/fast-csr.js';
 import type { TrapFunctions } from '../interpreter/trap-code.js';
@@ -30,6 +31,8 @@ const BOX = 0xffffffff00000000n;
 const SP = 2;
 /** So many targets of an indirect jump are compared with one after the other. */
 const FEW_TARGETS = 3;
+/** The rounding mode in frm. */
+const DYNAMIC = 7;
 const CANONICAL_NAN_32 = 0x7fc00000;
 
 /** The ways out of an instruction that only the region's code as a whole can emit. */
@@ -46,7 +49,7 @@ export interface Ways {
 }
 
 /** What instructions other than memory accesses call. */
-export type OutsideFunctions = TrapFunctions & { readonly time: FunctionRef };
+export type OutsideFunctions = TrapFunctions & { readonly time: FunctionRef; readonly exact: FunctionRef };
 
 /** What a region's code takes for granted, and its prologue must check. */
 export interface Assumptions {
@@ -65,8 +68,6 @@ export class TranslatorEmitter implements Emitter {
   private block!: Block;
   private instruction!: Instruction;
   private undone = 0;
-  /** f registers that hold doubles other than NaNs, as far as the block has shown. */
-  private readonly numbers = new Set<number>();
   /** For each merge what makes an address in wasm memory of a base register's low half; 0: each access must look. */
   private readonly deltas = new Map<Merge, Local<'i32'>>();
   private merges: Merges = new Map();
@@ -94,7 +95,6 @@ export class TranslatorEmitter implements Emitter {
 
   emitBlock(block: Block): void {
     const { instructions, end } = block;
-    this.numbers.clear();
     this.words = this.wordsAtStarts.get(block) ?? 0;
     instructions.forEach((instruction, index) => {
       this.block = block;
@@ -284,28 +284,24 @@ export class TranslatorEmitter implements Emitter {
     return this.operands.rs1 === this.operands.rs2;
   }
 
-  resultIsNumber(): void {
-    this.numbers.add(this.operands.rd);
-  }
-
-  isNumber(operand: 1 | 2): boolean {
-    return this.numbers.has(this.operands[`rs${operand}`]);
-  }
-
   setFd32(value: F32): void {
     this.setFd(i64.or(i64.extendU(i32.reinterpret(value)), i64.const(BOX)));
   }
 
   setFd64(value: F64): void {
-    this.numbers.delete(this.operands.rd);
     this.registers.setF(this.operands.rd, value);
   }
 
   roundingMode(): I32 {
     const mode = this.operands.imm;
-    if (mode !== 7) return i32.const(mode);
+    if (mode !== DYNAMIC) return i32.const(mode);
     this.assumptions.roundsToNearest = true;
     return i32.const(0);
+  }
+
+  get knownRounding(): number {
+    const mode = this.operands.imm;
+    return mode === DYNAMIC ? 0 : mode;
   }
 
   get inexact(): I32 {
@@ -317,9 +313,10 @@ export class TranslatorEmitter implements Emitter {
     this.registers.raise(flags);
   }
 
-  /** Rare: the interpreter asks for it. */
-  softFloat(_name: string, _rounding: I32): void {
-    this.interpret();
+  exact(operation: ExactOperation, format: 0 | 1, rounding: I32, ...operands: readonly I64[]): I64 {
+    const { body, base, outside } = this;
+    const [a, b, c] = [0, 1, 2].map((index) => operands[index] ?? i64.const(0));
+    return body.call('i64', outside.exact, base, i32.const(exactCode(operation, format)), rounding, a, b, c);
   }
 
   private plainCsr(operation: CsrOperation, operand: I64, how: number, writes: boolean): void {

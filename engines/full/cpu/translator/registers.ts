@@ -14,8 +14,6 @@ export class Registers {
   private readonly f = new Map<number, Local<'f64'>>();
   private readonly writtenX = new Set<number>();
   private readonly writtenF = new Set<number>();
-  private flags: Local<'i32'> | undefined;
-  private raises = false;
 
   constructor(
     private readonly body: Body,
@@ -41,26 +39,24 @@ export class Registers {
     this.body.set(this.localF(index), value);
   }
 
-  /** fflags. */
+  /** fflags: in memory, since they are seldom looked at, and what is called raises them too. */
   get fflags(): I32 {
-    return read(this.localFlags());
+    return i32.load(this.base, OFFSET.fflags);
   }
 
   raise(flags: I32): void {
-    this.raises = true;
-    this.body.set(this.localFlags(), i32.or(this.fflags, flags));
+    this.setFlags(i32.or(this.fflags, flags));
   }
 
   setFlags(flags: I32): void {
-    this.raises = true;
-    this.body.set(this.localFlags(), flags);
+    this.body.store('i32', this.base, flags, OFFSET.fflags);
+    this.body.store('i32', this.base, i32.const(1), OFFSET.fpDirty);
   }
 
   load(): void {
     const { body, base } = this;
     for (const [index, local] of this.x) body.set(local, i64.load(base, OFFSET.x + index * 8));
     for (const [index, local] of this.f) body.set(local, f64.load(base, OFFSET.f + index * 8));
-    if (this.flags !== undefined) body.set(this.flags, i32.load(base, OFFSET.fflags));
   }
 
   /** FS becomes Dirty even if no instruction on the way wrote anything, as the privileged specification (3.1.6.6) allows. */
@@ -68,10 +64,9 @@ export class Registers {
     const { body, base } = this;
     for (const index of this.writtenX) body.store('i64', base, this.localX(index), OFFSET.x + index * 8);
     for (const index of this.writtenF) body.store('f64', base, this.localF(index), OFFSET.f + index * 8);
-    if (this.flags !== undefined && this.raises) body.store('i32', base, this.flags, OFFSET.fflags);
     // Unless the region has switched FS off after it wrote.
     const enabled = i32.load(base, OFFSET.fpEnabled);
-    if (this.raises || this.writtenF.size > 0) body.store('i32', base, enabled, OFFSET.fpDirty);
+    if (this.writtenF.size > 0) body.store('i32', base, enabled, OFFSET.fpDirty);
   }
 
   private localX(index: number): Local<'i64'> {
@@ -80,11 +75,6 @@ export class Registers {
 
   private localF(index: number): Local<'f64'> {
     return this.known(this.f, index, 'f64');
-  }
-
-  private localFlags(): Local<'i32'> {
-    this.flags ??= this.body.permanent('i32');
-    return this.flags;
   }
 
   private known<T extends ValueType>(map: Map<number, Local<T>>, index: number, type: T): Local<T> {

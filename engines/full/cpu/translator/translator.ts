@@ -25,6 +25,7 @@ export interface RegionHost extends TrapExports {
   checkPages: WebAssembly.ExportValue;
   reach: WebAssembly.ExportValue;
   poll: WebAssembly.ExportValue;
+  exact: WebAssembly.ExportValue;
 }
 
 /** A place is warm when so many slices of the interpreter ended there. */
