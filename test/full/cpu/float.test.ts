@@ -148,6 +148,19 @@ describe.each(shapes)('arithmetic .$suffix against its definition', ({ format, s
     );
   });
 
+  it.each([0, oracle.NX])('the sign of a sum of zeros, with flags %d before', (before) => {
+    for (const [a, c] of [0n, 1n << BigInt(shape.width - 1)].flatMap((zero, _, all) =>
+      all.map((other) => [zero, other]),
+    )) {
+      hart.state.setF(1, box(a, shape));
+      hart.state.setF(2, box(oracle.nanOf(shape) >> 2n, shape)); // some positive number
+      hart.state.setF(4, box(c, shape));
+      const insn = (0x43 | (3 << 7) | (1 << 15) | (2 << 20) | (format << 25) | (4 << 27)) >>> 0;
+      const want = oracle.fma(a, oracle.nanOf(shape) >> 2n, c, shape, 0, false, false);
+      checkF({ insn, want, rm: 0, before, shape });
+    }
+  });
+
   it('a product that cancels against the addend', () => {
     fc.assert(
       fc.property(operand(shape), operand(shape), rounding, alreadyInexact, (a, b, { rm, field }, before) => {

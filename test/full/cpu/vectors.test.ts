@@ -177,6 +177,16 @@ const CASES: Loop[] = [
     stores: [{ from: 5, pointer: 11 }],
     fcsr: 1,
   }),
+  // f5 is stored where something else is stored after it: what lies there tells nothing of it.
+  simple({
+    loads: [2, 3, 4, 5].map((rd) => ({ rd, pointer: rd === 5 ? 11 : 10, offset: 0 })),
+    steps: [{ operation: 2, rd: 4, a: 2, b: 0 }],
+    stores: [
+      { from: 5, pointer: 12 },
+      { from: 0, pointer: 12 },
+    ],
+    fcsr: 1,
+  }),
 ].flatMap((each) => [64, 65, 66, 67].map((rounds) => ({ ...each, rounds })));
 
 describe('loops over arrays of doubles', () => {

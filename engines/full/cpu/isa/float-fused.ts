@@ -121,7 +121,7 @@ function fusedDouble(fused: Fused): Definition {
         body.unlikely(i32.or(i32.eqz(e.inexact), f64.ne(less, r)), () =>
           body.set(r, fusedExactly(e, { a, b, c, product, low }, slow)),
         );
-        mustBeNormal(e, DOUBLE, r, f64.eq(r, zero), slow);
+        mustBeNormal(e, DOUBLE, r, i32.const(0), slow); // a zero's sign may have been lost
         e.setFd64(r);
       },
     );

@@ -331,8 +331,8 @@ class Vector {
 /** The last two iterations that have been done, once more: what they stored is there. */
 class LastVector extends Vector {
   override emit(step: VectorStep): void {
-    if (step.kind === 'store') super.emit({ ...step, kind: 'load', rd: step.rs2 });
-    else super.emit(step);
+    if (step.kind !== 'store') super.emit(step);
+    else if (step.kept) super.emit({ ...step, kind: 'load', rd: step.rs2 });
   }
 
   protected override pointer(stream: Stream): I32 {

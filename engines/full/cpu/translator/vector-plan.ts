@@ -40,9 +40,18 @@ export interface Stream {
 
 export type VectorStep =
   | { readonly kind: 'load'; readonly rd: number; readonly stream: Stream; readonly constant: number }
-  | { readonly kind: 'store'; readonly rs2: number; readonly stream: Stream; readonly constant: number }
+  | Store
   | Arithmetic
   | { readonly kind: 'copy' | 'neg' | 'abs'; readonly rd: number; readonly rs1: number };
+
+interface Store {
+  readonly kind: 'store';
+  readonly rs2: number;
+  readonly stream: Stream;
+  readonly constant: number;
+  /** No later store of the iteration is to the same place. */
+  kept: boolean;
+}
 
 interface Arithmetic {
   readonly kind: 'add' | 'sub' | 'mul';
@@ -152,7 +161,8 @@ class Steps {
     stream.low = Math.min(stream.low, constant);
     if (definition.name === 'fsd') {
       stream.writing = true;
-      this.list.push({ kind: 'store', rs2: operands.rs2, stream, constant });
+      for (const step of this.list) if (step.kind === 'store' && step.stream === stream) step.kept = false;
+      this.list.push({ kind: 'store', rs2: operands.rs2, stream, constant, kept: true });
       return this.reads(operands.rs2);
     }
     this.write({ kind: 'load', rd: operands.rd, stream, constant }, undefined);
@@ -185,8 +195,9 @@ function computedAgain(steps: readonly VectorStep[], inputs: ReadonlySet<number>
     else known.delete(register);
   };
   for (const step of steps) {
-    if (step.kind === 'store') known.add(step.rs2);
-    else if (step.kind === 'load') set(step.rd, !step.stream.writing);
+    if (step.kind === 'store') {
+      if (step.kept) known.add(step.rs2);
+    } else if (step.kind === 'load') set(step.rd, !step.stream.writing);
     else set(step.rd, known.has(step.rs1) && (!('rs2' in step) || known.has(step.rs2)));
   }
   return known;
