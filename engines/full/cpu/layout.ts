@@ -220,6 +220,8 @@ export const REGION = {
   mostPages: 8,
   /** How often it was left by an indirect jump to where none was seen to lead to when it was made. */
   misses: 32 + 47 * 32 + 8 + 8 * 16,
+  /** How often fcsr was not what the code was made for. */
+  declines: 32 + 47 * 32 + 8 + 8 * 16 + 4,
 } as const;
 
 /**

@@ -35,6 +35,8 @@ export const REGION_IMPORTS = {
   chain: { parameters: ['i32', 'i32', 'i64'], results: ['i32'] },
   /** checkPages(stateBase, record): 1 when a region's other pages are where they were, with the code that they had. */
   checkPages: { parameters: ['i32', 'i32'], results: ['i32'] },
+  /** decline(stateBase, record): fcsr is not what a region was made for; where that is often so boundary() drops it. */
+  decline: { parameters: ['i32', 'i32'], results: [] },
   /** poll(stateBase, count): the slice is used up; instructions of the next one, or 0 when the region must be left. */
   poll: { parameters: ['i32', 'i32'], results: ['i32'] },
 } as const;
@@ -57,6 +59,9 @@ export function exportRegionSupport(module: ModuleBuilder, host: HostRefs & Walk
   const checkPages = module.declare(REGION_IMPORTS.checkPages.parameters, REGION_IMPORTS.checkPages.results);
   module.define(checkPages, (body) => defineCheckPages(body, host));
   module.export('checkPages', checkPages);
+  const decline = module.declare(REGION_IMPORTS.decline.parameters, REGION_IMPORTS.decline.results);
+  module.define(decline, defineDecline);
+  module.export('decline', decline);
   module.export('poll', poll);
 }
 
@@ -167,8 +172,7 @@ function defineCheckPages(body: Body, host: WalkFunctions): void {
     const moved = i32.ne(found, slot);
     const reloaded = i32.ne(i32.load(slot, DECODE.generation), i32.load(page, REGION.pages + 12));
     body.if(i32.or(moved, reloaded), () => {
-      body.store('i32', base, record, OFFSET.dead);
-      body.store('i32', base, i32.const(1), OFFSET.attention); // for boundary(), which drops it
+      dropSoon(body, base, record);
       body.return(i32.const(0));
     });
     body.set(page, i32.add(page, i32.const(16)));
@@ -177,6 +181,23 @@ function defineCheckPages(body: Body, host: WalkFunctions): void {
   body.store('i32', record, i32.load(base, OFFSET.codeEpoch), REGION.checked);
   body.return(i32.const(1));
   body.unreachable();
+}
+
+/** From then on a region is made for any fcsr. */
+export const MOST_DECLINES = 200;
+
+function defineDecline(body: Body): void {
+  const base = body.parameter(0, 'i32');
+  const record = body.parameter(1, 'i32');
+  const declines = body.keep(i32.add(i32.load(record, REGION.declines), i32.const(1)));
+  body.store('i32', record, declines, REGION.declines);
+  body.if(i32.geU(declines, i32.const(MOST_DECLINES)), () => dropSoon(body, base, record));
+}
+
+/** For boundary(), which drops it. */
+function dropSoon(body: Body, base: I32, record: I32): void {
+  body.store('i32', base, record, OFFSET.dead);
+  body.store('i32', base, i32.const(1), OFFSET.attention);
 }
 
 /**

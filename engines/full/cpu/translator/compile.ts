@@ -30,6 +30,7 @@ export interface RegionFacts {
   readonly pages: () => readonly PageVersion[];
   /** See Assumptions. */
   readonly inexact: boolean;
+  readonly nearest: boolean;
   /** Address of the region's record. */
   readonly record: number;
 }
@@ -37,12 +38,13 @@ export interface RegionFacts {
 /** One region as a module's bytes, which exports `region` (see REGION_SIGNATURE). */
 export function encodeRegion(entry: Block, source: CodeSource, facts: RegionFacts): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder(ANY_MEMORY);
-  const { refill, reach, chain, checkPages, poll } = REGION_IMPORTS;
+  const { refill, reach, chain, checkPages, decline, poll } = REGION_IMPORTS;
   const imports = {
     refill: module.import('cpu', 'refill', refill.parameters, refill.results),
     reach: module.import('cpu', 'reach', reach.parameters, reach.results),
     chain: module.import('cpu', 'chain', chain.parameters, chain.results),
     checkPages: module.import('cpu', 'checkPages', checkPages.parameters, checkPages.results),
+    decline: module.import('cpu', 'decline', decline.parameters, decline.results),
     poll: module.import('cpu', 'poll', poll.parameters, poll.results),
   };
   const outside = {
@@ -83,7 +85,8 @@ class RegionCode {
     private readonly imports: RegionImports,
     private readonly facts: RegionFacts,
   ) {
-    this.assumptions = { float: false, roundsToNearest: false, privilege: false, inexact: facts.inexact };
+    const { inexact, nearest } = facts;
+    this.assumptions = { float: false, roundsToNearest: false, privilege: false, inexact, nearest };
     this.base = body.parameter(0, 'i32');
     this.count = body.parameter(1, 'i32');
     this.exitPc = body.permanent('i64');
@@ -115,6 +118,7 @@ class RegionCode {
         if (from.strip !== undefined) this.strips.leave(from.strip);
         this.interpret(at, undone);
       },
+      declined: () => body.callVoid(imports.decline, this.base, i32.const(facts.record)),
       redirected: (from, undone) => {
         if (from.strip !== undefined) this.strips.leave(from.strip);
         this.redirected(undone);
@@ -177,7 +181,7 @@ class RegionCode {
     if (end.kind === 'strip') {
       const { strip, fast, slow, over } = end;
       const vectors = (): void => {
-        if (strip.vector !== undefined && over !== undefined) {
+        if (strip.vector !== undefined && over !== undefined && this.facts.nearest) {
           this.vectors.emit(strip.vector, () => {
             strips.leave(strip);
             structure.go(block, over);
@@ -264,10 +268,7 @@ class RegionCode {
           declineIf(i32.ne(i32.load(base, OFFSET.privilege), i32.const(this.source.privilege)));
         }
         if (assumptions.float) declineIf(i32.eqz(i32.load(base, OFFSET.fpEnabled)));
-        if (assumptions.roundsToNearest) declineIf(i32.load(base, OFFSET.frm));
-        if (assumptions.float && assumptions.inexact) {
-          declineIf(i32.eqz(i32.and(i32.load(base, OFFSET.fflags), i32.const(1))));
-        }
+        this.checkRounding(declineIf);
         if (pages) this.checkPages(declineIf);
         this.ranges.emitPrologue();
         body.br(sound);
@@ -275,6 +276,20 @@ class RegionCode {
       body.store('i64', base, i64.const(this.source.address(at)), OFFSET.pc);
       body.store('i32', base, count, OFFSET.count);
       body.return(i32.const(RegionExit.Once));
+    });
+  }
+
+  /** What fcsr must be like. */
+  private checkRounding(declineIf: Decline): void {
+    const { body, base, facts, assumptions, imports } = this;
+    const exact = i32.eqz(i32.and(i32.load(base, OFFSET.fflags), i32.const(1)));
+    const wrong: I32[] = [];
+    if (assumptions.roundsToNearest) wrong.push(i32.load(base, OFFSET.frm));
+    if (assumptions.float && assumptions.inexact) wrong.push(exact);
+    if (wrong.length === 0) return;
+    body.unlikely(wrong.reduce(i32.or), () => {
+      body.callVoid(imports.decline, base, i32.const(facts.record));
+      declineIf(i32.const(1));
     });
   }
 

@@ -37,8 +37,9 @@ export interface RegionRequest {
   /** Where the hart notes indirect jumps: see TARGETS. */
   readonly targets: number;
   readonly stage: Stage;
-  /** NX is raised. */
+  /** NX is raised; the rounding mode is to nearest. The region is made for that where they are set. */
   readonly inexact: boolean;
+  readonly nearest: boolean;
   /** The region's index, and its record: see REGION. */
   readonly index: number;
   readonly record: number;
@@ -92,9 +93,9 @@ export class RegionCompiler {
   }
 
   private encode(request: RegionRequest, source: CodeSource): Uint8Array<ArrayBuffer> | undefined {
-    const { ip, slot, inexact, record, stage } = request;
+    const { ip, slot, inexact, nearest, record, stage } = request;
     const entry = new RegionFinder(source, (ip - slot) / ENTRY_SCALE, STAGES[stage].instructions).find();
-    return entry && encodeRegion(entry, source, { pages: () => source.otherPages(), inexact, record });
+    return entry && encodeRegion(entry, source, { pages: () => source.otherPages(), inexact, nearest, record });
   }
 
   private unchanged({ slot, generation }: { slot: number; generation: number }): boolean {

@@ -33,6 +33,7 @@ const SP = 2;
 const FEW_TARGETS = 3;
 /** The rounding mode in frm. */
 const DYNAMIC = 7;
+const LAST_MODE = 4;
 const CANONICAL_NAN_32 = 0x7fc00000;
 
 /** The ways out of an instruction that only the region's code as a whole can emit. */
@@ -46,6 +47,8 @@ export interface Ways {
   interpret(from: Block, at: number, undone: number): void;
   /** To OFFSET.pc, where a trap or a return from one has set it; `undone` as above. */
   redirected(from: Block, undone: number): void;
+  /** fcsr is not what the region was made for. */
+  declined(): void;
 }
 
 /** What instructions other than memory accesses call. */
@@ -61,6 +64,8 @@ export interface Assumptions {
   privilege: boolean;
   /** NX is raised already: nobody can tell which results are inexact. Given, not found out. */
   readonly inexact: boolean;
+  /** The same of the dynamic rounding mode: where it is not given, the code looks. */
+  readonly nearest: boolean;
 }
 
 /** Emits instructions of a region: registers are locals, operands are constants. */
@@ -295,13 +300,19 @@ export class TranslatorEmitter implements Emitter {
   roundingMode(): I32 {
     const mode = this.operands.imm;
     if (mode !== DYNAMIC) return i32.const(mode);
-    this.assumptions.roundsToNearest = true;
-    return i32.const(0);
+    if (this.assumptions.nearest) {
+      this.assumptions.roundsToNearest = true;
+      return i32.const(0);
+    }
+    const dynamic = this.body.keep(i32.load(this.base, OFFSET.frm));
+    this.body.unlikely(i32.gtU(dynamic, i32.const(LAST_MODE)), () => this.interpret());
+    return dynamic;
   }
 
-  get knownRounding(): number {
+  get knownRounding(): number | undefined {
     const mode = this.operands.imm;
-    return mode === DYNAMIC ? 0 : mode;
+    if (mode !== DYNAMIC) return mode;
+    return this.assumptions.nearest ? 0 : undefined;
   }
 
   get inexact(): I32 {
@@ -343,7 +354,7 @@ export class TranslatorEmitter implements Emitter {
     if (now.frm !== undefined) {
       body.store('i32', base, now.frm, OFFSET.frm);
       body.store('i32', base, i32.const(1), OFFSET.fpDirty);
-      body.unlikely(i32.load(base, OFFSET.frm), () => this.leaveBehind());
+      if (assumptions.nearest) body.unlikely(i32.load(base, OFFSET.frm), () => this.leaveBehind());
     }
     const exact = i32.eqz(i32.and(written, i32.const(1)));
     if (now.fflags !== undefined && assumptions.inexact) body.unlikely(exact, () => this.leaveBehind());
@@ -351,6 +362,7 @@ export class TranslatorEmitter implements Emitter {
 
   /** This instruction is done; on with the next one, but not in this region. */
   private leaveBehind(): void {
+    this.ways.declined();
     this.body.store('i64', this.base, this.nextPc, OFFSET.pc);
     this.ways.redirected(this.block, this.undone - 1);
   }

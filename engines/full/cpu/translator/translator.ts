@@ -3,6 +3,7 @@ import type { Fetch } from '../host/fetch.js';
 import type { TlbControl } from '../host/tlb.js';
 import { SPECIAL } from '../interpreter/handlers.js';
 import { ENTRY_SCALE, HANDLER_MASK } from '../interpreter/operation.js';
+import { MOST_DECLINES } from '../interpreter/region-support.js';
 import type { TrapExports } from '../interpreter/trap-code.js';
 import { DECODE, EVENT, OFFSET, REGION, TARGETS, TLB } from '../layout.js';
 import type { PageVersion } from './compile.js';
@@ -23,6 +24,7 @@ export interface RegionHost extends TrapExports {
   refill: WebAssembly.ExportValue;
   chain: WebAssembly.ExportValue;
   checkPages: WebAssembly.ExportValue;
+  decline: WebAssembly.ExportValue;
   reach: WebAssembly.ExportValue;
   poll: WebAssembly.ExportValue;
   exact: WebAssembly.ExportValue;
@@ -76,6 +78,8 @@ export class Translator {
   private readonly slices = new Uint8Array(REGION.count);
   /** What has been installed last, by index. */
   private readonly installed: (RegionRequest | undefined)[] = [];
+  /** Places (operations in the decode cache) where fcsr is now this, now that: regions there are made for any. */
+  private readonly unsettled = new Set<number>();
   /** Requests that have not been answered, by index. */
   private readonly wanted = new Map<number, RegionRequest>();
   /** Where there is no compiler elsewhere. */
@@ -175,7 +179,8 @@ export class Translator {
       privilege: hart.get(OFFSET.privilege),
       targets: hart.base + TARGETS.keys,
       stage,
-      inexact: (hart.get(OFFSET.fflags) & 1) !== 0,
+      inexact: (hart.get(OFFSET.fflags) & 1) !== 0 && !this.unsettled.has(ip),
+      nearest: hart.get(OFFSET.frm) === 0 && !this.unsettled.has(ip),
       index,
       record: this.record(index),
     };
@@ -235,8 +240,24 @@ export class Translator {
   dropDead(): void {
     const record = this.hart.get(OFFSET.dead);
     if (record === 0) return;
-    this.hart.set(OFFSET.dead, 0);
-    this.uninstall(this.hart.i32[(record + REGION.index) >> 2]);
+    const { hart } = this;
+    hart.set(OFFSET.dead, 0);
+    const index = hart.i32[(record + REGION.index) >> 2];
+    const request = this.installed[index];
+    const declined = hart.i32[(record + REGION.declines) >> 2] >= MOST_DECLINES;
+    const there = request !== undefined && this.entered(request.ip, record);
+    this.uninstall(index);
+    if (declined && there) this.makeGeneral(request);
+  }
+
+  /** Asks for a region again, for any fcsr. */
+  private makeGeneral({ ip, slot, page, stage, privilege }: RegionRequest): void {
+    if (this.unsettled.size >= COUNTERS) this.unsettled.clear();
+    this.unsettled.add(ip);
+    // After a trap the place is another mode's: it will be found again.
+    if (!this.enterable(ip) || privilege !== this.hart.get(OFFSET.privilege)) return;
+    const [low, high] = [Number(BigInt.asIntN(32, page)), Number(BigInt.asIntN(32, page >> 32n))];
+    this.translate({ ip, slot, low, high }, stage);
   }
 
   private enter(ip: number, page: bigint, index: number): void {
@@ -248,6 +269,7 @@ export class Translator {
     hart.i32[(record + REGION.entry) >> 2] = ip;
     hart.i32[(record + REGION.context) >> 2] = 0; // its slots are empty
     hart.i32[(record + REGION.misses) >> 2] = 0;
+    hart.i32[(record + REGION.declines) >> 2] = 0;
     hart.i32[(ip >> 2) + 1] = record;
     hart.i32[ip >> 2] = SPECIAL.region;
   }
