@@ -121,7 +121,11 @@ function fusedDouble(fused: Fused): Definition {
         body.unlikely(i32.or(i32.eqz(e.inexact), f64.ne(less, r)), () =>
           body.set(r, fusedExactly(e, { a, b, c, product, low }, slow)),
         );
-        mustBeNormal(e, DOUBLE, r, i32.const(0), slow); // a zero's sign may have been lost
+        const exactZero = i32.and(f64.eq(r, zero), f64.eq(correction, zero));
+      body.unlikely(not(DOUBLE.ordinary(r)), () => {
+        body.brIf(not(exactZero), slow);
+        body.set(r, sum); // r may have lost the sign
+      });
         e.setFd64(r);
       },
     );
