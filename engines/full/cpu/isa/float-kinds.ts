@@ -1,5 +1,5 @@
 import type { Body, Local } from '../wasm/body.js';
-import { type F64, f32, f64, type I32, type I64, i32, i64, type Value } from '../wasm/value.js';
+import { type F64, f32, f64, fusedMultiplyAdd, type I32, type I64, i32, i64, type Value } from '../wasm/value.js';
 import type { Emitter } from './emitter.js';
 
 /**
@@ -19,6 +19,8 @@ export interface FloatKind<T extends 'f32' | 'f64'> {
   div(a: Value<T>, b: Value<T>): Value<T>;
   sqrt(a: Value<T>): Value<T>;
   neg(a: Value<T>): Value<T>;
+  /** a * b + c, rounded once; see hasFusedMultiplyAdd(). */
+  fused(a: Value<T>, b: Value<T>, c: Value<T>): Value<T>;
   abs(a: Value<T>): Value<T>;
   min(a: Value<T>, b: Value<T>): Value<T>;
   max(a: Value<T>, b: Value<T>): Value<T>;
@@ -31,6 +33,8 @@ export interface FloatKind<T extends 'f32' | 'f64'> {
   zero(): Value<T>;
   constant(value: number): Value<T>;
   /** Powers of two some way from the ends of the normal range: between them nothing over- or underflows. */
+  /** Of a significand. */
+  readonly digits: number;
   readonly smallest: number;
   readonly largest: number;
   /** Biased exponent field. */
@@ -76,6 +80,8 @@ const HALF_MASK = (1 << 27) - 1;
 export const DOUBLE: FloatKind<'f64'> = {
   ...f64,
   type: 'f64',
+  fused: fusedMultiplyAdd.f64,
+  digits: 53,
   suffix: 'd',
   format: 1,
   fs: (e, operand) => e.fs64(operand),
@@ -113,6 +119,8 @@ export const SINGLE: FloatKind<'f32'> = {
   smallest: 2 ** -124,
   largest: 2 ** 124,
   type: 'f32',
+  fused: fusedMultiplyAdd.f32,
+  digits: 24,
   suffix: 's',
   format: 0,
   fs: (e, operand) => e.fs32(operand),

@@ -301,3 +301,18 @@ export const f64x2 = {
   bitmask: unary('v128', 'i32', 0xfd, 0xc4, 0x01),
   load: load('v128', 3, 0xfd, 0x00),
 } as const;
+
+const fused =
+  (opcode: readonly number[]) =>
+  (a: V128, b: V128, c: V128): V128 =>
+    new Value('v128', [a.code, b.code, c.code, 0xfd, opcode]);
+
+/** a * b + c, rounded once: only where hasFusedMultiplyAdd() (features.ts) says so. */
+export const fusedMultiplyAdd = {
+  f64: (a: F64, b: F64, c: F64): F64 =>
+    f64x2.first(fused([0x87, 0x02])(f64x2.splat(a), f64x2.splat(b), f64x2.splat(c))),
+  f32: (a: F32, b: F32, c: F32): F32 => {
+    const splat = unary('f32', 'v128', 0xfd, 0x13);
+    return unary('v128', 'f32', 0xfd, 0x1f, 0x00)(fused([0x85, 0x02])(splat(a), splat(b), splat(c)));
+  },
+} as const;
