@@ -19,6 +19,7 @@ import { HartLines } from './lines.js';
 import { HartState } from './state.js';
 import type { CompileService } from './translator/compiler.js';
 import { type RegionHost, type TranslateMode, Translator } from './translator/translator.js';
+import { withRelaxedSimd } from './wasm/features.js';
 
 export { HartExit } from './exit.js';
 export { HART_STATE_BYTES, IRQ, RAM_BASE } from './layout.js';
@@ -64,7 +65,7 @@ const modules = new Map<number, WebAssembly.Module>();
 export function buildCpuModule({ maximumPages }: CpuModuleOptions): WebAssembly.Module {
   let module = modules.get(maximumPages);
   if (module === undefined) {
-    module = new WebAssembly.Module(encodeInterpreter(maximumPages));
+    module = withRelaxedSimd(() => new WebAssembly.Module(encodeInterpreter(maximumPages)));
     modules.set(maximumPages, module);
   }
   return module;

@@ -6,6 +6,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { crc32 } from 'node:zlib';
+import { withRelaxedSimd } from '../cpu/wasm/features.js';
 
 const SUM_BYTES = 4;
 /** The last one follows from the first, but does not go with it. */
@@ -47,7 +48,7 @@ function intrinsics(): Intrinsics | undefined {
  * flags that were set leave traces.
  */
 export function compiledCode(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> | undefined {
-  const module = withFlags(ALL_AT_ONCE, () => new WebAssembly.Module(bytes));
+  const module = withFlags(ALL_AT_ONCE, () => withRelaxedSimd(() => new WebAssembly.Module(bytes)));
   const code = intrinsics()?.serialize(module);
   return code && withSum(new Uint8Array(code));
 }

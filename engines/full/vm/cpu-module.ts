@@ -1,19 +1,23 @@
 /** The CPU as a module, the same for all machines: its bytes and V8's code for it are kept from one process to the next. */
 import { keep, kept, keptBytes } from '../../process/program/program-file.js';
 import { encodeInterpreter } from '../cpu/interpreter/build.js';
+import { hasFusedMultiplyAdd, withRelaxedSimd } from '../cpu/wasm/features.js';
 import { compiledCode, restoredModule } from './compiled-module.js';
 
 /** A module may be given any memory that is no larger: pages of 64 KiB. */
 const ANY_MEMORY = 65_536;
-const CODE = 'interpreter-code';
+/** Another processor may want other bytes: a folder can be shared by several. */
+const variant = (): string => (hasFusedMultiplyAdd() ? 'fused' : 'plain');
+const codeName = (): string => `interpreter-code-${variant()}`;
 
 let module: WebAssembly.Module | undefined;
 
-const moduleBytes = () => kept('interpreter', () => encodeInterpreter(ANY_MEMORY));
+const moduleBytes = () => kept(`interpreter-${variant()}`, () => encodeInterpreter(ANY_MEMORY));
 
 export function cpuModule(): WebAssembly.Module {
-  const code = module === undefined ? keptBytes(CODE) : undefined;
-  module ??= (code && restoredModule(moduleBytes(), code)) ?? new WebAssembly.Module(moduleBytes());
+  const code = module === undefined ? keptBytes(codeName()) : undefined;
+  module ??=
+    (code && restoredModule(moduleBytes(), code)) ?? withRelaxedSimd(() => new WebAssembly.Module(moduleBytes()));
   return module;
 }
 
@@ -22,5 +26,5 @@ export function keepCompiledCpu(): void {
   const code = compiledCode(moduleBytes());
   if (code === undefined) return;
   restoredModule(moduleBytes(), code); // should V8 end the process at that, then here
-  keep(CODE, code);
+  keep(codeName(), code);
 }

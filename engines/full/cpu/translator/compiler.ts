@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { ENTRY_SCALE } from '../interpreter/operation.js';
 import { DECODE } from '../layout.js';
+import { withRelaxedSimd } from '../wasm/features.js';
 import { type CodeMemory, CodeSource } from './code-source.js';
 import { encodeRegion, type PageVersion } from './compile.js';
 import { RegionFinder } from './region.js';
@@ -89,7 +90,7 @@ export class RegionCompiler {
   /** V8 reads the budget when it makes the module. */
   private module(bytes: Uint8Array<ArrayBuffer>, stage: Stage): WebAssembly.Module {
     setFlagsFromString(`--wasm-tiering-budget=${STAGES[stage].budget}`);
-    return new WebAssembly.Module(bytes);
+    return withRelaxedSimd(() => new WebAssembly.Module(bytes));
   }
 
   private encode(request: RegionRequest, source: CodeSource): Uint8Array<ArrayBuffer> | undefined {

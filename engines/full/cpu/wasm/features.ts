@@ -12,22 +12,45 @@ const PROBE = new Uint8Array([
   ...[0xfd, 0x87, 0x02, 0xfd, 0x21, 0x00, 0x0b],
 ]);
 /** What V8 before version 11.4 (Node 20) wants for it. */
-const FLAG = '--experimental-wasm-relaxed-simd';
+const FLAG = 'experimental-wasm-relaxed-simd';
 
 let known: boolean | undefined;
+let wantsFlag = false;
 
 /**
  * Whether relaxed_madd rounds once on this host, which the specification of relaxed SIMD leaves open: x86-64 with FMA3, and all
- * of arm64. Then it is what IEEE 754 calls fusedMultiplyAdd. Sets V8's flag where it is wanted.
+ * of arm64. Then it is what IEEE 754 calls fusedMultiplyAdd. What uses it must be compiled by withRelaxedSimd().
  */
 export function hasFusedMultiplyAdd(): boolean {
   known ??= probe();
   return known;
 }
 
+/**
+ * Compiles something that may use relaxed SIMD, with V8's flag where it is wanted. The flag does not stay: V8 refuses kept code
+ * of other flags.
+ */
+export function withRelaxedSimd<T>(compile: () => T): T {
+  if (!hasFusedMultiplyAdd() || !wantsFlag) return compile();
+  return withFlag(compile);
+}
+
+function withFlag<T>(compile: () => T): T {
+  setFlagsFromString(`--${FLAG}`);
+  try {
+    return compile();
+  } finally {
+    setFlagsFromString(`--no-${FLAG}`);
+  }
+}
+
 function probe(): boolean {
-  if (!WebAssembly.validate(PROBE)) setFlagsFromString(FLAG);
-  if (!WebAssembly.validate(PROBE)) return false;
+  if (WebAssembly.validate(PROBE)) return isFused();
+  wantsFlag = true;
+  return withFlag(() => WebAssembly.validate(PROBE) && isFused());
+}
+
+function isFused(): boolean {
   const { f } = new WebAssembly.Instance(new WebAssembly.Module(PROBE)).exports as { f: FusedFunction };
   return f(1 + 2 ** -30, 1 - 2 ** -30, -1) === -(2 ** -60);
 }
