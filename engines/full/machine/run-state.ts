@@ -27,6 +27,11 @@ export class RunState {
     }
   }
 
+  /** Harts whose threads have got so far. */
+  get arrived(): number {
+    return Atomics.load(this.#words, ARRIVED);
+  }
+
   /** The guest ended its machine. True for the first to say so: only that one counts. */
   end(how: GuestEnd): boolean {
     const kind = KINDS.indexOf(how.kind);

@@ -23,6 +23,8 @@ import { startHartWorker } from './hart-worker.js';
 const FEED_AGAIN_MS = 10;
 /** For the harts' threads to end by themselves: they look every 100 µs or so. */
 const STOP_MS = 1000;
+/** As often as that a thread that is still starting is waited for; more than a busy host ever takes. */
+const STARTS_MOST = 30;
 const PAGE_WORDS = 1024;
 
 export interface VmEvents {
@@ -42,6 +44,7 @@ export class Vm {
   readonly #input: number[] = [];
   #workers: Worker[] = [];
   #exits: Promise<unknown>[] = [];
+  #exited = 0;
   #compiler: RegionCompiler | undefined;
   #over = false;
   #resetting = false;
@@ -102,6 +105,7 @@ export class Vm {
     };
     this.#workers = [];
     this.#exits = [];
+    this.#exited = 0;
     for (let hart = 0; hart < config.harts; hart++) this.#start({ hart, ...common });
   }
 
@@ -146,11 +150,18 @@ export class Vm {
 
   async #stopHarts(): Promise<void> {
     this.#machine.lines.stopAll();
-    const deadline = setTimeout(() => {
+    let looks = 0;
+    const deadline = setInterval(() => {
+      if (this.#starting && ++looks < STARTS_MOST) return;
       for (const worker of this.#workers) void worker.terminate();
     }, STOP_MS);
     await Promise.all(this.#exits);
-    clearTimeout(deadline);
+    clearInterval(deadline);
+  }
+
+  /** Whether a thread may be loading still: koffi aborts the whole process when it is ended within. */
+  get #starting(): boolean {
+    return this.#machine.run.arrived + this.#exited < this.#workers.length;
   }
 
   #start(data: HartThreadData): void {
@@ -165,6 +176,7 @@ export class Vm {
     worker.on('error', (error) => this.#end({ kind: 'fault', message: faultText(error) }));
     this.#workers.push(worker);
     this.#exits.push(new Promise((resolve) => worker.once('exit', resolve)));
+    worker.once('exit', () => this.#exited++);
   }
 
   /** A hart waits for nothing: it goes on and finds the answer when it next looks. */
