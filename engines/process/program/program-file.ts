@@ -88,20 +88,8 @@ export function saveMemory(): void {
   ownProgram()?.saveMemory();
 }
 
-/**
- * Bytes that follow from the program alone, made once for all of its processes: beside the program, under `name`. Where
- * this process is not run from a linked program they are made each time.
- */
-export function kept(name: string, make: () => Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  const there = keptBytes(name);
-  if (there !== undefined) return there;
-  const bytes = make();
-  keep(name, bytes);
-  return bytes;
-}
-
 /** What keep() has kept for this program, by this process or an earlier one. */
-export function keptBytes(name: string): Uint8Array<ArrayBuffer> | undefined {
+export function kept(name: string): Uint8Array<ArrayBuffer> | undefined {
   const file = cacheFile(name);
   try {
     return file === undefined ? undefined : new Uint8Array(readFileSync(file));
@@ -110,7 +98,7 @@ export function keptBytes(name: string): Uint8Array<ArrayBuffer> | undefined {
   }
 }
 
-/** Keeps bytes for later processes of this program, as far as that can be. */
+/** Keeps bytes beside the program, under a name, for later processes of it: as far as that can be. */
 export function keep(name: string, bytes: Uint8Array): void {
   const file = cacheFile(name);
   try {

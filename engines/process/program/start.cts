@@ -37,8 +37,9 @@ function run(): void {
   const program = script.runInThisContext() as Program;
   Object.assign(globalThis, { [Symbol.for('virtax.program')]: { file, contents, saveMemory } });
   if (REHEARSAL) {
-    // V8 takes code back under the flags alone that it was made with: they stay as a start finds them.
-    v8.setFlagsFromString = () => {};
+    // V8 takes code back under the flags alone that it was made with: none stays set that a start does not find.
+    const set = v8.setFlagsFromString;
+    v8.setFlagsFromString = (flag) => (flag.endsWith('allow-natives-syntax') ? set(flag) : undefined);
     process.once('exit', () => keep(cacheName(kind), script.createCachedData()));
   }
   program(loader.createRequire(file))(entry);
