@@ -1,6 +1,9 @@
 /** V8's code for a module, kept and taken back: in processes of their own, since V8 may end them. */
 import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { vmMain } from '#engines/full/vm/vm-program.js';
 
 const MODULE = import.meta.resolve('#engines/full/vm/compiled-module.js');
 /** (func (export "answer") (result i32) i32.const 42) */
@@ -26,6 +29,21 @@ const restore = (kept: string, flags: string[] = []) =>
 describe('the code of a module', () => {
   it('is taken by another process, which need not compile', () => {
     expect(restore(code())).toBe('42');
+  });
+
+  it('is that of the CPU in each VM’s process', () => {
+    const [program] = vmMain().arguments;
+    const cache = (name: string) => {
+      const file = readdirSync(dirname(program)).find((other) =>
+        new RegExp(`^${basename(program)}\\.[-\\d.]+\\.${name}\\.cache$`).test(other),
+      );
+      return `new Uint8Array(readFileSync(${JSON.stringify(join(dirname(program), file ?? 'none'))}))`;
+    };
+    const exported = run(`
+      import { readFileSync } from 'node:fs';
+      const module = restoredModule(${cache('interpreter')}, ${cache('interpreter-code')});
+      console.log(WebAssembly.Module.exports(module).map(({ name }) => name));`);
+    expect(exported).toMatch(/run/);
   });
 
   it('is refused where it is damaged, or made under other flags', () => {
