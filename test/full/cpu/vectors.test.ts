@@ -21,7 +21,10 @@ const INPUTS = [0, 1];
 
 const arithmetic = (funct7: number) => (rd: number, a: number, b: number, rm: number) =>
   (0x53 | (rd << 7) | (rm << 12) | (a << 15) | (b << 20) | (funct7 << 25)) >>> 0;
-const OPERATIONS = [arithmetic(0x01), arithmetic(0x05), arithmetic(0x09)];
+/** The addend is any of the six. */
+const fused = (opcode: number) => (rd: number, a: number, b: number, rm: number) =>
+  (opcode | (rd << 7) | (rm << 12) | (a << 15) | (b << 20) | (1 << 25) | (((b + a) % 6) << 27)) >>> 0;
+const OPERATIONS = [...[0x01, 0x05, 0x09].map(arithmetic), ...[0x43, 0x47, 0x4b, 0x4f].map(fused)];
 const sign = (funct3: number) => (rd: number, a: number) => arithmetic(0x11)(rd, a, a, funct3);
 const SIGNS = [sign(0), sign(1), sign(2)];
 
@@ -32,7 +35,7 @@ interface Step {
   b: number;
 }
 const f = (least: number): fc.Arbitrary<number> => fc.integer({ min: least, max: 5 });
-const step: fc.Arbitrary<Step> = fc.record({ operation: fc.nat(5), rd: f(2), a: f(0), b: f(0) });
+const step: fc.Arbitrary<Step> = fc.record({ operation: fc.nat(9), rd: f(2), a: f(0), b: f(0) });
 
 /** Numbers whose sums and products are exact, those whose are not, and now and then one that is special. */
 const SPECIAL = [
@@ -108,7 +111,9 @@ function bodyOf({ steps, loads, stores, rounding }: Loop): number[] {
   return [
     ...all.map(({ rd, pointer, offset }) => fld(rd, pointer, offset)),
     ...steps.map(({ operation, rd, a, b }) =>
-      operation < 3 ? OPERATIONS[operation](rd, a, b, rounding) : SIGNS[operation - 3](rd, a),
+      operation < OPERATIONS.length
+        ? OPERATIONS[operation](rd, a, b, rounding)
+        : SIGNS[operation - OPERATIONS.length](rd, a),
     ),
     ...stores.map(({ from, pointer }) => fsd(from, pointer, 0)),
     ...POINTERS.map((pointer) => addi(pointer, pointer, 8)),

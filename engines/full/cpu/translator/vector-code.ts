@@ -1,5 +1,5 @@
 import type { Body, Label, Local } from '../wasm/body.js';
-import { f64, f64x2, type I32, type I64, i32, i64, select, type V128, Value } from '../wasm/value.js';
+import { f64, f64x2, fusedMultiplyAdd, type I32, type I64, i32, i64, select, type V128, Value } from '../wasm/value.js';
 import type { Linear } from './affine.js';
 import type { Registers } from './registers.js';
 import type { StripCode } from './strip-code.js';
@@ -15,6 +15,7 @@ const DOUBLE_BYTES = 8;
 const LEAST_TURNS = 2;
 /** See FloatKind.smallest. */
 const SMALLEST = 2 ** -1020;
+const LARGE_ADDEND = 2 ** -900;
 /** What a double consists of but its sign. */
 const MAGNITUDE = (1n << 63n) - 1n;
 /** Upper words of finite doubles are up to this. */
@@ -59,6 +60,8 @@ export class VectorCode {
     body.set(this.ended, i32.const(0));
     const emit = (exact: boolean) => () => body.block((skip) => body.scope(() => this.emitLoop(loop, exact, skip)));
     if (inexact || !loop.steps.some((step) => 'last' in step)) emit(false)();
+    else if (loop.steps.some(({ kind }) => kind === 'fused'))
+      body.if(i32.and(registers.fflags, i32.const(1)), emit(false));
     else body.if(i32.and(registers.fflags, i32.const(1)), emit(false), emit(true));
     body.if(this.ended, over);
   }
@@ -243,7 +246,7 @@ const spread = ({ group, writing }: Stream): number => (writing ? 0 : group.high
 class Vector {
   private readonly values = new Map<number, V128>();
   private readonly toStore = new Map<VectorStep, V128>();
-  /** Products, and where they are exactly 0. */
+  /** Products and fused sums, and where they are exact though they be small. */
   readonly products: { readonly result: V128; readonly zero: V128 }[] = [];
   /** Results that must be finite. */
   readonly last: V128[] = [];
@@ -294,8 +297,12 @@ class Vector {
 
   /** Infinities and NaNs stay what they are through all three operations, so that the last results show them. */
   private arithmetic(step: Extract<VectorStep, { last: boolean }>): void {
-    const [a, b] = [this.value(step.rs1), this.value(step.rs2)];
-    const zero = f64x2.or(this.isZero(step.rs1), this.isZero(step.rs2));
+    const [a, b] = step.operands.map((operand) => this.value(operand));
+    const zero = f64x2.or(this.isZero(step.operands[0]), this.isZero(step.operands[1]));
+    if (step.kind === 'fused') {
+      this.fusedSum(step, zero);
+      return;
+    }
     const result = this.set(step.rd, f64x2[step.kind](a, b));
     if (step.kind === 'mul') {
       this.products.push({ result, zero });
@@ -309,6 +316,16 @@ class Vector {
       return;
     }
     if (step.last) this.last.push(result);
+  }
+
+  /** Exact where it is too small: a product of 0, or an addend so large that no digit of a product lies below all numbers. */
+  private fusedSum({ rd, operands, signs, last }: Extract<VectorStep, { last: boolean }>, zero: V128): void {
+    const [a, b, c] = operands.map((operand) => this.value(operand));
+    const product = signs?.product ? f64x2.neg(a) : a;
+    const result = this.set(rd, fusedMultiplyAdd.f64x2(product, b, signs?.addend ? f64x2.neg(c) : c));
+    const large = f64x2.ge(f64x2.abs(c), f64x2.splat(f64.const(LARGE_ADDEND)));
+    this.products.push({ result, zero: f64x2.or(zero, large) });
+    if (last) this.last.push(result);
   }
 
   private isZero(register: number): V128 {

@@ -1,3 +1,4 @@
+import { hasFusedMultiplyAdd } from '../wasm/features.js';
 import { accessKind } from './accesses.js';
 import { addressOf, after, asItIs, difference, type Knowledge, type Linear } from './affine.js';
 import type { Instruction } from './code-source.js';
@@ -42,7 +43,13 @@ export type VectorStep =
   | { readonly kind: 'load'; readonly rd: number; readonly stream: Stream; readonly constant: number }
   | Store
   | Arithmetic
-  | { readonly kind: 'copy' | 'neg' | 'abs'; readonly rd: number; readonly rs1: number };
+  | Sign;
+
+interface Sign {
+  readonly kind: 'copy' | 'neg' | 'abs';
+  readonly rd: number;
+  readonly rs1: number;
+}
 
 interface Store {
   readonly kind: 'store';
@@ -54,15 +61,25 @@ interface Store {
 }
 
 interface Arithmetic {
-  readonly kind: 'add' | 'sub' | 'mul';
+  readonly kind: 'add' | 'sub' | 'mul' | 'fused';
   readonly rd: number;
-  readonly rs1: number;
-  readonly rs2: number;
+  /** Factors or terms; then the addend of a fused sum. */
+  readonly operands: readonly number[];
+  /** Of a fused sum: which signs are flipped. */
+  readonly signs?: { readonly product: boolean; readonly addend: boolean };
   /** No other operation would turn an infinity or a NaN that comes out here into one: it must be looked at. */
   last: boolean;
 }
 
-const ARITHMETIC: Readonly<Record<string, Arithmetic['kind']>> = { 'fadd.d': 'add', 'fsub.d': 'sub', 'fmul.d': 'mul' };
+const ARITHMETIC: Readonly<Record<string, Pick<Arithmetic, 'kind' | 'signs'>>> = {
+  'fadd.d': { kind: 'add' },
+  'fsub.d': { kind: 'sub' },
+  'fmul.d': { kind: 'mul' },
+  'fmadd.d': { kind: 'fused', signs: { product: false, addend: false } },
+  'fmsub.d': { kind: 'fused', signs: { product: false, addend: true } },
+  'fnmsub.d': { kind: 'fused', signs: { product: true, addend: false } },
+  'fnmadd.d': { kind: 'fused', signs: { product: true, addend: true } },
+};
 const SIGNS: Readonly<Record<string, 'copy' | 'neg' | 'abs'>> = {
   'fsgnj.d': 'copy',
   'fsgnjn.d': 'neg',
@@ -123,17 +140,17 @@ class Steps {
   add(instruction: Instruction, known: Knowledge): boolean {
     const { definition, operands } = instruction;
     const { name } = definition;
-    const { rd, rs1, rs2 } = operands;
+    const { rd, rs1, rs2, rs3 } = operands;
     if (accessKind(instruction) !== undefined) return this.addAccess(instruction, known);
     if (name in ARITHMETIC) {
-      if (!ROUNDS_TO_NEAREST.includes(operands.imm) || !this.reads(rs1) || !this.reads(rs2)) return false;
-      for (const operand of [rs1, rs2]) {
-        const origin = this.origins.get(operand);
-        if (origin !== undefined) origin.last = false;
-      }
-      const step: Arithmetic = { kind: ARITHMETIC[name], rd, rs1, rs2, last: true };
-      this.write(step, step);
-      return true;
+      const fused = ARITHMETIC[name].kind === 'fused';
+      if (!ROUNDS_TO_NEAREST.includes(operands.imm) || (fused && !hasFusedMultiplyAdd())) return false;
+      return this.addArithmetic({
+        ...ARITHMETIC[name],
+        rd,
+        operands: fused ? [rs1, rs2, rs3] : [rs1, rs2],
+        last: true,
+      });
     }
     if (name in SIGNS && rs1 === rs2) {
       if (!this.reads(rs1)) return false;
@@ -146,6 +163,16 @@ class Steps {
   /** Of an array that is written all accesses are to the same element. */
   areSound(): boolean {
     return this.list.every((step) => !('stream' in step) || !step.stream.writing || step.constant === step.stream.low);
+  }
+
+  private addArithmetic(step: Arithmetic): boolean {
+    if (!step.operands.every((operand) => this.reads(operand))) return false;
+    for (const operand of step.operands) {
+      const origin = this.origins.get(operand);
+      if (origin !== undefined) origin.last = false;
+    }
+    this.write(step, step);
+    return true;
   }
 
   private addAccess(instruction: Instruction, known: Knowledge): boolean {
@@ -198,10 +225,16 @@ function computedAgain(steps: readonly VectorStep[], inputs: ReadonlySet<number>
     if (step.kind === 'store') {
       if (step.kept) known.add(step.rs2);
     } else if (step.kind === 'load') set(step.rd, !step.stream.writing);
-    else set(step.rd, known.has(step.rs1) && (!('rs2' in step) || known.has(step.rs2)));
+    else
+      set(
+        step.rd,
+        operandsOf(step).every((operand) => known.has(operand)),
+      );
   }
   return known;
 }
+
+const operandsOf = (step: Arithmetic | Sign): readonly number[] => ('operands' in step ? step.operands : [step.rs1]);
 
 /** By how much a value moves in each iteration. */
 function perIteration({ terms }: Linear, moves: readonly (Movement | undefined)[]): number | undefined {

@@ -310,7 +310,8 @@ const fused =
 /** a * b + c, rounded once: only where hasFusedMultiplyAdd() (features.ts) says so. */
 export const fusedMultiplyAdd = {
   f64: (a: F64, b: F64, c: F64): F64 =>
-    f64x2.first(fused([0x87, 0x02])(f64x2.splat(a), f64x2.splat(b), f64x2.splat(c))),
+    f64x2.first(fusedMultiplyAdd.f64x2(f64x2.splat(a), f64x2.splat(b), f64x2.splat(c))),
+  f64x2: fused([0x87, 0x02]),
   f32: (a: F32, b: F32, c: F32): F32 => {
     const splat = unary('f32', 'v128', 0xfd, 0x13);
     return unary('v128', 'f32', 0xfd, 0x1f, 0x00)(fused([0x85, 0x02])(splat(a), splat(b), splat(c)));
