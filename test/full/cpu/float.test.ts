@@ -149,6 +149,30 @@ describe.each(shapes)('arithmetic .$suffix against its definition', ({ format, s
     );
   });
 
+  it('ties, and what is next to them, in fused and in plain sums', () => {
+    const { width, fraction } = shape;
+    const step = 1n << BigInt(fraction);
+    const one = ((1n << BigInt(width - fraction - 2)) - 1n) << BigInt(fraction);
+    const sign = 1n << BigInt(width - 1);
+    const half = one - BigInt(fraction + 1) * step;
+    const beside = fc.constantFrom(half, half, half - 1n, half + 1n);
+    const significand = fc.bigInt({ min: 0n, max: step - 1n });
+    fc.assert(
+      fc.property(significand, beside, fc.nat(3), rounding, alreadyInexact, (low, c, signs, { rm, field }, before) => {
+        const a = (one + low) | (signs & 1 ? sign : 0n);
+        const b = c | (signs & 2 ? sign : 0n);
+        hart.state.setF(1, box(a, shape));
+        hart.state.setF(2, box(one, shape));
+        hart.state.setF(4, box(b, shape));
+        const want = oracle.add(a, b, shape, rm);
+        checkF({ insn: opFp(format, 4, 1, field, 3), want, rm, before, shape });
+        const fused = (0x43 | (3 << 7) | (field << 12) | (1 << 15) | (2 << 20) | (format << 25) | (4 << 27)) >>> 0;
+        checkF({ insn: fused, want, rm, before, shape });
+      }),
+      { numRuns: 400 * RUNS },
+    );
+  });
+
   it.each([0, oracle.NX])('the sign of a sum of zeros, with flags %d before', (before) => {
     for (const [a, c] of [0n, 1n << BigInt(shape.width - 1)].flatMap((zero, _, all) =>
       all.map((other) => [zero, other]),

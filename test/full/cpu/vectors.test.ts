@@ -182,6 +182,8 @@ const CASES: Loop[] = [
     stores: [{ from: 5, pointer: 11 }],
     fcsr: 1,
   }),
+  // Fused sums of all four signs.
+  ...[3, 4, 5, 6].map((operation) => simple({ steps: [{ operation, rd: 4, a: 2, b: 1 }], fcsr: 1 })),
   // f5 is stored where something else is stored after it: what lies there tells nothing of it.
   simple({
     loads: [2, 3, 4, 5].map((rd) => ({ rd, pointer: rd === 5 ? 11 : 10, offset: 0 })),
