@@ -7,14 +7,13 @@ import { type ChildProcess, fork, type Serializable, spawn } from 'node:child_pr
 import { fileURLToPath } from 'node:url';
 import { ConsoleLog } from '../backends/console.js';
 import { libc } from '../backends/libc.js';
+import { nodeEnvironment } from './node-environment.js';
 import type { Start } from './program/program-file.js';
 
 /** How a child ended, as one phrase: `exit status 1`, `signal SIGKILL`, `could not be started: ENOENT …`. */
 export type ExitPhrase = string;
 
 const STDERR_LINES = 20;
-/** Node parses these at its start, whether or not anything speaks TLS: 45 ms for what a distribution ships. */
-const NO_CERTIFICATES = { NODE_EXTRA_CA_CERTS: undefined };
 const alive = new Set<ChildProcess>();
 
 process.on('exit', () => {
@@ -112,7 +111,7 @@ export function startProgram(
     fork(start.path, [...start.arguments, String(process.pid), ...args], {
       stdio: ['ignore', 'inherit', stderr === 'kept' ? 'pipe' : 'inherit', 'ipc'],
       serialization: 'advanced',
-      env: { ...process.env, ...NO_CERTIFICATES, ...env },
+      env: nodeEnvironment(env),
       // Not the parent's: a debugger's or test runner's do not fit here. And none for V8 (--max-semi-space-size): Node
       // brings V8's code for its own modules, which V8 takes under default flags alone; each worker would start 14 ms later.
       execArgv: [],

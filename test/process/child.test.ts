@@ -61,13 +61,17 @@ describe('supervised children', () => {
     expect(child.send({ hello: 1 })).toBe(false);
   });
 
-  it('a Node child is not made to parse certificates, and knows where koffi’s addon lies', async () => {
+  it('a Node child has no certificates to parse, no flags of the user’s, and knows where koffi’s addon lies', async () => {
+    vi.stubEnv('NODE_OPTIONS', '--max-old-space-size=1000');
     vi.stubEnv('NODE_EXTRA_CA_CERTS', '/etc/ssl/certs/ca-certificates.crt');
     const child = startNode(CHILD, ['environment']);
-    const [seen] = (await once(child.process, 'message')) as [{ certificates?: string; koffi?: string }];
+    const [seen] = (await once(child.process, 'message')) as [
+      { certificates?: string; options?: string; koffi?: string },
+    ];
     vi.unstubAllEnvs();
     await child.stop();
     expect(seen.certificates).toBeUndefined();
+    expect(seen.options).toBeUndefined();
     expect(seen.koffi).toMatch(/koffi\.node$/);
   });
 

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { nodeEnvironment } from '../node-environment.js';
 import { link } from './link.js';
 
 /** Runs a linked program: node START FILE ENTRY … */
@@ -70,7 +71,7 @@ function rehearse(file: string, { preparation, rehearsal }: Program): void {
 
 function runOnce(file: string, module: URL, env: NodeJS.ProcessEnv): boolean {
   const { status } = spawnSync(process.execPath, [START, file, fileURLToPath(module), String(process.pid)], {
-    env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, ...env },
+    env: nodeEnvironment(env),
     stdio: 'ignore',
     timeout: REHEARSAL_MS,
     killSignal: 'SIGKILL',
