@@ -35,6 +35,7 @@ const KIND = { REQUEST: 0, KICK: 1, RECEIVE: 2, IGNORED: 3, WATCH: 4 } as const;
 
 export class UringContext implements IoContext {
   readonly method = 'io_uring';
+  polls = 0;
   readonly counters = { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, sleptNs: 0, bounced: 0 };
   readonly #ring: Ring;
   readonly #memories: SharedMemories;
@@ -207,6 +208,7 @@ export class UringContext implements IoContext {
   }
 
   poll(): number {
+    this.polls++;
     let delivered = this.#deferred.length === 0 ? 0 : this.#runDeferred();
     const ring = this.#ring;
     if (!ring.ready) return delivered;

@@ -27,6 +27,7 @@ const PAGE = 4096;
 
 export class WorkersContext implements IoContext {
   readonly method = 'worker threads';
+  polls = 0;
   readonly counters = { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, sleptNs: 0, bounced: 0 };
   readonly #buffer = JobQueue.create();
   readonly #queue = new JobQueue(this.#buffer);
@@ -218,6 +219,7 @@ export class WorkersContext implements IoContext {
   }
 
   poll(): number {
+    this.polls++;
     let delivered = this.#deferred.length === 0 ? 0 : this.#runDeferred();
     for (let i = 0; i < POLL_BATCH; i++) {
       const index = this.#queue.takeDone();

@@ -94,6 +94,8 @@ export interface IoContext {
   submit(): void;
   /** Runs the completions that have arrived; never blocks. Returns how many. */
   poll(): number;
+  /** How often the thread has looked for completions so far, in poll() and wait(). */
+  readonly polls: number;
   /**
    * submit(), then sleeps until a completion, a kick since the last wait, or the timeout (nanoseconds; Infinity allowed).
    * Honours the waiting policy: polls `pollUs` before it sleeps. Runs completions before it returns.

@@ -77,6 +77,7 @@ export class FakeDisk implements IoContext {
   }
 
   readonly waiting = false;
+  readonly polls = 0;
 
   wait(): void {
     this.counters.waits++;

@@ -58,6 +58,8 @@ export class UdpFlows {
   #problem = 0;
   /** Bursts are held back until the thread next looks at its I/O. */
   #holds = false;
+  /** IoContext.polls when a burst was last sent at once. */
+  #sentAt = -1;
 
   constructor(private readonly tools: UdpTools) {}
 
@@ -82,10 +84,15 @@ export class UdpFlows {
    * for each datagram of a stream is spared a system call for each.
    */
   burstEnded(): void {
-    if (this.#holds || this.tools.batch.isEmpty) return;
+    const { batch, io } = this.tools;
+    if (this.#holds || batch.isEmpty) return;
+    if (io.polls === this.#sentAt) {
+      this.#holds = true;
+      io.defer(this.#sendHeld);
+      return;
+    }
+    this.#sentAt = io.polls;
     this.flush();
-    this.#holds = true;
-    this.tools.io.defer(this.#sendHeld);
   }
 
   readonly #sendHeld = (): void => {

@@ -28,6 +28,7 @@ export const NO_IO: IoContext = {
   defer: refuse,
   submit: refuse,
   poll: refuse,
+  polls: 0,
   wait: refuse,
   waiting: false,
   counters: { submitted: 0, completed: 0, syscalls: 0, waits: 0, kicksReceived: 0, sleptNs: 0, bounced: 0 },
