@@ -14,7 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), 'virtax-hostile-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const first = Number(process.env.VIRTAX_TEST_SEED ?? 1);
-const programs = Number(process.env.VIRTAX_TEST_PROGRAMS ?? 6);
+const programs = Number(process.env.VIRTAX_TEST_PROGRAMS ?? 4);
 const INSTRUCTIONS = 100_000;
 const LOOKS = 100;
 const LOOK_MS = 20;
