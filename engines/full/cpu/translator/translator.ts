@@ -33,13 +33,6 @@ export interface RegionHost extends TrapExports {
 /** A place is warm when so many slices of the interpreter ended there. */
 const WARM_SAMPLES = 1000;
 /**
- * Later so many are enough, when the hart has interpreted more than an operating system's start takes: what is executed then
- * goes on for longer. The way of a request through a system is thousands of instructions, each executed once a request: with
- * the first number Debian's reads were interpreted for as long as one would measure them.
- */
-const WARM_SAMPLES_LATER = 100;
-const STARTED_INSTRUCTIONS = 500e6;
-/**
  * What a hart executes first when it has waited, it does each time that it has waited: so many samples there count so much. A
  * driver's way from one request to the next is a few thousand instructions, in which no place stands out.
  */
@@ -119,7 +112,7 @@ export class Translator {
     const ip = slot + (low & 0xffe) * ENTRY_SCALE;
     const counter = (ip >>> 3) % COUNTERS;
     samples[counter] = Math.min(WARM_SAMPLES, samples[counter] + weight);
-    if (samples[counter] < this.warmSamples() || this.wanted.size >= MOST_WANTED) return;
+    if (samples[counter] < WARM_SAMPLES || this.wanted.size >= MOST_WANTED) return;
     samples[counter] = 0;
     if (!this.enterable(ip)) return;
     this.translate({ ip, slot, low: low & ~0xfff, high }, 'warm');
@@ -134,13 +127,6 @@ export class Translator {
     if (this.sinceWait === AFTER_WAIT.samples) return 1;
     this.sinceWait++;
     return AFTER_WAIT.weight;
-  }
-
-  private warmSamples(): number {
-    const { hart } = this;
-    const all = hart.f64[(hart.base + OFFSET.instret) >> 3];
-    const translated = hart.f64[(hart.base + OFFSET.events + EVENT.translatedInstructions * 8) >> 3];
-    return all - translated < STARTED_INSTRUCTIONS ? WARM_SAMPLES : WARM_SAMPLES_LATER;
   }
 
   /** A slice of the thread ended in the region with a record. */
