@@ -96,6 +96,14 @@ export class InterpreterEmitter implements Emitter {
     this.store({ bytes: 8, signed: false }, address, i64.reinterpret(value));
   }
 
+  loadSingle(address: I64): F32 {
+    return f32.reinterpret(i32.wrap(this.load({ bytes: 4, signed: false }, address)));
+  }
+
+  storeSingle(address: I64): void {
+    this.store({ bytes: 4, signed: false }, address, this.fs(2));
+  }
+
   amo(width: 4 | 8, change: AmoChange): I64 {
     return emitAmo(this.body, width, change, this.atomicAddress(width, false), this.rs2);
   }

@@ -49,6 +49,9 @@ export interface Emitter {
   /** The same of doubles, bits as they are. */
   loadDouble(address: I64): F64;
   storeDouble(address: I64, value: F64): void;
+  /** The same of singles: into f[rd], and the low half of f[rs2]. */
+  loadSingle(address: I64): F32;
+  storeSingle(address: I64): void;
   /** `change` makes the new value from the old one (4-byte values sign-extended); gives the old one. */
   amo(width: 4 | 8, change: AmoChange): I64;
   loadReserved(width: 4 | 8): void;

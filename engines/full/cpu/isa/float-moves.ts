@@ -25,7 +25,7 @@ const memory: Definition[] = [
     I,
     (e) => {
       e.requireFloat();
-      e.setFd(box(e.load({ bytes: 4, signed: false }, i64.add(e.rs1, e.imm))));
+      e.setFd32(e.loadSingle(i64.add(e.rs1, e.imm)));
     },
     quietOptions,
   ),
@@ -45,7 +45,7 @@ const memory: Definition[] = [
     S,
     (e) => {
       e.requireFloat();
-      e.store({ bytes: 4, signed: false }, i64.add(e.rs1, e.imm), e.fs(2));
+      e.storeSingle(i64.add(e.rs1, e.imm));
     },
     quietOptions,
   ),

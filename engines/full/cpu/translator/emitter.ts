@@ -7,6 +7,7 @@ import type { AmoChange, CsrOperation, Emitter, MemoryKind, SystemOperation } fr
 import { OFFSET } from '../layout.js';
 import type { Body, FunctionRef, Local } from '../wasm/body.js';
 import {
+  boxed,
   type F32,
   type F64,
   f32,
@@ -15,7 +16,6 @@ import {
   type I64,
   i32,
   i64,
-  select,
   Value,
   type ValueType,
 } from '../wasm/value.js';
@@ -23,18 +23,17 @@ import type { CodeSource, Instruction } from './code-source.js';
 import { type Merge, type Merges, mergeAccesses } from './merges.js';
 import type { Ranges } from './ranges.js';
 import { type Block, type Edge, isNoted } from './region.js';
-import type { Registers } from './registers.js';
+import { type Registers, unboxed } from './registers.js';
+import { singlesAfter, singlesAtStarts, writesSingle } from './singles.js';
 import type { StripCode } from './strip-code.js';
 import { isIn, wordsAfter, wordsAtStarts } from './words.js';
 
-const BOX = 0xffffffff00000000n;
 const SP = 2;
 /** So many targets of an indirect jump are compared with one after the other. */
 const FEW_TARGETS = 3;
 /** The rounding mode in frm. */
 const DYNAMIC = 7;
 const LAST_MODE = 4;
-const CANONICAL_NAN_32 = 0x7fc00000;
 
 /** The ways out of an instruction that only the region's code as a whole can emit. */
 export interface Ways {
@@ -77,6 +76,9 @@ export class TranslatorEmitter implements Emitter {
   private readonly deltas = new Map<Merge, Local<'i32'>>();
   private merges: Merges = new Map();
   private wordsAtStarts: ReadonlyMap<Block, number> = new Map();
+  private singlesAtStarts: ReadonlyMap<Block, number> = new Map();
+  /** f registers whose singles have locals of their own now: see singles.ts. */
+  private singles = 0;
   /** Registers that hold words now: see words.ts. */
   private words = 0;
 
@@ -96,17 +98,20 @@ export class TranslatorEmitter implements Emitter {
   prepare(blocks: readonly Block[]): void {
     this.merges = mergeAccesses(blocks);
     this.wordsAtStarts = wordsAtStarts(blocks);
+    this.singlesAtStarts = singlesAtStarts(blocks);
   }
 
   emitBlock(block: Block): void {
     const { instructions, end } = block;
     this.words = this.wordsAtStarts.get(block) ?? 0;
+    this.singles = this.singlesAtStarts.get(block) ?? 0;
     instructions.forEach((instruction, index) => {
       this.block = block;
       this.instruction = instruction;
       this.undone = instructions.length - index;
       this.body.scope(() => instruction.definition.emit(this));
       this.words = wordsAfter(instruction, this.words);
+      this.singles = singlesAfter(instruction, this.singles);
     });
     if (end.kind === 'next') this.ways.go(block, end.next);
   }
@@ -158,6 +163,14 @@ export class TranslatorEmitter implements Emitter {
 
   storeDouble(address: I64, value: F64): void {
     this.stored('f64', address, 8, value);
+  }
+
+  loadSingle(address: I64): F32 {
+    return this.loaded('f32', address, 4, f32.load);
+  }
+
+  storeSingle(address: I64): void {
+    this.stored('f32', address, 4, boxed.low(this.fs64(2)));
   }
 
   amo(width: 4 | 8, change: AmoChange): I64 {
@@ -272,9 +285,8 @@ export class TranslatorEmitter implements Emitter {
   }
 
   fs32(operand: 1 | 2 | 3): F32 {
-    const raw = this.body.keep(this.fs(operand));
-    const boxed = i64.geU(raw, i64.const(BOX));
-    return f32.reinterpret(select(boxed, i32.wrap(raw), i32.const(CANONICAL_NAN_32)));
+    const register = this.operands[`rs${operand}`];
+    return isIn(this.singles, register) ? this.registers.getSingle(register) : unboxed(this.body, this.fs(operand));
   }
 
   fs64(operand: 1 | 2 | 3): F64 {
@@ -282,7 +294,8 @@ export class TranslatorEmitter implements Emitter {
   }
 
   setFd(bits: I64): void {
-    this.setFd64(f64.reinterpret(bits));
+    if (writesSingle(this.instruction)) this.registers.setSingle(this.operands.rd, f32.reinterpret(i32.wrap(bits)));
+    else this.setFd64(f64.reinterpret(bits));
   }
 
   get sameOperands(): boolean {
@@ -290,7 +303,7 @@ export class TranslatorEmitter implements Emitter {
   }
 
   setFd32(value: F32): void {
-    this.setFd(i64.or(i64.extendU(i32.reinterpret(value)), i64.const(BOX)));
+    this.registers.setSingle(this.operands.rd, value);
   }
 
   setFd64(value: F64): void {

@@ -1,9 +1,32 @@
 import { OFFSET } from '../layout.js';
 import type { Body, Local } from '../wasm/body.js';
-import { type F64, f64, type I32, type I64, i32, i64, Value, type ValueType } from '../wasm/value.js';
+import {
+  boxed,
+  type F32,
+  type F64,
+  f32,
+  f64,
+  type I32,
+  type I64,
+  i32,
+  i64,
+  select,
+  Value,
+  type ValueType,
+} from '../wasm/value.js';
 
 /** A copy of a local's value: not a Local, so that Body.keep() really keeps what it is now. */
 const read = <T extends ValueType>(local: Local<T>): Value<T> => new Value(local.type, local.code);
+
+const BOX = 0xffffffff00000000n;
+const CANONICAL_NAN_32 = 0x7fc00000;
+
+/** A single that is not NaN-boxed is the canonical NaN (unprivileged specification, 12.2). */
+export function unboxed(body: Body, bits: I64): F32 {
+  const raw = body.keep(bits);
+  const isBoxed = i64.geU(raw, i64.const(BOX));
+  return f32.reinterpret(select(isBoxed, i32.wrap(raw), i32.const(CANONICAL_NAN_32)));
+}
 
 /**
  * The guest's registers in wasm locals. Those that a region uses anywhere are loaded when it is entered, those that it
@@ -12,6 +35,7 @@ const read = <T extends ValueType>(local: Local<T>): Value<T> => new Value(local
 export class Registers {
   private readonly x = new Map<number, Local<'i64'>>();
   private readonly f = new Map<number, Local<'f64'>>();
+  private readonly singles = new Map<number, Local<'f32'>>();
   private readonly writtenX = new Set<number>();
   private readonly writtenF = new Set<number>();
 
@@ -53,10 +77,23 @@ export class Registers {
     this.body.store('i32', this.base, i32.const(1), OFFSET.fpDirty);
   }
 
+  /** The single in a register that certainly holds one: see singles.ts. */
+  getSingle(index: number): F32 {
+    return read(this.known(this.singles, index, 'f32'));
+  }
+
+  /** NaN-boxed as well. */
+  setSingle(index: number, value: F32): void {
+    const local = this.known(this.singles, index, 'f32');
+    this.body.set(local, value);
+    this.setF(index, boxed.box(local));
+  }
+
   load(): void {
     const { body, base } = this;
     for (const [index, local] of this.x) body.set(local, i64.load(base, OFFSET.x + index * 8));
     for (const [index, local] of this.f) body.set(local, f64.load(base, OFFSET.f + index * 8));
+    for (const [index, local] of this.singles) body.set(local, unboxed(body, i64.load(base, OFFSET.f + index * 8)));
   }
 
   /** FS becomes Dirty even if no instruction on the way wrote anything, as the privileged specification (3.1.6.6) allows. */

@@ -48,15 +48,26 @@ export function wordsAfter(instruction: Instruction, words: Mask): Mask {
 
 /**
  * For each block of a region (in reverse postorder) the registers that certainly hold 32-bit values, sign-extended, at its
- * start: the greatest solution, since a loop's own values may depend on one another.
+ * start.
  */
-export function wordsAtStarts(blocks: readonly Block[]): ReadonlyMap<Block, Mask> {
+export const wordsAtStarts = (blocks: readonly Block[]): ReadonlyMap<Block, Mask> =>
+  certainAtStarts(blocks, X0, wordsAfter);
+
+/**
+ * What is certain of registers at each block's start, when `first` is so where the region is entered: the greatest solution,
+ * since a loop's own values may depend on one another.
+ */
+export function certainAtStarts(
+  blocks: readonly Block[],
+  first: Mask,
+  after: (instruction: Instruction, mask: Mask) => Mask,
+): ReadonlyMap<Block, Mask> {
   const starts = new Map<Block, Mask>(blocks.map((block) => [block, ALL]));
-  starts.set(blocks[0], X0);
+  starts.set(blocks[0], first);
   for (let changed = true; changed; ) {
     changed = false;
     for (const block of blocks) {
-      const end = block.instructions.reduce((words, each) => wordsAfter(each, words), starts.get(block) as Mask);
+      const end = block.instructions.reduce((mask, each) => after(each, mask), starts.get(block) as Mask);
       for (const { to } of block.edges()) {
         if (to === undefined) continue;
         const before = starts.get(to) as Mask;

@@ -272,6 +272,16 @@ export const f64 = {
   load: load('f64', 3, 0x2b),
 } as const;
 
+/** Lanes of 32 bits: the first of two vectors, their second ones, and the same again. */
+const UNPACKED = [0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23];
+const ALL_ONES = [0xfd, 0x0c, ...new Array<number>(16).fill(0xff)];
+
+/** A NaN-boxed single, and the low half of a register as a single, without leaving the floating-point registers. */
+export const boxed = {
+  box: (single: F32): F64 => new Value('f64', [single.code, 0xfd, 0x13, ALL_ONES, 0xfd, 0x0d, UNPACKED, 0xfd, 0x21, 0]),
+  low: (raw: F64): F32 => new Value('f32', [raw.code, 0xfd, 0x14, 0xfd, 0x1f, 0]),
+} as const;
+
 const lane64 =
   (lane: 0 | 1) =>
   (a: V128): F64 =>
