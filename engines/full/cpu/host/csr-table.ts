@@ -3,7 +3,6 @@ import type { HartContext } from './context.js';
 import { type Csr, fixed, plain } from './csr.js';
 import { counterCsrs } from './csr-counters.js';
 import { environmentCsrs } from './csr-environment.js';
-import { floatCsrs } from './csr-float.js';
 import { statusCsrs } from './csr-status.js';
 import { trapCsrs } from './csr-traps.js';
 import type { Pmp } from './pmp.js';
@@ -73,7 +72,6 @@ export function buildCsrs(hart: HartContext, traps: Traps, tlb: TlbControl, pmp:
     ...identity(hart),
     ...triggers(),
     ...environmentCsrs(hart),
-    ...floatCsrs(hart),
     ...counterCsrs(hart),
     ...statusCsrs(hart, tlb),
     ...trapCsrs(hart, traps),

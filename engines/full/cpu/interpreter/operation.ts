@@ -22,8 +22,6 @@ export const packLow = (handler: number, rd: number, rs1: number, rs2: number, r
 
 export const unpackRd = (low: number): number => (low >>> 10) & 63;
 export const unpackRs1 = (low: number): number => (low >>> 16) & 31;
-export const unpackRs2 = (low: number): number => (low >>> 21) & 31;
-export const unpackRs3 = (low: number): number => (low >>> 26) & 31;
 
 /** Bytes of the decode cache for each byte of code: an entry for each half-word. */
 export const ENTRY_SCALE = DECODE.entryBytes / 2;

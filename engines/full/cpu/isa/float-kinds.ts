@@ -140,15 +140,3 @@ export const SINGLE: FloatKind<'f32'> = {
 export function sumInexact<T extends 'f32' | 'f64'>(kind: FloatKind<T>, a: Value<T>, b: Value<T>, r: Value<T>): I32 {
   return i32.or(kind.ne(kind.sub(r, a), b), kind.ne(kind.sub(r, b), a));
 }
-
-/** The rounding error of r = a + b, exact (Knuth's TwoSum), while nothing overflows. */
-export function sumError<T extends 'f32' | 'f64'>(
-  kind: FloatKind<T>,
-  body: Body,
-  a: Value<T>,
-  b: Value<T>,
-  r: Value<T>,
-): Value<T> {
-  const bRounded = body.keep(kind.sub(r, a));
-  return kind.add(kind.sub(a, kind.sub(r, bRounded)), kind.sub(b, bRounded));
-}
