@@ -93,8 +93,11 @@ export const OFFSET = {
   jumps: 0xe00,
   /** Changes whenever copies of code must be compared with memory before they are believed. */
   fences: 0xe38,
-  /** Record of the region that the slice ended in, or 0. */
+  /** Record of the region that the slice ended in, or 0, and the virtual address that it was entered at. */
   region: 0xe3c,
+  regionPc: 0xe40,
+  /** Slices until the host samples one. */
+  unsampled: 0xe48,
   /** Record of a region whose code has changed, or 0: boundary() drops it. */
   dead: 0xe34,
   /** Not 0: the compiler has answered. Set by its thread. */
@@ -174,10 +177,9 @@ export const TLB = {
   executeTable: (context: number): number => OFFSET.tlb + 8 * 8192 + context * 4096,
 } as const;
 
-/** The decode cache: slots of one physical page each, `ways` of them in a set. */
+/** The decode cache: slots of one physical page each. */
 export const DECODE = {
-  sets: 256,
-  ways: 4,
+  slots: 1024,
   /** One decoded instruction a half-word, and two beyond the page that lead to the next one. */
   entryBytes: 8,
   entries: 2048 + 2,
@@ -186,8 +188,6 @@ export const DECODE = {
   /** Physical page number as a double (0: free), then a 32-bit word: the value of OFFSET.fences when the copy was last compared. */
   page: 2050 * 8 + 4096,
   compared: 2050 * 8 + 4096 + 8,
-  /** Next way to be replaced, in the first slot of each set. */
-  victim: 2050 * 8 + 4096 + 12,
   /** Counts up before and after the slot is loaded: odd meanwhile. */
   generation: 2050 * 8 + 4096 + 16,
   slotBytes: 20544,
@@ -195,15 +195,16 @@ export const DECODE = {
 
 /**
  * Where translated code may be entered. A record holds the operation that its entry in the decode cache would have, the
- * virtual address of the page for which the code was made, and the function's index in the interpreter's table.
+ * mode that the code was made for, and the function's index in the interpreter's table. Nothing of it depends on where the
+ * code's pages lie in virtual memory: only on how far they lie apart.
  */
 export const REGION = {
-  records: OFFSET.decode + DECODE.sets * DECODE.ways * DECODE.slotBytes,
-  count: 1024,
+  records: OFFSET.decode + DECODE.slots * DECODE.slotBytes,
+  count: 2048,
   /** The fields, the slots and the pages. */
   bytes: 32 + 47 * 32 + 8 + 8 * 16 + 8,
   operation: 0,
-  page: 8,
+  privilege: 8,
   index: 16,
   /** Address of the entry in the decode cache. */
   entry: 20,
@@ -212,9 +213,7 @@ export const REGION = {
   epoch: 28,
   slots: 32,
   slotCount: 47,
-  /** The value of OFFSET.codeEpoch for which the pages are known to be as they were. */
-  checked: 32 + 47 * 32,
-  /** Pages besides the first that its code was read from, and for each: virtual address, slot, the slot's generation. */
+  /** Pages besides the first that its code was read from, and for each: bytes from the first one, slot, the slot's generation. */
   pageCount: 32 + 47 * 32 + 4,
   pages: 32 + 47 * 32 + 8,
   mostPages: 8,
@@ -250,7 +249,7 @@ export const WALK = {
 
 /**
  * Where indirect jumps other than returns have led to when they were interpreted, for the translator: a direct-mapped table by the address of
- * the jump's entry in the decode cache, which is the key; for each some targets (virtual addresses, 0: none).
+ * the jump's entry in the decode cache, which is the key; for each some targets (bytes from the jump's page, plus 1; 0: none).
  */
 export const TARGETS = {
   entries: 1024,
@@ -262,6 +261,32 @@ export const TARGETS = {
 } as const;
 
 /**
+ * Virtual pages that the TLBs have spoken for since all were flushed, as bits by the low bits of their numbers: for loads and
+ * stores, and for fetches. Most pages that a guest flushes alone have only just been mapped: nothing knows them, and nothing
+ * has to be forgotten. Pages in LARGE need not be here.
+ */
+export const SPOKEN = {
+  pages: 16_384,
+  bytes: 16_384 / 8,
+  data: TARGETS.targets + TARGETS.entries * TARGETS.ways * 8,
+  code: TARGETS.targets + TARGETS.entries * TARGETS.ways * 8 + 16_384 / 8,
+  /** What flushTlbPage() answers. */
+  dataBit: 1,
+  codeBit: 2,
+} as const;
+
+/**
+ * Where in the decode cache physical pages are: by the low bits of a page's number the address of the slot that may hold it,
+ * or 0. Any page may be in any slot: with sets of four the paths of a fork through Linux, which are some 500 pages, drove each
+ * other out, 50 pages for each process. Then the slot that is to be replaced next, by number.
+ */
+export const PLACES = {
+  entries: 8192,
+  slots: SPOKEN.code + SPOKEN.bytes,
+  next: SPOKEN.code + SPOKEN.bytes + 8192 * 4,
+} as const;
+
+/**
  * A slot of a region: a range of virtual addresses that lies in RAM in one piece, where its code has found it last. First
  * address, how far it may be read and written (bytes, less 7, so that an access of 8 bytes fits; 0: not at all), and what
  * makes an address in wasm memory of the low half of a virtual one.
@@ -269,4 +294,4 @@ export const TARGETS = {
 export const SLOT = { bytes: 32, low: 0, read: 8, write: 16, delta: 24 } as const;
 
 /** Bytes of shared memory that one hart needs; a multiple of 64 KiB. */
-export const HART_STATE_BYTES = Math.ceil((TARGETS.targets + TARGETS.entries * TARGETS.ways * 8) / 65536) * 65536;
+export const HART_STATE_BYTES = Math.ceil((PLACES.next + 4) / 65536) * 65536;

@@ -3,7 +3,7 @@ import { HartExit, IRQ, RAM_BASE } from '#engines/full/cpu/hart.js';
 import { EVENT } from '#engines/full/cpu/layout.js';
 import type { TranslateMode } from '#engines/full/cpu/translator/translator.js';
 import { AT, Bench, PTE } from './support/boot.js';
-import { add, addi, and, bne, CSR, csrrs, fenceI, jal, jalr, sfenceVma, wfi } from './support/encode.js';
+import { add, addi, and, bne, CSR, csrrs, ecall, fenceI, jal, jalr, ld, sfenceVma, wfi } from './support/encode.js';
 
 // Code that changes under its translations: another page where a called function was, other instructions in it; and
 // interrupts in the middle of loops that never leave translated code by themselves.
@@ -39,6 +39,17 @@ const roundAndRound: number[] = [
   bne(12, 0, -16),
   sfenceVma(0, 0),
   jal(0, -28),
+];
+
+const DATA = 0x20_0000n;
+/** Forgets the page of x23, reads from x22 2000 times, and goes to M-mode. */
+const readsOften: number[] = [
+  sfenceVma(23, 0),
+  addi(12, 0, 2000),
+  ld(21, 22, 0),
+  addi(12, 12, -1),
+  bne(12, 0, -8),
+  ecall,
 ];
 
 function calling(mode: TranslateMode, between: number): Bench {
@@ -140,6 +151,38 @@ describe.each(['off', 'on', 'forced'] as const)('translations %s', (mode) => {
     bench.hart.run(4000);
     expect(addedPerCall(bench)).toBe(100);
   });
+
+  it.each([
+    ['itself', 0n],
+    ['the page behind it', 4096n],
+    ['the page before it', -4096n],
+  ])(
+    'data of a page that is mapped elsewhere is read there after its sfence.vma, when %s was read before',
+    (_, away) => {
+      const bench = new Bench(mode);
+      bench.map(CODE, AT.code, EXECUTABLE);
+      const mapData = (page: bigint, target: number): void => bench.map(page, target, V | R | W | A | D);
+      for (let page = -1; page <= 1; page++) {
+        mapData(DATA + BigInt(page * 4096), FIRST + page * 4096);
+        bench.machine.set64(FIRST + page * 4096, BigInt(page));
+      }
+      bench.machine.set64(SECOND, 77n);
+      bench.page();
+      const { state } = bench.hart;
+      const read = (address: bigint): bigint => {
+        state.setX(22, address);
+        state.setX(23, DATA);
+        bench.enter(1, readsOften, 0n, CODE);
+        for (let budget = 10_000; budget > 0 && state.privilege !== 3; budget -= 500) bench.hart.run(500);
+        return BigInt.asIntN(64, state.x(21));
+      };
+      for (let time = 0; time < 250; time++) expect(read(DATA + away)).toBe(away / 4096n);
+      mapData(DATA, SECOND);
+      expect(read(DATA)).toBe(77n);
+      mapData(DATA, FIRST);
+      expect(read(DATA)).toBe(0n);
+    },
+  );
 
   it('an interrupt is taken in a loop, between two instructions of it', () => {
     const bench = new Bench(mode);

@@ -12,7 +12,8 @@ export interface BulkMemory {
 /** What the module exports for TlbControl: see ../interpreter/walk-code.ts. */
 export interface TlbMemory {
   flushTlb(stateBase: number): void;
-  flushTlbPage(stateBase: number, low: number, high: number): void;
+  /** Which of SPOKEN's bits were set for the page. */
+  flushTlbPage(stateBase: number, low: number, high: number): number;
   noteLarge(stateBase: number, first: bigint, last: bigint): void;
 }
 
@@ -39,7 +40,7 @@ export class HartContext {
     copy: () => {},
     equal: () => 0,
     flushTlb: () => {},
-    flushTlbPage: () => {},
+    flushTlbPage: () => 0,
     noteLarge: () => {},
   };
 

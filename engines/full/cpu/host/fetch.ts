@@ -1,7 +1,7 @@
 import { SPECIAL } from '../interpreter/handlers.js';
 import { DecodeResult } from '../interpreter/host.js';
 import { ENTRY_SCALE, HANDLER_MASK } from '../interpreter/operation.js';
-import { DECODE, EVENT, OFFSET, REGION, TLB } from '../layout.js';
+import { DECODE, EVENT, OFFSET, PLACES, REGION, TLB } from '../layout.js';
 import type { HartContext } from './context.js';
 import type { Mmu } from './mmu.js';
 import { OperationCache } from './operation-cache.js';
@@ -110,7 +110,7 @@ export class Fetch {
   /** Empties the cache. */
   clear(): void {
     const { hart } = this;
-    for (let index = 0; index < DECODE.sets * DECODE.ways; index++) {
+    for (let index = 0; index < DECODE.slots; index++) {
       const page = (hart.base + OFFSET.decode + index * DECODE.slotBytes + DECODE.page) >> 3;
       if (hart.f64[page] !== 0) hart.f64[page] = 0;
     }
@@ -197,14 +197,10 @@ export class Fetch {
   /** The slot of a physical page, its copy as good as fence.i and sfence.vma demand. */
   private slotFor(page: number): number {
     const { hart } = this;
-    const set = hart.base + OFFSET.decode + (page % DECODE.sets) * DECODE.ways * DECODE.slotBytes;
-    for (let way = 0; way < DECODE.ways; way++) {
-      const slot = set + way * DECODE.slotBytes;
-      if (hart.f64[(slot + DECODE.page) >> 3] !== page) continue;
-      this.refresh(slot, page);
-      return slot;
-    }
-    return this.replace(set, page);
+    const slot = hart.get(placeOf(page));
+    if (slot === 0 || hart.f64[(slot + DECODE.page) >> 3] !== page) return this.replace(page);
+    this.refresh(slot, page);
+    return slot;
   }
 
   private refresh(slot: number, page: number): void {
@@ -223,6 +219,7 @@ export class Fetch {
     const { hart } = this;
     const generation = (slot + DECODE.generation) >> 2;
     Atomics.add(hart.i32, generation, 1);
+    this.tlb.forgetJumps();
     this.forgetRegions(slot);
     const [copy, now] = [(slot + DECODE.copy) >> 2, hart.ramAddress(page * 4096) >> 2];
     for (let word = 0; word < PAGE_WORDS; word++) {
@@ -246,14 +243,14 @@ export class Fetch {
     }
   }
 
-  private replace(set: number, page: number): number {
+  private replace(page: number): number {
     const { hart } = this;
-    const victim = (set + DECODE.victim) >> 2;
-    const way = hart.i32[victim];
-    hart.i32[victim] = (way + 1) % DECODE.ways;
-    const slot = set + way * DECODE.slotBytes;
+    const next = hart.get(PLACES.next);
+    hart.set(PLACES.next, (next + 1) % DECODE.slots);
+    const slot = hart.base + OFFSET.decode + next * DECODE.slotBytes;
     if (hart.f64[(slot + DECODE.page) >> 3] !== 0) this.tlb.forgetSlot(slot);
     hart.f64[(slot + DECODE.page) >> 3] = page;
+    hart.set(placeOf(page), slot);
     hart.i32[(slot + DECODE.compared) >> 2] = hart.get(OFFSET.fences);
     this.load(slot, page);
     return slot;
@@ -270,6 +267,9 @@ export class Fetch {
     Atomics.add(hart.i32, generation, 1);
   }
 }
+
+/** Offset in the hart's state of a physical page's place: see PLACES. */
+export const placeOf = (page: number): number => PLACES.slots + (page % PLACES.entries) * 4;
 
 function plusTwo(low: number, high: number): [number, number] {
   const sum = (low + 2) | 0;

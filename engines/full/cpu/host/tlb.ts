@@ -1,4 +1,4 @@
-import { EVENT, JUMP, LARGE, OFFSET, TLB, WALK } from '../layout.js';
+import { EVENT, JUMP, LARGE, OFFSET, SPOKEN, TLB, WALK } from '../layout.js';
 import type { HartContext } from './context.js';
 import { MODE, MSTATUS } from './status.js';
 
@@ -37,6 +37,18 @@ export class TlbControl {
     i32[at + 2] = addend;
     i32[at + 3] = around;
     this.noteFilled(at << 2);
+    this.noteSpoken(table === OFFSET.tlbExecute ? SPOKEN.code : SPOKEN.data, low >>> 12, around);
+  }
+
+  /** See SPOKEN. */
+  private noteSpoken(bits: number, page: number, around: number): void {
+    const { hart } = this;
+    const [before, after] = [around & 0xffff, around >>> 16];
+    if (before + after > 2 * TLB.mergedSmall) return; // large, or no translation at all
+    for (let each = page - before; each <= page + after; each++) {
+      const index = each & (SPOKEN.pages - 1);
+      hart.i32[((hart.base + bits) >> 2) + (index >> 5)] |= 1 << (index & 31);
+    }
   }
 
   /** A page of more than 4 KiB has been used: `pages` of them from the one at (low, high). */
@@ -58,6 +70,7 @@ export class TlbControl {
     hart.bulk.fill(hart.base + OFFSET.tlb, 0xff, OFFSET.decode - OFFSET.tlb);
     hart.set(WALK.filledCount, 0);
     hart.set(LARGE.count, 0);
+    hart.bulk.fill(hart.base + SPOKEN.data, 0, 2 * SPOKEN.bytes);
   }
 
   /** Forgets what page tables said: S and U mode. */
@@ -70,8 +83,11 @@ export class TlbControl {
 
   /** Forgets one virtual page, or everything when it may belong to a large one. */
   flushPage(low: number, high: number): void {
-    this.changed();
-    this.hart.bulk.flushTlbPage(this.hart.base, low, high);
+    const { hart } = this;
+    this.doubtCode();
+    const known = hart.bulk.flushTlbPage(hart.base, low, high);
+    if ((known & SPOKEN.dataBit) !== 0) this.forgetRanges();
+    if ((known & SPOKEN.codeBit) !== 0) this.forgetJumps();
   }
 
   /** Forgets where code lies in the decode cache. */
@@ -101,9 +117,14 @@ export class TlbControl {
   }
 
   private changed(): void {
-    this.hart.set(OFFSET.epoch, this.hart.get(OFFSET.epoch) + 1);
+    this.forgetRanges();
     this.doubtCode();
     this.forgetJumps();
+  }
+
+  /** Makes regions look anew where the data that they access lies. */
+  private forgetRanges(): void {
+    this.hart.set(OFFSET.epoch, this.hart.get(OFFSET.epoch) + 1);
   }
 
   private dataContext(): number {

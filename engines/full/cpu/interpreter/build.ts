@@ -8,7 +8,7 @@ import { InterpreterEmitter } from './emitter.js';
 import { Flow } from './flow.js';
 import { HANDLERS, type Handler, SPECIAL } from './handlers.js';
 import { DecodeResult, importHost } from './host.js';
-import { exportRegionSupport, REGION_SIGNATURE } from './region-support.js';
+import { exportMayEnter, exportPoll, exportRegionSupport, REGION_SIGNATURE } from './region-support.js';
 import { exportTraps } from './trap-code.js';
 import { exportWalks } from './walk-code.js';
 
@@ -45,13 +45,15 @@ export function encodeInterpreter(maximumPages: number): Uint8Array<ArrayBuffer>
   const traps = exportTraps(module);
   const exact = exportExact(module);
   const walks = exportWalks(module, exportBulkMemory(module));
+  const mayEnter = exportMayEnter(module, walks);
+  const poll = exportPoll(module);
   const regionType = module.type(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
   module.define(run, (body) => {
-    const flow = new Flow(body, { ...host, ...traps, ...walks, exact }, regionType);
+    const flow = new Flow(body, { ...host, ...traps, ...walks, exact, mayEnter, poll }, regionType);
     flow.build(HANDLERS.map((handler, index) => () => emitHandler(body, flow, handler, index)));
   });
   module.export('run', run);
   module.table(REGION.count);
-  exportRegionSupport(module, { ...host, ...walks });
+  exportRegionSupport(module, { ...host, ...walks, poll });
   return module.encode();
 }

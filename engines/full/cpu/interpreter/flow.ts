@@ -1,10 +1,10 @@
-import { EVENT, JUMP, OFFSET, REGION, TARGETS, TLB } from '../layout.js';
+import { EVENT, OFFSET, REGION, TARGETS, TLB } from '../layout.js';
 import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
-import { type F64, f64, type I32, type I64, i32, i64 } from '../wasm/value.js';
+import { type F64, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
 import { SPECIAL } from './handlers.js';
 import type { HostRefs } from './host.js';
 import { ENTRY_SCALE, HANDLER_MASK } from './operation.js';
-import { countEvent, jumpEntry } from './region-support.js';
+import { countEvent } from './region-support.js';
 import type { TrapFunctions } from './trap-code.js';
 import type { WalkFunctions } from './walk-code.js';
 
@@ -15,6 +15,17 @@ export interface Registers {
   count: Local<'i32'>;
   op: Local<'i64'>;
 }
+
+/** See region-support.ts. */
+interface SupportFunctions {
+  readonly mayEnter: FunctionRef;
+  readonly poll: FunctionRef;
+  /** See exact-code.ts. */
+  readonly exact: FunctionRef;
+}
+
+/** The host samples where one slice in so many ends. */
+export const SAMPLED_SLICES = 4;
 
 /**
  * The way from one instruction to the next. All handlers are cases of one br_table in one function, so that what is
@@ -33,7 +44,7 @@ export class Flow {
 
   constructor(
     private readonly body: Body,
-    readonly host: HostRefs & TrapFunctions & WalkFunctions & { readonly exact: FunctionRef },
+    readonly host: HostRefs & TrapFunctions & WalkFunctions & SupportFunctions,
     private readonly regionType: number,
   ) {
     const base = body.parameter(0, 'i32');
@@ -95,6 +106,8 @@ export class Flow {
     const index = body.keep(i32.and(i32.shrU(ip, i32.const(3)), i32.const(TARGETS.entries - 1)));
     const key = body.keep(i32.add(base, i32.shl(index, i32.const(2))));
     const targets = body.keep(i32.add(base, i32.shl(index, i32.const(Math.log2(TARGETS.ways * 8)))));
+    const distance = i64.sub(target, i64.load(base, OFFSET.slotPage));
+    const note = body.keep(i64.or(distance, i64.const(1)));
     body.if(i32.ne(i32.load(key, TARGETS.keys), ip), () => {
       const first = i32.add(targets, i32.const(TARGETS.targets));
       body.store('i32', key, ip, TARGETS.keys);
@@ -112,11 +125,11 @@ export class Flow {
       for (let way = 0; way < TARGETS.places; way++) {
         setPlace(way);
         const held = body.keep(i64.load(place, TARGETS.targets));
-        body.brIf(i32.or(i64.eqz(held), i64.eq(held, target)), found);
+        body.brIf(i32.or(i64.eqz(held), i64.eq(held, note)), found);
       }
       setPlace(0);
     });
-    body.store('i64', place, target, TARGETS.targets);
+    body.store('i64', place, note, TARGETS.targets);
   }
 
   /** This instruction is not done but an exception, which has set OFFSET.pc; on there. */
@@ -155,23 +168,19 @@ export class Flow {
   }
 
   /**
-   * The operation stands for translated code: executes it, unless it was made for another virtual address. From now on
+   * The operation stands for translated code: executes it, unless its other pages are not around it here. From now on
    * other regions find it in the jump table. It comes back with OFFSET.pc and OFFSET.count.
    */
   enterRegion(): void {
-    const { body } = this;
+    const { body, host } = this;
     const { base, count, op } = this.registers;
     const record = body.keep(i32.wrap(i64.shrU(op, i64.const(32))));
-    const original = i64.load(record, REGION.operation);
-    body.if(i64.ne(i64.load(record, REGION.page), i64.load(base, OFFSET.slotPage)), () => this.dispatch(original));
-    const index = body.keep(i32.load(record, REGION.index));
     const pc = body.keep(this.currentPc());
-    const jump = body.keep(jumpEntry(base, pc));
-    body.store('i64', jump, pc);
-    body.store('i32', jump, index, JUMP.index);
-    body.store('i32', jump, i32.load(base, OFFSET.codeEpoch), JUMP.epoch);
+    const original = i64.load(record, REGION.operation);
+    body.if(i32.eqz(body.call('i32', host.mayEnter, base, pc, record)), () => this.dispatch(original));
     const before = body.keep(this.retired());
-    const exit = body.keep(body.callIndirect('i32', this.regionType, index, base, count));
+    const index = i32.load(record, REGION.index);
+    const exit = body.keep(body.callIndirect('i32', this.regionType, index, base, count, pc, record));
     body.set(count, i32.load(base, OFFSET.count));
     body.set(this.pc, i64.load(base, OFFSET.pc));
     countEvent(body, base, EVENT.regionEntries);
@@ -235,13 +244,34 @@ export class Flow {
       body.callVoid(function_);
       this.redirected();
     };
-    body.if(i32.leS(count, i32.const(0)), () => ask(host.boundary));
+    body.if(i32.leS(count, i32.const(0)), () => {
+      this.emitNextSlice();
+      body.if(i32.leS(count, i32.const(0)), () => ask(host.boundary));
+    });
     const entry = this.executeEntry();
     body.if(i64.ne(i64.load(entry), this.pageOf()), () => {
       body.if(body.call('i32', host.fillExecute, base, pc), () => body.br(this.fetchLabel as Label));
       ask(host.fetch);
     });
     this.arrive(entry);
+  }
+
+  /** Goes on without the host when it has nothing to look at, three times in four: a call of it costs as much as 30 instructions. */
+  private emitNextSlice(): void {
+    const { body, host } = this;
+    const { base, count } = this.registers;
+    body.if(i32.load(base, OFFSET.sliceLength), () => {
+      const left = body.keep(i32.sub(i32.load(base, OFFSET.unsampled), i32.const(1)));
+      const more = body.keep(i32.gtS(left, i32.const(0)));
+      body.store('i32', base, select(more, left, i32.const(SAMPLED_SLICES)), OFFSET.unsampled);
+      body.if(more, () => {
+        const next = body.keep(body.call('i32', host.poll, base, count));
+        body.if(next, () => {
+          body.set(count, next);
+          body.store('i32', base, i32.const(0), OFFSET.region);
+        });
+      });
+    });
   }
 
   private pageOf(): I64 {

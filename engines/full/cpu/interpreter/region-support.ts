@@ -1,5 +1,5 @@
 import { DECODE, EVENT, JUMP, OFFSET, REGION, SLOT, TLB } from '../layout.js';
-import type { Body, Local } from '../wasm/body.js';
+import type { Body, FunctionRef, Local } from '../wasm/body.js';
 import type { Declared, ModuleBuilder } from '../wasm/module.js';
 import { type F64, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
 import type { HostRefs } from './host.js';
@@ -8,8 +8,11 @@ import type { WalkFunctions } from './walk-code.js';
 /** Instructions between two looks at the interrupt lines, at most (and the rest of a straight line). */
 export const SLICE = 512;
 
-/** A translated region: region(stateBase, count) gives a RegionExit, with OFFSET.pc and OFFSET.count written. */
-export const REGION_SIGNATURE = { parameters: ['i32', 'i32'], results: ['i32'] } as const;
+/**
+ * A translated region: region(stateBase, count, pc, record) gives a RegionExit, with OFFSET.pc and OFFSET.count written.
+ * `pc` is where it begins, and its code lies around it as it did when it was translated; all else is relative.
+ */
+export const REGION_SIGNATURE = { parameters: ['i32', 'i32', 'i64', 'i32'], results: ['i32'] } as const;
 
 /** How a region was left. */
 export const RegionExit = {
@@ -33,8 +36,6 @@ export const REGION_IMPORTS = {
    * goes on in another one as far as that is possible, then gives the RegionExit.
    */
   chain: { parameters: ['i32', 'i32', 'i64'], results: ['i32'] },
-  /** checkPages(stateBase, record): 1 when a region's other pages are where they were, with the code that they had. */
-  checkPages: { parameters: ['i32', 'i32'], results: ['i32'] },
   /** decline(stateBase, record): fcsr is not what a region was made for; where that is often so boundary() drops it. */
   decline: { parameters: ['i32', 'i32'], results: [] },
   /** poll(stateBase, count): the slice is used up; instructions of the next one, or 0 when the region must be left. */
@@ -42,27 +43,45 @@ export const REGION_IMPORTS = {
 } as const;
 
 /** Exports what translated regions call, and the table that they are called through. */
-export function exportRegionSupport(module: ModuleBuilder, host: HostRefs & WalkFunctions): void {
+export function exportRegionSupport(
+  module: ModuleBuilder,
+  { poll, ...host }: HostRefs & WalkFunctions & { poll: Declared },
+): void {
   const refill = module.declare(REGION_IMPORTS.refill.parameters, REGION_IMPORTS.refill.results);
   module.define(refill, (body) => defineRefill(body, host));
   module.export('refill', refill);
   const reach = module.declare(REGION_IMPORTS.reach.parameters, REGION_IMPORTS.reach.results);
   module.define(reach, (body) => defineReach(body, refill));
   module.export('reach', reach);
-  const poll: Declared = module.declare(REGION_IMPORTS.poll.parameters, REGION_IMPORTS.poll.results);
-  module.define(poll, definePoll);
   const chain = module.declare(REGION_IMPORTS.chain.parameters, REGION_IMPORTS.chain.results);
   module.define(chain, (body) =>
     defineChain(body, poll, module.type(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results)),
   );
   module.export('chain', chain);
-  const checkPages = module.declare(REGION_IMPORTS.checkPages.parameters, REGION_IMPORTS.checkPages.results);
-  module.define(checkPages, (body) => defineCheckPages(body, host));
-  module.export('checkPages', checkPages);
   const decline = module.declare(REGION_IMPORTS.decline.parameters, REGION_IMPORTS.decline.results);
   module.define(decline, defineDecline);
   module.export('decline', decline);
+}
+
+/** See REGION_IMPORTS. */
+export function exportPoll(module: ModuleBuilder): Declared {
+  const poll = module.declare(REGION_IMPORTS.poll.parameters, REGION_IMPORTS.poll.results);
+  module.define(poll, definePoll);
   module.export('poll', poll);
+  return poll;
+}
+
+/** See defineMayEnter. */
+export function exportMayEnter(module: ModuleBuilder, host: WalkFunctions): FunctionRef {
+  const mayEnter = module.declare(['i32', 'i64', 'i32'], ['i32']);
+  module.define(mayEnter, (body) => defineMayEnter(body, host));
+  module.export('mayEnter', mayEnter);
+  return mayEnter;
+}
+
+/** Address of the record of the region with an index. */
+export function recordOf(base: I32, index: I32): I32 {
+  return i32.add(i32.add(base, i32.const(REGION.records)), i32.mul(index, i32.const(REGION.bytes)));
 }
 
 /** One more event of EVENT, or `more`. */
@@ -147,13 +166,43 @@ function storeRange(body: Body, slot: I32, page: I64, entry: I32, writable: I32)
   body.store('i32', slot, i32.load(entry, 8), SLOT.delta);
 }
 
-function defineCheckPages(body: Body, host: WalkFunctions): void {
+/**
+ * mayEnter(stateBase, pc, record): 1 when a region may be entered at `pc`, whose own page has been fetched just now: in this
+ * mode, and its other pages are as far from there as they were, with the code that they had. The jump table knows it from
+ * then on, until OFFSET.codeEpoch changes.
+ */
+function defineMayEnter(body: Body, host: WalkFunctions): void {
   const base = body.parameter(0, 'i32');
-  const record = body.parameter(1, 'i32');
+  const pc = body.parameter(1, 'i64');
+  const record = body.parameter(2, 'i32');
+  const own = body.keep(i64.and(pc, i64.const(-4096)));
+  const jump = body.keep(jumpEntry(base, pc));
+  const index = body.keep(i32.load(record, REGION.index));
+  const known = i32.and(i64.eq(i64.load(jump), pc), i32.eq(i32.load(jump, JUMP.index), index));
+  body.if(i32.and(known, i32.eq(i32.load(jump, JUMP.epoch), i32.load(base, OFFSET.codeEpoch))), () =>
+    body.return(i32.const(1)),
+  );
+  body.if(i32.ne(i32.load(record, REGION.privilege), i32.load(base, OFFSET.privilege)), () =>
+    body.return(i32.const(0)),
+  );
+  body.if(i32.load(record, REGION.pageCount), () => checkPages(body, host, { base, record, own }));
+  body.store('i64', jump, pc);
+  body.store('i32', jump, index, JUMP.index);
+  body.store('i32', jump, i32.load(base, OFFSET.codeEpoch), JUMP.epoch);
+  body.return(i32.const(1));
+  body.unreachable();
+}
+
+/** Returns 0 when the pages besides the first are not as they must be. `own`: the first one's virtual address. */
+function checkPages(
+  body: Body,
+  host: WalkFunctions,
+  { base, record, own }: { base: Local<'i32'>; record: Local<'i32'>; own: Local<'i64'> },
+): void {
   const page = body.local('i32', record);
   const end = body.keep(i32.add(record, i32.shl(i32.load(record, REGION.pageCount), i32.const(4))));
   body.loop((again) => {
-    const address = body.keep(i64.load(page, REGION.pages));
+    const address = body.keep(i64.add(own, i64.load(page, REGION.pages)));
     const index = i32.and(i32.shrU(i32.wrap(address), i32.const(8)), i32.const((TLB.executeEntries - 1) * 16));
     const entry = body.keep(i32.add(i32.load(base, OFFSET.tlbExecute), index));
     const found = body.local('i32', i32.load(entry, 8));
@@ -163,7 +212,7 @@ function defineCheckPages(body: Body, host: WalkFunctions): void {
       body.if(i32.eqz(filled), () => body.return(i32.const(0)));
       body.set(found, i32.load(entry, 8));
       // The page that is executed stays: without it the region that declines here would be entered again, for ever.
-      body.if(i64.eq(held, i64.load(record, REGION.page)), () => {
+      body.if(i64.eq(held, own), () => {
         body.store('i64', entry, held);
         body.store('i64', entry, rest, 8);
       });
@@ -178,9 +227,6 @@ function defineCheckPages(body: Body, host: WalkFunctions): void {
     body.set(page, i32.add(page, i32.const(16)));
     body.brIf(i32.ltU(page, end), again);
   });
-  body.store('i32', record, i32.load(base, OFFSET.codeEpoch), REGION.checked);
-  body.return(i32.const(1));
-  body.unreachable();
 }
 
 /** From then on a region is made for any fcsr. */
@@ -217,7 +263,8 @@ function defineChain(body: Body, poll: Declared, regionType: number): void {
       body.store('i32', base, count, OFFSET.count);
     });
     countEvent(body, base, EVENT.regionChains);
-    body.returnCallIndirect(regionType, i32.load(jump, JUMP.index), base, count);
+    const index = body.keep(i32.load(jump, JUMP.index));
+    body.returnCallIndirect(regionType, index, base, count, pc, recordOf(base, index));
   });
   body.return(i32.const(RegionExit.Chain));
   body.unreachable();

@@ -30,7 +30,7 @@ export type TrapExports = Record<keyof typeof SIGNATURES, WebAssembly.ExportValu
 
 /** Imports the functions into another module, from `cpu`. */
 export function importTraps(module: ModuleBuilder): TrapFunctions {
-  return mapSignatures(([name, { parameters, results }]) => module.import('cpu', name, parameters, results));
+  return mapSignatures(([name, signature]) => module.importIfUsed('cpu', name, signature));
 }
 
 /** Defines and exports them. */

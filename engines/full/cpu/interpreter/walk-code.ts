@@ -1,5 +1,5 @@
 import { ACCESS } from '../host/status.js';
-import { DECODE, EVENT, LARGE, OFFSET, TLB, WALK } from '../layout.js';
+import { DECODE, EVENT, LARGE, OFFSET, PLACES, SPOKEN, TLB, WALK } from '../layout.js';
 import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import type { Declared, ModuleBuilder } from '../wasm/module.js';
 import { f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
@@ -32,7 +32,7 @@ export function exportWalks(module: ModuleBuilder, equal: Declared): WalkFunctio
   module.define(fillExecute, (body) => defineFillExecute(body, { walk, note, equal }));
   const flushTlb = module.declare(['i32'], []);
   module.define(flushTlb, defineFlush);
-  const flushTlbPage = module.declare(['i32', 'i32', 'i32'], []);
+  const flushTlbPage = module.declare(['i32', 'i32', 'i32'], ['i32']);
   module.define(flushTlbPage, (body) => defineFlushPage(body, flushTlb));
   module.export('fillData', fillData);
   module.export('noteLarge', note);
@@ -126,6 +126,37 @@ function fill(body: Body, base: I32, entry: Local<'i32'>, address: I64, words: {
     body.store('i32', i32.add(base, i32.shl(filled, i32.const(2))), entry, WALK.filled);
     body.store('i32', base, i32.add(filled, i32.const(1)), WALK.filledCount);
   });
+  const page = i32.shrU(i32.wrap(address), i32.const(12));
+  if (words.around === undefined) noteSpoken(body, base, SPOKEN.code, page, i32.const(1));
+  else {
+    const around = body.keep(i32.load(entry, 12));
+    const before = body.keep(masked(around, 0xffff));
+    const count = body.keep(i32.add(i32.add(before, i32.shrU(around, i32.const(16))), i32.const(1)));
+    body.if(i32.leU(count, i32.const(2 * TLB.mergedSmall + 1)), () =>
+      noteSpoken(body, base, SPOKEN.data, i32.sub(page, before), count),
+    );
+  }
+}
+
+/** Sets the bits of `count` pages (below 64) from `page` on: see SPOKEN. */
+function noteSpoken(body: Body, base: I32, bits: number, page: I32, count: I32): void {
+  const first = body.keep(masked(page, SPOKEN.pages - 1));
+  const shift = body.keep(i64.extendU(masked(first, 63)));
+  const mask = body.keep(i64.sub(i64.shl(i64.const(1), i64.extendU(count)), i64.const(1)));
+  const word = body.local('i32', i32.shrU(first, i32.const(6)));
+  const or = (value: I64): void => {
+    const at = body.keep(i32.add(base, i32.shl(word, i32.const(3))));
+    body.store('i64', at, i64.or(i64.load(at, bits), value), bits);
+  };
+  or(i64.shl(mask, shift));
+  body.set(word, masked(i32.add(word, i32.const(1)), SPOKEN.pages / 64 - 1));
+  or(i64.shrU(i64.shrU(mask, i64.const(1)), i64.sub(i64.const(63), shift)));
+}
+
+/** Whether a page's bit is set, as a number of 0 or 1. */
+function isSpoken(base: I32, bits: number, page: I32): I32 {
+  const byte = i32.add(base, i32.shrU(masked(page, SPOKEN.pages - 1), i32.const(3)));
+  return masked(i32.shrU(i32.load8U(byte, bits), masked(page, 7)), 1);
 }
 
 function defineFillData(body: Body, walk: Declared, note: Declared): void {
@@ -221,13 +252,10 @@ function defineFillExecute(
   const page = body.keep(i64.load(base, OFFSET.walkPage));
   const slot = body.local('i32');
   body.block((found) => {
-    const set = masked(i32.wrap(page), DECODE.sets - 1);
-    body.set(slot, i32.add(base, i32.mul(set, i32.const(DECODE.ways * DECODE.slotBytes))));
-    body.set(slot, i32.add(slot, i32.const(OFFSET.decode)));
-    for (let way = 0; way < DECODE.ways; way++) {
-      lookAtSlot(body, { base, slot, page, equal }, found);
-      body.set(slot, i32.add(slot, i32.const(DECODE.slotBytes)));
-    }
+    const place = i32.add(base, i32.shl(masked(i32.wrap(page), PLACES.entries - 1), i32.const(2)));
+    body.set(slot, i32.load(place, PLACES.slots));
+    giveUpIf(i32.eqz(slot));
+    lookAtSlot(body, { base, slot, page, equal }, found);
     body.return(i32.const(0));
   });
   countEvent(body, base, EVENT.fetchMisses);
@@ -307,6 +335,7 @@ function defineFlush(body: Body): void {
   const count = body.keep(i32.load(base, WALK.filledCount));
   body.store('i32', base, i32.const(0), WALK.filledCount);
   body.store('i32', base, i32.const(0), LARGE.count);
+  body.fill(i32.add(base, i32.const(SPOKEN.data)), i32.const(0), i32.const(2 * SPOKEN.bytes));
   body.if(i32.geU(count, i32.const(WALK.filledMost)), () => {
     for (const context of TRANSLATED) {
       const table = i32.add(base, i32.const(TLB.readTable(context)));
@@ -330,7 +359,7 @@ function defineFlush(body: Body): void {
 
 /**
  * flushTlbPage(stateBase, low, high): forgets one virtual page, or everything when it is one of LARGE. Other entries that
- * speak for it lie at most TLB.mergedSmall pages away.
+ * speak for it lie at most TLB.mergedSmall pages away. Gives what of SPOKEN has known it.
  */
 function defineFlushPage(body: Body, flushTlb: Declared): void {
   const base = body.parameter(0, 'i32');
@@ -346,12 +375,27 @@ function defineFlushPage(body: Body, flushTlb: Declared): void {
       const to = i64.load(at, LARGE.ranges + 8);
       body.if(i32.and(i64.geU(page, from), i64.leU(page, to)), () => {
         body.callVoid(flushTlb, base);
-        body.returnVoid();
+        body.return(i32.const(SPOKEN.dataBit | SPOKEN.codeBit));
       });
       body.set(at, i32.add(at, i32.const(16)));
       body.br(again);
     });
   });
+  const data = body.keep(isSpoken(base, SPOKEN.data, i32.wrap(page)));
+  const code = body.keep(isSpoken(base, SPOKEN.code, i32.wrap(page)));
+  body.if(data, () => flushData(body, base, page));
+  body.if(code, () => {
+    const fetch = masked(i32.wrap(page), TLB.executeEntries - 1);
+    body.set(at, i32.add(base, i32.shl(fetch, i32.const(Math.log2(TLB.entryBytes)))));
+    for (const context of [user, supervisor]) body.store('i64', at, i64.const(-1), TLB.executeTable(context));
+  });
+  body.return(i32.or(i32.mul(data, i32.const(SPOKEN.dataBit)), i32.mul(code, i32.const(SPOKEN.codeBit))));
+  body.unreachable();
+}
+
+/** The entries of loads and stores that may speak for a page. */
+function flushData(body: Body, base: I32, page: I64): void {
+  const at = body.local('i32');
   const distance = body.local('i32', i32.const(-TLB.mergedSmall));
   body.loop((again) => {
     const near = i32.add(i32.wrap(page), distance);
@@ -364,7 +408,4 @@ function defineFlushPage(body: Body, flushTlb: Declared): void {
     body.set(distance, i32.add(distance, i32.const(1)));
     body.brIf(i32.leS(distance, i32.const(TLB.mergedSmall)), again);
   });
-  const fetch = masked(i32.wrap(page), TLB.executeEntries - 1);
-  body.set(at, i32.add(base, i32.shl(fetch, i32.const(Math.log2(TLB.entryBytes)))));
-  for (const context of [user, supervisor]) body.store('i64', at, i64.const(-1), TLB.executeTable(context));
 }

@@ -9,8 +9,8 @@ export interface Instruction extends Decoded {
 
 /** A page that a region's code lies in. */
 export interface CodePage {
-  /** Its virtual address. */
-  readonly address: bigint;
+  /** Bytes from the page that the region is entered in, in virtual memory. */
+  readonly distance: number;
   /** Its slot in the decode cache. */
   readonly slot: number;
 }
@@ -80,15 +80,13 @@ export class CodeSource {
     const index = (ip >>> 3) & (TARGETS.entries - 1);
     if (i32[(this.noted >> 2) + index] !== ip) return [];
     const first = this.noted + TARGETS.targets - TARGETS.keys + index * TARGETS.ways * 8;
-    return Array.from({ length: TARGETS.ways }, (_, way) => view.getBigUint64(first + way * 8, true))
-      .filter((target) => target !== 0n && (target & 1n) === 0n)
-      .map((target) => BigInt.asIntN(64, target - this.base))
-      .filter((distance) => distance > -FARTHEST && distance < FARTHEST)
-      .map(Number);
+    return Array.from({ length: TARGETS.ways }, (_, way) => view.getBigInt64(first + way * 8, true))
+      .filter((distance) => distance !== 0n && distance > -FARTHEST && distance < FARTHEST)
+      .map((distance) => (at & ~0xfff) + Number(distance) - 1);
   }
 
   /** Virtual address of `at`. */
-  address(at: number): bigint {
+  private address(at: number): bigint {
     return BigInt.asUintN(64, this.base + BigInt(at));
   }
 
@@ -97,7 +95,7 @@ export class CodeSource {
     return [...this.slots]
       .filter((entry): entry is [number, number] => entry[0] !== 0 && entry[1] !== undefined)
       .map(([page, slot]) => ({
-        address: this.address(page * 4096),
+        distance: page * 4096,
         slot,
         generation: this.generations.get(slot) ?? 0,
       }));

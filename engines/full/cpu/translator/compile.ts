@@ -2,11 +2,11 @@ import { EXACT_SIGNATURE } from '../float/exact.js';
 import { REGION_IMPORTS, REGION_SIGNATURE, RegionExit } from '../interpreter/region-support.js';
 import { importTraps } from '../interpreter/trap-code.js';
 import { OFFSET, REGION } from '../layout.js';
-import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
+import { Body, type FunctionRef, type Label, type Local } from '../wasm/body.js';
 import { ModuleBuilder } from '../wasm/module.js';
 import { type I32, type I64, i32, i64 } from '../wasm/value.js';
 import type { CodePage, CodeSource } from './code-source.js';
-import { type Assumptions, type OutsideFunctions, TranslatorEmitter, type Ways } from './emitter.js';
+import { type Assumptions, type OutsideFunctions, type Place, TranslatorEmitter, type Ways } from './emitter.js';
 import { analyze } from './graph.js';
 import { Ranges } from './ranges.js';
 import type { Block, Edge, End } from './region.js';
@@ -24,41 +24,47 @@ export interface PageVersion extends CodePage {
   readonly generation: number;
 }
 
-/** What is known when a region is made, and checked when it is entered. */
+/** What is known of fcsr when a region is made: see Assumptions. */
 export interface RegionFacts {
-  /** Pages besides the first. */
-  readonly pages: () => readonly PageVersion[];
-  /** See Assumptions. */
   readonly inexact: boolean;
   readonly nearest: boolean;
-  /** Address of the region's record. */
-  readonly record: number;
 }
 
-/** One region as a module's bytes, which exports `region` (see REGION_SIGNATURE). */
+/**
+ * One region as a module's bytes, which exports `region` (see REGION_SIGNATURE). They depend on the code alone, not on where
+ * it lies or who executes it.
+ */
 export function encodeRegion(entry: Block, source: CodeSource, facts: RegionFacts): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder(ANY_MEMORY);
-  const { refill, reach, chain, checkPages, decline, poll } = REGION_IMPORTS;
+  const imported = (name: keyof typeof REGION_IMPORTS): FunctionRef =>
+    module.importIfUsed('cpu', name, REGION_IMPORTS[name]);
   const imports = {
-    refill: module.import('cpu', 'refill', refill.parameters, refill.results),
-    reach: module.import('cpu', 'reach', reach.parameters, reach.results),
-    chain: module.import('cpu', 'chain', chain.parameters, chain.results),
-    checkPages: module.import('cpu', 'checkPages', checkPages.parameters, checkPages.results),
-    decline: module.import('cpu', 'decline', decline.parameters, decline.results),
-    poll: module.import('cpu', 'poll', poll.parameters, poll.results),
-  };
-  const outside = {
+    refill: imported('refill'),
+    reach: imported('reach'),
+    chain: imported('chain'),
+    decline: imported('decline'),
+    poll: imported('poll'),
     ...importTraps(module),
-    time: module.import('cpu', 'time', [], ['f64']),
-    exact: module.import('cpu', 'exact', EXACT_SIGNATURE.parameters, EXACT_SIGNATURE.results),
+    time: module.importIfUsed('cpu', 'time', { parameters: [], results: ['f64'] }),
+    exact: module.importIfUsed('cpu', 'exact', EXACT_SIGNATURE),
   };
+  const body = new Body(REGION_SIGNATURE.parameters);
+  new RegionCode(body, { source, imports, facts, entryAt: entry.at }).emit(entry);
   const region = module.declare(REGION_SIGNATURE.parameters, REGION_SIGNATURE.results);
-  module.define(region, (body) => new RegionCode(body, source, { ...imports, ...outside }, facts).emit(entry));
+  module.defineAs(region, body);
   module.export('region', region);
   return module.encode();
 }
 
 type RegionImports = Record<keyof typeof REGION_IMPORTS, FunctionRef> & OutsideFunctions;
+
+interface Parts {
+  readonly source: CodeSource;
+  readonly imports: RegionImports;
+  readonly facts: RegionFacts;
+  /** The place that the region is entered at. */
+  readonly entryAt: number;
+}
 
 /**
  * The function of a region: a prologue that checks assumptions and loads registers, the blocks, and one epilogue that
@@ -68,8 +74,13 @@ class RegionCode {
   private readonly base: Local<'i32'>;
   /** Instructions left in the slice; a block subtracts all of its own at its start. */
   private readonly count: Local<'i32'>;
+  /** Virtual address of the place that it is entered at. All others follow from it: code is the same wherever it is mapped. */
+  private readonly pc: Local<'i64'>;
+  private readonly record: Local<'i32'>;
   private readonly exitPc: Local<'i64'>;
   private readonly exit: Local<'i32'>;
+  private readonly imports: RegionImports;
+  private readonly entryAt: number;
   private readonly registers: Registers;
   private readonly ranges: Ranges;
   private readonly strips: StripCode;
@@ -81,14 +92,16 @@ class RegionCode {
 
   constructor(
     private readonly body: Body,
-    private readonly source: CodeSource,
-    private readonly imports: RegionImports,
-    private readonly facts: RegionFacts,
+    { source, imports, facts, entryAt }: Parts,
   ) {
     const { inexact, nearest } = facts;
-    this.assumptions = { float: false, roundsToNearest: false, privilege: false, inexact, nearest };
+    this.imports = imports;
+    this.entryAt = entryAt;
+    this.assumptions = { float: false, roundsToNearest: false, inexact, nearest };
     this.base = body.parameter(0, 'i32');
     this.count = body.parameter(1, 'i32');
+    this.pc = body.parameter(2, 'i64');
+    this.record = body.parameter(3, 'i32');
     this.exitPc = body.permanent('i64');
     this.exit = body.permanent('i32');
     this.registers = new Registers(body, this.base);
@@ -98,10 +111,12 @@ class RegionCode {
       (head, again) => this.emitBack(head, again),
       (at) => this.leave(at),
     );
-    this.ranges = new Ranges(body, this.base, imports.refill, facts.record);
+    this.ranges = new Ranges(body, this.base, imports.refill, this.record);
     this.strips = new StripCode(body, this.base, this.count, this.registers, this.ranges, imports.reach);
-    this.vectors = new VectorCode(body, this.count, this.registers, this.strips, facts.inexact);
+    this.vectors = new VectorCode(body, this.count, this.registers, this.strips, inexact);
     const ways: Ways = {
+      address: (at) => this.address(at),
+      distance: (to, edges) => this.distance(to, edges),
       go: (from, edge) => {
         if (from.strip !== undefined && from.strip !== edge.to?.strip) this.strips.leave(from.strip);
         this.structure.go(from, edge);
@@ -118,7 +133,7 @@ class RegionCode {
         if (from.strip !== undefined) this.strips.leave(from.strip);
         this.interpret(at, undone);
       },
-      declined: () => body.callVoid(imports.decline, this.base, i32.const(facts.record)),
+      declined: () => body.callVoid(imports.decline, this.base, this.record),
       redirected: (from, undone) => {
         if (from.strip !== undefined) this.strips.leave(from.strip);
         this.redirected(undone);
@@ -151,8 +166,9 @@ class RegionCode {
     body.store('i32', base, this.count, OFFSET.count);
     this.emitChain();
     prologue(() => {
-      this.emitChecks(entry.at);
-      body.store('i32', base, i32.const(this.facts.record), OFFSET.region);
+      this.emitChecks();
+      body.store('i32', base, this.record, OFFSET.region);
+      body.store('i64', base, this.pc, OFFSET.regionPc);
       registers.load();
     });
   }
@@ -181,7 +197,7 @@ class RegionCode {
     if (end.kind === 'strip') {
       const { strip, fast, slow, over } = end;
       const vectors = (): void => {
-        if (strip.vector !== undefined && over !== undefined && this.facts.nearest) {
+        if (strip.vector !== undefined && over !== undefined && this.assumptions.nearest) {
           this.vectors.emit(strip.vector, () => {
             strips.leave(strip);
             structure.go(block, over);
@@ -226,8 +242,19 @@ class RegionCode {
     this.structure.go(gate, over);
   }
 
+  private address(at: number): I64 {
+    return at === this.entryAt ? this.pc : i64.add(this.pc, i64.const(at - this.entryAt));
+  }
+
+  /** Of several places the differences from the first one are constants; of one V8 may know how it was made: by a call. */
+  private distance(to: Local<'i64'>, edges: readonly Edge[]): Place {
+    if (edges.length === 1) return { value: to, of: (at) => this.address(at) };
+    const first = edges[0].at;
+    return { value: this.body.keep(i64.sub(to, this.address(first))), of: (at) => i64.const(at - first) };
+  }
+
   private leave(at: number): void {
-    this.leaveTo(i64.const(this.source.address(at)));
+    this.leaveTo(this.address(at));
   }
 
   private leaveTo(target: I64): void {
@@ -239,8 +266,8 @@ class RegionCode {
   private noteAndLeave(at: number, undone: number, target: I64): void {
     const { body, count } = this;
     body.if(i32.eqz(i32.and(count, i32.const(7))), () => this.interpret(at, undone));
-    const misses = i32.add(i32.load(i32.const(this.facts.record), REGION.misses), i32.const(1));
-    body.store('i32', i32.const(this.facts.record), misses, REGION.misses);
+    const misses = i32.add(i32.load(this.record, REGION.misses), i32.const(1));
+    body.store('i32', this.record, misses, REGION.misses);
     this.leaveTo(target);
   }
 
@@ -258,22 +285,17 @@ class RegionCode {
   }
 
   /** Leaves before anything has been executed when what the code was made for is not so now. */
-  private emitChecks(at: number): void {
-    const { body, base, count, facts, assumptions } = this;
+  private emitChecks(): void {
+    const { body, base, count, pc, assumptions } = this;
     body.block((sound) => {
       body.block((declined) => {
         const declineIf: Decline = (condition) => body.brIfUnlikely(condition, declined);
-        const pages = facts.pages().length > 0;
-        if (assumptions.privilege || pages) {
-          declineIf(i32.ne(i32.load(base, OFFSET.privilege), i32.const(this.source.privilege)));
-        }
         if (assumptions.float) declineIf(i32.eqz(i32.load(base, OFFSET.fpEnabled)));
         this.checkRounding(declineIf);
-        if (pages) this.checkPages(declineIf);
         this.ranges.emitPrologue();
         body.br(sound);
       });
-      body.store('i64', base, i64.const(this.source.address(at)), OFFSET.pc);
+      body.store('i64', base, pc, OFFSET.pc);
       body.store('i32', base, count, OFFSET.count);
       body.return(i32.const(RegionExit.Once));
     });
@@ -281,25 +303,16 @@ class RegionCode {
 
   /** What fcsr must be like. */
   private checkRounding(declineIf: Decline): void {
-    const { body, base, facts, assumptions, imports } = this;
+    const { body, base, assumptions, imports } = this;
     const exact = i32.eqz(i32.and(i32.load(base, OFFSET.fflags), i32.const(1)));
     const wrong: I32[] = [];
     if (assumptions.roundsToNearest) wrong.push(i32.load(base, OFFSET.frm));
     if (assumptions.float && assumptions.inexact) wrong.push(exact);
     if (wrong.length === 0) return;
     body.unlikely(wrong.reduce(i32.or), () => {
-      body.callVoid(imports.decline, base, i32.const(facts.record));
+      body.callVoid(imports.decline, base, this.record);
       declineIf(i32.const(1));
     });
-  }
-
-  /** The first page was fetched just now; the others must be where they were, with the code that they had. */
-  private checkPages(declineIf: Decline): void {
-    const { body, base, facts } = this;
-    const record = i32.const(facts.record);
-    body.unlikely(i32.ne(i32.load(record, REGION.checked), i32.load(base, OFFSET.codeEpoch)), () =>
-      declineIf(i32.eqz(body.call('i32', this.imports.checkPages, base, record))),
-    );
   }
 }
 

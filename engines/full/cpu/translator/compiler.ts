@@ -4,13 +4,15 @@ import { DECODE } from '../layout.js';
 import { withRelaxedSimd } from '../wasm/features.js';
 import { type CodeMemory, CodeSource } from './code-source.js';
 import { encodeRegion, type PageVersion } from './compile.js';
+import { ModuleCache } from './module-cache.js';
 import { RegionFinder } from './region.js';
 
 /**
  * Branch hints keep registers out of slow paths' reach. Regions do not recurse and look by themselves whether they must
- * stop: V8's own look in each loop would be a second one.
+ * stop: V8's own look in each loop would be a second one. V8 optimizes JavaScript ten times as late as it would: at the start
+ * of an operating system it spent as much on 400 functions, of devices and of this very translator, as on all regions.
  */
-const V8_FLAGS = ['--experimental-wasm-branch-hinting', '--no-wasm-stack-checks'];
+const V8_FLAGS = ['--experimental-wasm-branch-hinting', '--no-wasm-stack-checks', '--interrupt-budget=600000'];
 
 /**
  * A place is translated twice. What has become warm: a small region, which V8 compiles at once and badly (Liftoff). What
@@ -26,6 +28,8 @@ export type Stage = keyof typeof STAGES;
 
 /** A place that a hart wants translated: plain data. Addresses are in wasm memory, but for `page`. */
 export interface RegionRequest {
+  /** Where the hart's state lies. */
+  readonly state: number;
   /** The operation in the decode cache that the region is entered at, its slot, and how often that has been loaded. */
   readonly ip: number;
   readonly slot: number;
@@ -38,12 +42,13 @@ export interface RegionRequest {
   /** Where the hart notes indirect jumps: see TARGETS. */
   readonly targets: number;
   readonly stage: Stage;
+  /** What was made of it before will not do. */
+  readonly anew: boolean;
   /** NX is raised; the rounding mode is to nearest. The region is made for that where they are set. */
   readonly inexact: boolean;
   readonly nearest: boolean;
-  /** The region's index, and its record: see REGION. */
+  /** The region's index: see REGION. */
   readonly index: number;
-  readonly record: number;
 }
 
 export interface CompiledRegion {
@@ -68,6 +73,7 @@ export interface CompileService {
  */
 export class RegionCompiler {
   private readonly memory: CodeMemory;
+  private readonly cache: ModuleCache;
 
   /** `everything`: also what has never been executed. */
   constructor(
@@ -76,15 +82,23 @@ export class RegionCompiler {
   ) {
     for (const flag of V8_FLAGS) setFlagsFromString(flag);
     this.memory = { i32: new Int32Array(memory.buffer), view: new DataView(memory.buffer) };
+    this.cache = new ModuleCache(this.memory);
   }
 
   compile(request: RegionRequest): CompiledRegion {
+    const known = request.anew ? undefined : this.cache.find(request);
+    const region = known === undefined ? this.make(request) : { request, ...known };
     const { slot, generation } = request;
+    const sound = () => [{ slot, generation }, ...region.pages].every((page) => this.unchanged(page));
+    if (known === undefined && region.module !== undefined) this.cache.add(region, region.module, sound);
+    return sound() ? region : { ...region, module: undefined };
+  }
+
+  private make(request: RegionRequest): CompiledRegion {
     const source = new CodeSource(this.memory, request, this.everything);
     const bytes = this.encode(request, source);
     const pages = source.otherPages();
-    const sound = [{ slot, generation }, ...pages].every((page) => this.unchanged(page));
-    return { request, pages, module: bytes && sound ? this.module(bytes, request.stage) : undefined };
+    return { request, pages, module: bytes && this.module(bytes, request.stage) };
   }
 
   /** V8 reads the budget when it makes the module. */
@@ -94,9 +108,9 @@ export class RegionCompiler {
   }
 
   private encode(request: RegionRequest, source: CodeSource): Uint8Array<ArrayBuffer> | undefined {
-    const { ip, slot, inexact, nearest, record, stage } = request;
+    const { ip, slot, stage } = request;
     const entry = new RegionFinder(source, (ip - slot) / ENTRY_SCALE, STAGES[stage].instructions).find();
-    return entry && encodeRegion(entry, source, { pages: () => source.otherPages(), inexact, nearest, record });
+    return entry && encodeRegion(entry, source, request);
   }
 
   private unchanged({ slot, generation }: { slot: number; generation: number }): boolean {

@@ -37,6 +37,10 @@ const LAST_MODE = 4;
 
 /** The ways out of an instruction that only the region's code as a whole can emit. */
 export interface Ways {
+  /** Virtual address of a place in the code. */
+  address(at: number): I64;
+  /** An address, to be compared with the edges' places, which are in order. */
+  distance(to: Local<'i64'>, edges: readonly Edge[]): Place;
   go(from: Block, edge: Edge): void;
   /** To an address that is known only when it is reached. */
   leaveTo(from: Block, target: I64): void;
@@ -50,6 +54,12 @@ export interface Ways {
   declined(): void;
 }
 
+/** An address, and what places are to be compared with it, unsigned. */
+export interface Place {
+  readonly value: I64;
+  of(at: number): I64;
+}
+
 /** What instructions other than memory accesses call. */
 export type OutsideFunctions = TrapFunctions & { readonly time: FunctionRef; readonly exact: FunctionRef };
 
@@ -59,8 +69,6 @@ export interface Assumptions {
   float: boolean;
   /** The dynamic rounding mode is "to nearest, ties to even". */
   roundsToNearest: boolean;
-  /** The mode is the one that the region was made in. */
-  privilege: boolean;
   /** NX is raised already: nobody can tell which results are inexact. Given, not found out. */
   readonly inexact: boolean;
   /** The same of the dynamic rounding mode: where it is not given, the code looks. */
@@ -138,7 +146,7 @@ export class TranslatorEmitter implements Emitter {
     return i32.const(this.operands.imm);
   }
   get pc(): I64 {
-    return i64.const(this.source.address(this.instruction.at));
+    return this.ways.address(this.instruction.at);
   }
 
   setRd(value: I64): void {
@@ -213,23 +221,22 @@ export class TranslatorEmitter implements Emitter {
     const { instruction, undone } = this; // of this block, before others are emitted
     const { rd, rs1 } = instruction.operands;
     const edges = [...end.likely].sort((a, b) => a.at - b.at);
-    this.search(block, to, edges);
+    if (edges.length > 0) this.search(block, ways.distance(to, edges), edges);
     // It can be executed once more unless it has overwritten its own operand.
     if (isNoted(instruction) && rd !== rs1) ways.noteAndLeave(block, instruction.at, undone, to);
     else ways.leaveTo(block, to);
   }
 
-  /** On to one of the edges, in order of their places, if it leads to `target`. */
-  private search(block: Block, target: Local<'i64'>, edges: readonly Edge[]): void {
+  /** On to one of the edges, in order of their places, if it leads where `target` says. */
+  private search(block: Block, target: Place, edges: readonly Edge[]): void {
     const { body, ways } = this;
-    const address = (edge: Edge): I64 => i64.const(this.source.address(edge.at));
     if (edges.length <= FEW_TARGETS) {
-      for (const edge of edges) body.if(i64.eq(target, address(edge)), () => ways.go(block, edge));
+      for (const edge of edges) body.if(i64.eq(target.value, target.of(edge.at)), () => ways.go(block, edge));
       return;
     }
     const middle = edges.length >> 1;
     body.if(
-      i64.ltU(target, address(edges[middle])),
+      i64.ltU(target.value, target.of(edges[middle].at)),
       () => this.search(block, target, edges.slice(0, middle)),
       () => this.search(block, target, edges.slice(middle)),
     );
@@ -245,7 +252,6 @@ export class TranslatorEmitter implements Emitter {
       this.floatCsr(operation, operand, csr.operand, writes);
       return;
     }
-    this.assumptions.privilege = true;
     if (csr.way === 'plain') this.plainCsr(operation, operand, csr.operand, writes);
     else this.statusCsr(operation, operand, csr.operand, writes);
   }
@@ -253,7 +259,6 @@ export class TranslatorEmitter implements Emitter {
   readTime(): I64 {
     const { body, base } = this;
     const { privilege } = this.source;
-    this.assumptions.privilege = true;
     const hiddenBy = (register: number): void =>
       body.unlikely(i32.eqz(i32.and(i32.load(base, register), i32.const(2))), () => this.interpret());
     if (privilege !== MODE.M) hiddenBy(OFFSET.mcounteren);
@@ -263,7 +268,6 @@ export class TranslatorEmitter implements Emitter {
 
   system(operation: SystemOperation): void {
     const { body, base, outside } = this;
-    this.assumptions.privilege = true;
     if (operation === 'ecall') {
       body.store('i64', base, this.pc, OFFSET.pc);
       body.callVoid(outside.environmentCall, base);
@@ -396,7 +400,7 @@ export class TranslatorEmitter implements Emitter {
   }
 
   private get nextPc(): I64 {
-    return i64.const(this.source.address(this.instruction.at + this.instruction.length));
+    return this.ways.address(this.instruction.at + this.instruction.length);
   }
 
   private interpret(): void {

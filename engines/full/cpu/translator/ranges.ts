@@ -18,14 +18,14 @@ export class Ranges {
     private readonly body: Body,
     private readonly base: I32,
     private readonly refill: FunctionRef,
-    private readonly record: number,
+    private readonly record: I32,
   ) {}
 
-  /** Where in wasm memory the slot of what is named `key` lies; more names than slots share them. */
+  /** Where in the region's record the slot of what is named `key` lies; more names than slots share them. */
   slot(key: string): number {
     const index = this.slots.get(key) ?? this.slots.size;
     this.slots.set(key, index);
-    return this.record + REGION.slots + (index % REGION.slotCount) * SLOT.bytes;
+    return REGION.slots + (index % REGION.slotCount) * SLOT.bytes;
   }
 
   /** Address in wasm memory of an access; `fail` must leave when only the interpreter can do it. */
@@ -33,13 +33,16 @@ export class Ranges {
     const { body, base } = this;
     const slot = this.slot(key);
     const at = body.keep(address);
-    const outside = i64.geU(i64.sub(at, field(slot, SLOT.low)), field(slot, writing ? SLOT.write : SLOT.read));
+    const outside = i64.geU(
+      i64.sub(at, this.field(slot, SLOT.low)),
+      this.field(slot, writing ? SLOT.write : SLOT.read),
+    );
     body.unlikely(outside, () => {
       const { refill } = this;
-      const found = body.call('i32', refill, base, at, i32.const(bytes), i32.const(+writing), i32.const(slot));
+      const found = body.call('i32', refill, base, at, i32.const(bytes), i32.const(+writing), this.slotAddress(slot));
       body.if(i32.eqz(found), fail);
     });
-    return i32.add(i32.wrap(at as I64), i32.load(i32.const(slot), SLOT.delta));
+    return i32.add(i32.wrap(at as I64), this.delta(slot));
   }
 
   /**
@@ -58,19 +61,33 @@ export class Ranges {
         });
         body.set(delta, i32.const(0));
         const writing = i32.const(+merge.writes);
-        const found = body.call('i32', refill, base, at, i32.const(bytes), writing, i32.const(slot));
+        const found = body.call('i32', refill, base, at, i32.const(bytes), writing, this.slotAddress(slot));
         body.brIf(i32.eqz(found), done);
         this.leaveUnlessInside(slot, merge, at, done);
       });
-      body.set(delta, i32.add(i32.load(i32.const(slot), SLOT.delta), i32.const(merge.leastOffset)));
+      body.set(delta, i32.add(this.delta(slot), i32.const(merge.leastOffset)));
     });
+  }
+
+  /** A field of a slot. */
+  field(slot: number, offset: number): I64 {
+    return i64.load(this.record, slot + offset);
+  }
+
+  delta(slot: number): I32 {
+    return i32.load(this.record, slot + SLOT.delta);
+  }
+
+  /** Address of a slot in wasm memory. */
+  slotAddress(slot: number): I32 {
+    return i32.add(this.record, i32.const(slot));
   }
 
   private leaveUnlessInside(slot: number, merge: Merge, at: Local<'i64'>, otherwise: Label): void {
     const { body } = this;
-    const within = i64.sub(at, field(slot, SLOT.low));
+    const within = i64.sub(at, this.field(slot, SLOT.low));
     const first = body.keep(merge.low === 0 ? within : i64.add(within, i64.const(merge.low)));
-    const room = body.keep(field(slot, merge.writing ? SLOT.write : SLOT.read));
+    const room = body.keep(this.field(slot, merge.writing ? SLOT.write : SLOT.read));
     body.brIfUnlikely(i64.geU(first, room), otherwise);
     const beyond = merge.high - merge.low - 7;
     if (beyond > 1) body.brIfUnlikely(i64.ltS(i64.sub(room, first), i64.const(beyond)), otherwise);
@@ -80,16 +97,14 @@ export class Ranges {
   emitPrologue(): void {
     const { body, base, record, slots } = this;
     if (slots.size === 0) return;
-    const known = (offset: number): I32 => i32.load(i32.const(record), offset);
+    const known = (offset: number): I32 => i32.load(record, offset);
     const context = i32.xor(known(REGION.context), i32.load(base, OFFSET.tlbRead));
     const epoch = i32.xor(known(REGION.epoch), i32.load(base, OFFSET.epoch));
     body.unlikely(i32.or(context, epoch), () => {
       const bytes = Math.min(slots.size, REGION.slotCount) * SLOT.bytes;
-      body.fill(i32.const(record + REGION.slots), i32.const(0), i32.const(bytes));
-      body.store('i32', i32.const(record), i32.load(base, OFFSET.tlbRead), REGION.context);
-      body.store('i32', i32.const(record), i32.load(base, OFFSET.epoch), REGION.epoch);
+      body.fill(this.slotAddress(REGION.slots), i32.const(0), i32.const(bytes));
+      body.store('i32', record, i32.load(base, OFFSET.tlbRead), REGION.context);
+      body.store('i32', record, i32.load(base, OFFSET.epoch), REGION.epoch);
     });
   }
 }
-
-const field = (slot: number, offset: number): I64 => i64.load(i32.const(slot), offset);

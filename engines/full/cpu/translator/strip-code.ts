@@ -64,7 +64,7 @@ export class StripCode {
   /** Leaves for `near` unless so many iterations stay in the group's range. */
   private emitFar({ group, delta, slot }: GroupCheck, rounds: number, near: Label): void {
     const { body } = this;
-    const behind = i64.sub(this.first(group), field(slot, SLOT.low));
+    const behind = i64.sub(this.first(group), this.ranges.field(slot, SLOT.low));
     const within = body.keep(group.back === 0 ? behind : i64.sub(behind, i64.const(rounds * group.back)));
     const extent = group.high - group.low - 7;
     const moving = i64.mul(i64.add(this.forth(group), i64.const(group.back)), i64.const(rounds));
@@ -73,7 +73,7 @@ export class StripCode {
         ? i64.add(moving, i64.const(extent))
         : i64.const(rounds * (group.forth + group.back) + extent);
     body.brIfUnlikely(i64.ltS(within, i64.const(0)), near);
-    const size = field(slot, group.writing ? SLOT.write : SLOT.read);
+    const size = this.ranges.field(slot, group.writing ? SLOT.write : SLOT.read);
     body.brIfUnlikely(i64.gtU(i64.add(within, length), size), near);
     this.setDelta(group, delta, slot);
   }
@@ -123,16 +123,16 @@ export class StripCode {
     const times = (step: I64): I64 => i64.mul(many, step);
     const back = i64.const(group.back);
     const start = group.back === 0 ? first : i64.sub(first, times(back));
-    const within = body.keep(i64.sub(start, field(slot, SLOT.low)));
+    const within = body.keep(i64.sub(start, this.ranges.field(slot, SLOT.low)));
     const length = i64.add(times(i64.add(forth, back)), i64.const(group.high - group.low - 7));
-    const size = body.keep(field(slot, group.writing ? SLOT.write : SLOT.read));
+    const size = body.keep(this.ranges.field(slot, group.writing ? SLOT.write : SLOT.read));
     const fits = i32.and(i64.ltU(within, size), i64.leS(length, i64.sub(size, within)));
     body.unlikely(i32.eqz(fits), () => this.emitReach(group, slot, rounds, first, forth));
     this.setDelta(group, delta, slot);
   }
 
   private setDelta(group: Group, delta: Local<'i32'>, slot: number): void {
-    this.body.set(delta, i32.add(i32.load(i32.const(slot), SLOT.delta), i32.const(group.leastOffset)));
+    this.body.set(delta, i32.add(this.ranges.delta(slot), i32.const(group.leastOffset)));
   }
 
   private emitReach(group: Group, slot: number, rounds: Local<'i32'>, first: I64, forth: I64): void {
@@ -140,7 +140,7 @@ export class StripCode {
     const extent = i32.const(group.high - group.low);
     const writing = i32.const(+group.writing);
     const back = i64.const(group.back);
-    const address = i32.const(slot);
+    const address = this.ranges.slotAddress(slot);
     body.set(rounds, body.call('i32', reach, base, first, extent, writing, address, back, forth, rounds));
   }
 
@@ -165,5 +165,3 @@ export class StripCode {
     return sum;
   }
 }
-
-const field = (slot: number, offset: number): I64 => i64.load(i32.const(slot), offset);

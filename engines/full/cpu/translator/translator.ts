@@ -23,20 +23,19 @@ export interface RegionHost extends TrapExports {
   table: WebAssembly.Table;
   refill: WebAssembly.ExportValue;
   chain: WebAssembly.ExportValue;
-  checkPages: WebAssembly.ExportValue;
   decline: WebAssembly.ExportValue;
   reach: WebAssembly.ExportValue;
   poll: WebAssembly.ExportValue;
   exact: WebAssembly.ExportValue;
 }
 
-/** A place is warm when so many slices of the interpreter ended there. */
-const WARM_SAMPLES = 1000;
+/** A place is warm when so many samples of the interpreter were taken there: see SAMPLED_SLICES. */
+const WARM_SAMPLES = 250;
 /**
  * What a hart executes first when it has waited, it does each time that it has waited: so many samples there count so much. A
  * driver's way from one request to the next is a few thousand instructions, in which no place stands out.
  */
-const AFTER_WAIT = { samples: 8, weight: 8 } as const;
+const AFTER_WAIT = { samples: 2, weight: 8 } as const;
 /** A region is hot when so many slices of the thread ended in it, 40 to 100 µs each: see ../../slice.ts. */
 const HOT_SLICES = 200;
 /** A large region that jumps so often to where it did not when it was made is made anew. */
@@ -139,9 +138,9 @@ export class Translator {
     if (request.stage === 'hot' && hart.i32[(record + REGION.misses) >> 2] < MANY_MISSES) return;
     if (++this.slices[index] < HOT_SLICES || this.wanted.size >= MOST_WANTED) return;
     this.slices[index] = 0;
-    const { ip, slot, page } = request;
-    const [low, high] = [Number(BigInt.asIntN(32, page)), Number(BigInt.asIntN(32, page >> 32n))];
-    if (this.entered(ip, record)) this.translate({ ip, slot, low, high }, 'hot');
+    const { ip, slot } = request;
+    const [low, high] = [hart.get(OFFSET.regionPc) & ~0xfff, hart.get(OFFSET.regionPc + 4)];
+    if (this.entered(ip, record)) this.translate({ ip, slot, low, high }, 'hot', request.stage === 'hot');
   }
 
   /** The instruction at OFFSET.ip has just been decoded. */
@@ -152,11 +151,13 @@ export class Translator {
     if (this.enterable(ip)) this.translate({ ip, slot: hart.get(OFFSET.slot), low, high }, 'hot');
   }
 
-  private translate({ ip, slot, low, high }: Place, stage: Stage): void {
+  /** `anew`: more is known than when it was translated last. */
+  private translate({ ip, slot, low, high }: Place, stage: Stage, anew = false): void {
     const { hart } = this;
     if (this.fetch.divided(slot)) return;
     const index = this.regions++ % REGION.count;
     const request: RegionRequest = {
+      state: hart.base,
       ip,
       slot,
       generation: hart.i32[(slot + DECODE.generation) >> 2],
@@ -165,10 +166,10 @@ export class Translator {
       privilege: hart.get(OFFSET.privilege),
       targets: hart.base + TARGETS.keys,
       stage,
+      anew,
       inexact: (hart.get(OFFSET.fflags) & 1) !== 0 && !this.unsettled.has(ip),
       nearest: hart.get(OFFSET.frm) === 0 && !this.unsettled.has(ip),
       index,
-      record: this.record(index),
     };
     if (this.own !== undefined) {
       this.install(this.own.compile(request));
@@ -195,7 +196,7 @@ export class Translator {
 
   private install({ request, module, pages }: CompiledRegion): void {
     const { hart } = this;
-    const { ip, slot, generation, page, index, stage } = request;
+    const { ip, slot, generation, index, stage } = request;
     if (module === undefined || hart.i32[(slot + DECODE.generation) >> 2] !== generation) return;
     if (stage === 'hot') this.makePlace(ip);
     if (!this.enterable(ip)) return;
@@ -203,7 +204,7 @@ export class Translator {
     const instance = new WebAssembly.Instance(module, this.imports);
     this.host.table.set(index, instance.exports.region);
     this.notePages(index, pages);
-    this.enter(ip, page, index);
+    this.enter(request);
     this.installed[index] = request;
     this.slices[index] = 0;
     hart.count(EVENT.translations);
@@ -212,11 +213,10 @@ export class Translator {
   private notePages(index: number, pages: readonly PageVersion[]): void {
     const { i32, view } = this.hart;
     const record = this.record(index);
-    i32[(record + REGION.checked) >> 2] = 0;
     i32[(record + REGION.pageCount) >> 2] = pages.length;
-    for (const [place, { address, slot, generation }] of pages.entries()) {
+    for (const [place, { distance, slot, generation }] of pages.entries()) {
       const at = record + REGION.pages + place * 16;
-      view.setBigUint64(at, address, true);
+      view.setBigInt64(at, BigInt(distance), true);
       i32[(at + 8) >> 2] = slot;
       i32[(at + 12) >> 2] = generation;
     }
@@ -246,11 +246,11 @@ export class Translator {
     this.translate({ ip, slot, low, high }, stage);
   }
 
-  private enter(ip: number, page: bigint, index: number): void {
+  private enter({ ip, privilege, index }: RegionRequest): void {
     const { hart } = this;
     const record = this.record(index);
     hart.i32.copyWithin((record + REGION.operation) >> 2, ip >> 2, (ip >> 2) + 2);
-    hart.view.setBigInt64(record + REGION.page, page, true);
+    hart.i32[(record + REGION.privilege) >> 2] = privilege;
     hart.i32[(record + REGION.index) >> 2] = index;
     hart.i32[(record + REGION.entry) >> 2] = ip;
     hart.i32[(record + REGION.context) >> 2] = 0; // its slots are empty

@@ -101,6 +101,27 @@ export class ModuleBuilder {
     return { index: this.imports.push({ module, name, type: this.type(parameters, results) }) - 1 };
   }
 
+  /**
+   * An import that is there if something uses it: V8 compiles a wrapper for each signature of an import when it makes a module,
+   * which takes longer than a small function. Whatever uses it must be built before the first function is declared.
+   */
+  importIfUsed(
+    module: string,
+    name: string,
+    { parameters, results }: { parameters: readonly ValueType[]; results: readonly ValueType[] },
+  ): FunctionRef {
+    let imported: FunctionRef | undefined;
+    const add = (): FunctionRef => {
+      imported ??= this.import(module, name, parameters, results);
+      return imported;
+    };
+    return {
+      get index() {
+        return add().index;
+      },
+    };
+  }
+
   declare(parameters: readonly ValueType[], results: readonly ValueType[]): Declared {
     const type = this.type(parameters, results);
     const index = this.imports.length + this.functions.push({ type }) - 1;
@@ -110,6 +131,11 @@ export class ModuleBuilder {
   define(declared: Declared, build: (body: Body) => void): void {
     const body = new Body(declared.signature.parameters);
     build(body);
+    this.defineAs(declared, body);
+  }
+
+  /** The same with a body that has been built already, for the declared parameters. */
+  defineAs(declared: Declared, body: Body): void {
     this.functions[declared.index - this.imports.length].body = body;
   }
 

@@ -1,4 +1,12 @@
-import { buildCpuModule, HART_STATE_BYTES, Hart, type HartBus, HartExit, RAM_BASE } from '#engines/full/cpu/hart.js';
+import {
+  buildCpuModule,
+  type CompileService,
+  HART_STATE_BYTES,
+  Hart,
+  type HartBus,
+  HartExit,
+  RAM_BASE,
+} from '#engines/full/cpu/hart.js';
 import type { TranslateMode } from '#engines/full/cpu/translator/translator.js';
 
 export const STATE_BASE = 0x1_0000;
@@ -10,6 +18,8 @@ export const DEVICE = 0x2000_0000;
 
 const pagesFor = (harts: number): number => 1 + (HART_STATE_BYTES * harts + RAM_BYTES) / 65536;
 /** One or more harts, 4 MiB of RAM, a serial port that collects bytes, and a finisher: no machine around. */
+export type CompilerOf = (memory: WebAssembly.Memory, stateBase: number) => CompileService;
+
 export class BareMachine implements HartBus {
   readonly harts: Hart[];
   readonly memory: WebAssembly.Memory;
@@ -19,7 +29,8 @@ export class BareMachine implements HartBus {
   ticks = 0;
   private readonly view: DataView;
 
-  constructor(count = 1, translate?: TranslateMode) {
+  /** `compiler`: makes a hart's compiler, which is its own without it. */
+  constructor(count = 1, translate?: TranslateMode, compiler?: CompilerOf) {
     const pages = pagesFor(count);
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.memory = memory;
@@ -29,7 +40,9 @@ export class BareMachine implements HartBus {
     const mode = translate === undefined ? {} : { translate };
     this.harts = Array.from({ length: count }, (_, hartId) => {
       const stateBase = STATE_BASE + HART_STATE_BYTES * hartId;
-      const hart = new Hart(module, memory, { hartId, stateBase, ramOffset, ramBytes: RAM_BYTES, ...mode }, this);
+      const service = compiler && { compiler: compiler(memory, stateBase) };
+      const config = { hartId, stateBase, ramOffset, ramBytes: RAM_BYTES, ...mode, ...service };
+      const hart = new Hart(module, memory, config, this);
       hart.reset(RAM_BASE, hartId, 0);
       return hart;
     });

@@ -1,7 +1,7 @@
 import { type Hart, RAM_BASE } from '#engines/full/cpu/hart.js';
 import { OFFSET } from '#engines/full/cpu/layout.js';
 import type { TranslateMode } from '#engines/full/cpu/translator/translator.js';
-import { BareMachine } from './bare-hart.js';
+import { BareMachine, type CompilerOf } from './bare-hart.js';
 import { addi, CSR, csrrs, csrrw, hang, li, mret } from './encode.js';
 
 /** Where the pieces of a privileged test lie. */
@@ -20,11 +20,17 @@ export const PTE = { V: 1, R: 2, W: 4, X: 8, U: 16, G: 32, A: 64, D: 128 } as co
 /** A machine that is taken to a mode by M-mode code, and the state that its tests look at. */
 export class Bench {
   readonly machine: BareMachine;
-  readonly hart: Hart;
+  hart: Hart;
 
-  constructor(translate?: TranslateMode) {
-    this.machine = new BareMachine(1, translate);
+  constructor(translate?: TranslateMode, harts = 1, compiler?: CompilerOf) {
+    this.machine = new BareMachine(harts, translate, compiler);
     this.hart = this.machine.hart;
+    this.use(0);
+  }
+
+  /** From now on another hart, just reset. */
+  use(index: number): void {
+    this.hart = this.machine.harts[index];
     this.machine.code([hang], AT.machineTrap);
     this.machine.code([hang], AT.supervisorTrap);
     const everything = [...li(5, -1n), csrrw(0, CSR.pmpaddr0, 5), addi(5, 0, 0x1f), csrrw(0, CSR.pmpcfg0, 5)];

@@ -14,17 +14,17 @@ const RIVAL = CODE + BigInt(TLB.executeEntries) * 4096n;
 const FUNCTION = RAM_BASE + 0x20_0000;
 
 /** The interpreter's module once more, over the bench's memory. */
-function checkPages(bench: Bench): (base: number, record: number) => number {
+function mayEnter(bench: Bench): (base: number, pc: bigint, record: number) => number {
   const { memory } = bench.machine;
   const module = buildCpuModule({ maximumPages: memory.buffer.byteLength / 65_536 });
   const imports: WebAssembly.Imports = {};
   for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
     imports[from] = { ...imports[from], [name]: kind === 'memory' ? memory : () => 0 };
   }
-  return new WebAssembly.Instance(module, imports).exports.checkPages as (base: number, record: number) => number;
+  return new WebAssembly.Instance(module, imports).exports.mayEnter as ReturnType<typeof mayEnter>;
 }
 
-describe('checkPages', () => {
+describe('mayEnter', () => {
   it('leaves the page that is executed in the TLB: a region that declines must be passed by the interpreter', () => {
     const bench = new Bench('off');
     bench.map(CODE, AT.code, V | R | X | A);
@@ -39,11 +39,11 @@ describe('checkPages', () => {
     view.setBigInt64(place, CODE, true);
     view.setInt32(place + 8, 1234, true);
     const record = STATE_BASE + REGION.records;
-    view.setBigInt64(record + REGION.page, CODE, true);
+    view.setInt32(record + REGION.privilege, 1, true);
     view.setInt32(record + REGION.pageCount, 1, true);
-    view.setBigInt64(record + REGION.pages, RIVAL, true);
+    view.setBigInt64(record + REGION.pages, RIVAL - CODE, true);
     view.setInt32(record + REGION.pages + 8, STATE_BASE + OFFSET.decode, true); // another slot than it is in
-    expect(checkPages(bench)(STATE_BASE, record)).toBe(0);
+    expect(mayEnter(bench)(STATE_BASE, CODE, record)).toBe(0);
     expect([view.getBigInt64(place, true), view.getInt32(place + 8, true)]).toEqual([CODE, 1234]);
   });
 });
