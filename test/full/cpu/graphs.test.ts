@@ -144,7 +144,7 @@ describe('graphs of any shape', () => {
     const property = fc.property(graph, (pieces) => {
       expect(outcome(pieces, 400, 'forced')).toEqual(outcome(pieces, 400, 'off'));
     });
-    fc.assert(property, { numRuns: 100 });
+    fc.assert(property, { numRuns: 60 });
   });
 
   it('are as the interpreter does them where what is hot is translated, with targets that were seen', () => {

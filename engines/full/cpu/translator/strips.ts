@@ -42,38 +42,42 @@ const LIMITS = { instructions: 160, groups: 8, extent: 1024, step: 512 } as cons
 export function mineStrips(blocks: readonly Block[]): boolean {
   let changed = false;
   for (const head of blocks.filter(({ loopHead }) => loopHead)) {
-    const body = innermost(head, blocks);
-    const strip = body && plan(head, body);
-    if (body === undefined || strip === undefined) continue;
-    split(head, body, strip);
+    const plans = innermost(head, blocks).map((body) => ({ body, strip: plan(head, body) }));
+    const best = plans.reduce((a, b) => (trusted(b) > trusted(a) ? b : a), { body: [], strip: undefined });
+    if (best.strip === undefined) continue;
+    split(head, best.body, best.strip);
     changed = true;
   }
   return changed;
 }
 
+const trusted = ({ strip }: { strip: PlannedStrip | undefined }): number => strip?.members.size ?? 0;
+
 /**
- * The blocks of the shortest loop with this head in order, the head first; undefined when it has other loops in it, or is
- * too long. A region that is entered within a nest of loops has several with the same head.
+ * What may be taken for the loop with this head, blocks in order: all that come back to it, or what one of them comes
+ * by, the shortest first. Where a region is entered within a nest of loops several of them have the same head. Loops with
+ * others in them, and those that are too long, are left out.
  */
-function innermost(head: Block, blocks: readonly Block[]): Block[] | undefined {
+function innermost(head: Block, blocks: readonly Block[]): Block[][] {
   const sources = new Map<Block, Block[]>();
   for (const block of blocks) {
     for (const { to } of block.edges()) if (to !== undefined) sources.set(to, [...(sources.get(to) ?? []), block]);
   }
   const latches = (sources.get(head) ?? []).filter((from) => goesBack(from, head));
-  const loops = latches.map((latch) => loopOf(head, latch, sources, blocks));
-  const fitting = loops.filter((body) => isPlain(head, body) && lengthOf(body) <= LIMITS.instructions);
-  return fitting.sort((a, b) => lengthOf(a) - lengthOf(b))[0];
+  const loops = latches.map((latch) => loopOf(head, [latch], sources, blocks));
+  loops.sort((a, b) => lengthOf(a) - lengthOf(b));
+  const all = latches.length > 1 ? [loopOf(head, latches, sources, blocks)] : [];
+  return [...all, ...loops].filter((body) => isPlain(head, body) && lengthOf(body) <= LIMITS.instructions);
 }
 
 function loopOf(
   head: Block,
-  latch: Block,
+  latches: readonly Block[],
   sources: ReadonlyMap<Block, readonly Block[]>,
   blocks: readonly Block[],
 ): Block[] {
   const inside = new Set<Block>([head]);
-  const queue = [latch];
+  const queue = latches.slice();
   for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
     if (inside.has(next)) continue;
     inside.add(next);
@@ -138,7 +142,9 @@ function movements(end: Knowledge): (Movement | undefined)[] {
   });
 }
 
-function plan(head: Block, body: readonly Block[]): (Strip & { members: Map<Instruction, Group> }) | undefined {
+type PlannedStrip = Strip & { readonly members: Map<Instruction, Group> };
+
+function plan(head: Block, body: readonly Block[]): PlannedStrip | undefined {
   const { found, end } = interpret(head, body);
   const moves = movements(end);
   const groups = new Map<string, Group>();
@@ -204,7 +210,7 @@ function shortest(head: Block, body: readonly Block[]): number {
 }
 
 /** The head becomes the place where the way is chosen. */
-function split(head: Block, body: readonly Block[], strip: Strip & { members: Map<Instruction, Group> }): void {
+function split(head: Block, body: readonly Block[], strip: PlannedStrip): void {
   const gate = new Block(head.at, [], head.end);
   const fast = copies(head, body, gate);
   const slow = copies(head, body, head);
