@@ -1,4 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
+import { isMainThread } from 'node:worker_threads';
 
 /**
  * (f64, f64, f64) -> f64, exported as `f`: a f64x2.relaxed_madd of three splats. Encoded by hand, since it has to be there
@@ -28,7 +29,8 @@ export function hasFusedMultiplyAdd(): boolean {
 
 /**
  * Compiles something that may use relaxed SIMD, with V8's flag where it is wanted. The flag does not stay: V8 refuses kept code
- * of other flags.
+ * of other flags. But it is one for all threads of the process: harts that compile by themselves (VIRTAX_CPU=forced, where the main
+ * thread does not) leave it set, or one would take it away while another compiles.
  */
 export function withRelaxedSimd<T>(compile: () => T): T {
   if (!hasFusedMultiplyAdd() || !wantsFlag) return compile();
@@ -40,7 +42,7 @@ function withFlag<T>(compile: () => T): T {
   try {
     return compile();
   } finally {
-    setFlagsFromString(`--no-${FLAG}`);
+    if (isMainThread) setFlagsFromString(`--no-${FLAG}`);
   }
 }
 
