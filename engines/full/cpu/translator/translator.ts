@@ -35,7 +35,7 @@ const WARM_SAMPLES = 250;
  * What a hart executes first when it has waited, it does each time that it has waited: so many samples there count so much. A
  * driver's way from one request to the next is a few thousand instructions, in which no place stands out.
  */
-const AFTER_WAIT = { samples: 2, weight: 8 } as const;
+const AFTER_WAIT = { samples: 2, weight: 3 } as const;
 /** A region is hot when so many slices of the thread ended in it, 40 to 100 µs each: see ../../slice.ts. */
 const HOT_SLICES = 200;
 /** A large region that jumps so often to where it did not when it was made is made anew. */
