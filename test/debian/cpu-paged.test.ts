@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { RAM_BASE } from '#engines/full/cpu/hart.js';
 import { BareMachine } from '../full/cpu/support/bare-hart.js';
-import { PAGED_DUMP_BYTES, randomPaged } from '../full/cpu/support/random-paged.js';
+import { PAGED_DUMP_BYTES } from '../full/cpu/support/paged-layout.js';
+import { randomPaged } from '../full/cpu/support/random-paged.js';
 
 // Random programs under paging, in S- and U-mode, on QEMU and here: registers, memory and all traps must be the same.
 // VIRTAX_TEST_SEED=n runs that one program; VIRTAX_TEST_PROGRAMS more or fewer.

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Assembler, reg } from './assembler.js';
 import { addi, bType, CSR, csrrw, fenceI, iType, jalr, mret, rType, sfenceVma } from './cpu/support/encode.js';
 import { CLINT, finish, guest } from './guests.js';
@@ -66,14 +66,8 @@ const waitFor = (a: Assembler, label: string, name: string, value: number): Asse
   a.la('t0', label).li('t2', value).label(name).lw('t1', 0, 't0').bne('t1', 't2', name);
 
 describe.each(['interpreter', 'forced'])('harts, %s', (cpu) => {
-  const before = process.env.VIRTAX_CPU;
-  beforeEach(() => {
-    process.env.VIRTAX_CPU = cpu;
-  });
-  afterEach(() => {
-    if (before === undefined) delete process.env.VIRTAX_CPU;
-    else process.env.VIRTAX_CPU = before;
-  });
+  beforeEach(() => void vi.stubEnv('VIRTAX_CPU', cpu));
+  afterEach(() => void vi.unstubAllEnvs());
 
   const GENERATIONS = Number(process.env.VIRTAX_TEST_ROUNDS ?? 30);
 

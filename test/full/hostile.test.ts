@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { VmConfig, VmEnd } from '#engines/full/config.js';
 import { Vm } from '#engines/full/vm/vm.js';
 import { hostileGuest } from './hostile-guest.js';
@@ -55,14 +55,8 @@ async function harm(seed: number): Promise<{ how: VmEnd | undefined; instruction
 }
 
 describe.each(['interpreter', 'forced'])('guests that mean harm, %s', (cpu) => {
-  const before = process.env.VIRTAX_CPU;
-  beforeEach(() => {
-    process.env.VIRTAX_CPU = cpu;
-  });
-  afterEach(() => {
-    if (before === undefined) delete process.env.VIRTAX_CPU;
-    else process.env.VIRTAX_CPU = before;
-  });
+  beforeEach(() => void vi.stubEnv('VIRTAX_CPU', cpu));
+  afterEach(() => void vi.unstubAllEnvs());
 
   it.each(Array.from({ length: programs }, (_, index) => first + index))('seed %d', async (seed) => {
     const { how } = await harm(seed);

@@ -68,7 +68,7 @@ export class ScsiLink {
     this.words[W.REQ] = 1;
   }
 
-  /** The bus stays the target's, which for now wants nothing. */
+  /** The bus stays the target's, which wants nothing until it says so. */
   pause(): void {
     this.words[W.REQ] = 0;
   }

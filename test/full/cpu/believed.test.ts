@@ -53,6 +53,16 @@ const bitsOf = (value: number): bigint => {
   return view.getBigUint64(0);
 };
 
+/** Nodes on several pages: at 0 where the next one is, the last one's being the first; at 8 the square of their number. */
+function ring(made: Bench): Place[] {
+  const nodes: Place[] = Array.from({ length: 60 }, (_, index) => [index % 3, 64 + index * 32]);
+  nodes.forEach((node, index) => {
+    set64(made, node, virtual(nodes[(index + 1) % nodes.length]));
+    set64(made, [node[0], node[1] + 8], BigInt(index * index));
+  });
+  return nodes;
+}
+
 describe.each(['off', 'forced'] as const)('translations %s', (mode) => {
   const COUNT = 900;
   const widths = [1, 2, 4, 8] as const;
@@ -104,11 +114,7 @@ describe.each(['off', 'forced'] as const)('translations %s', (mode) => {
 
   it('a pointer that a loop loads anew is not the one of before the loop', () => {
     const made = bench(mode);
-    const nodes: Place[] = Array.from({ length: 60 }, (_, index) => [index % 3, 64 + index * 32]);
-    nodes.forEach((node, index) => {
-      set64(made, node, virtual(nodes[(index + 1) % nodes.length]));
-      set64(made, [node[0], node[1] + 8], BigInt(index * index));
-    });
+    const nodes = ring(made);
     enter(made, [
       ...[...li(10, virtual(nodes[0])), ...li(14, 600n)],
       ld(21, 10, 8), // the same address as in the loop, the first time
@@ -120,11 +126,7 @@ describe.each(['off', 'forced'] as const)('translations %s', (mode) => {
 
   it('nor is one that only some of the loop’s paths change', () => {
     const made = bench(mode);
-    const nodes: Place[] = Array.from({ length: 60 }, (_, index) => [index % 3, 64 + index * 32]);
-    nodes.forEach((node, index) => {
-      set64(made, node, virtual(nodes[(index + 1) % nodes.length]));
-      set64(made, [node[0], node[1] + 8], BigInt(index * index));
-    });
+    const nodes = ring(made);
     enter(made, [
       ...[...li(10, virtual(nodes[0])), ...li(14, 1200n)],
       sd(0, 10, 16),
@@ -137,11 +139,7 @@ describe.each(['off', 'forced'] as const)('translations %s', (mode) => {
 
   it('nor is one that an inner loop changes, in the outer loop', () => {
     const made = bench(mode);
-    const nodes: Place[] = Array.from({ length: 60 }, (_, index) => [index % 3, 64 + index * 32]);
-    nodes.forEach((node, index) => {
-      set64(made, node, virtual(nodes[(index + 1) % nodes.length]));
-      set64(made, [node[0], node[1] + 8], BigInt(index * index));
-    });
+    const nodes = ring(made);
     enter(made, [
       ...[...li(10, virtual(nodes[0])), ...li(14, 200n)],
       ld(21, 10, 8),
