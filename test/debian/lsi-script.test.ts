@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { EMPTY_SLOT, MISMATCH, PROGRAM, RAM_AT, SHARED_AT, START, WRAP } from '../full/devices/lsi-script.js';
+import { EMPTY_SLOT, MISMATCH, PROGRAM, RAM_AT, SHARED_AT, START, WRAP } from '../full/devices/scsi/lsi-script.js';
 
 /** Stands in for the kernel: the chip's RAM is an array that is printed. */
 const HARNESS = `

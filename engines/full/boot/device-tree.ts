@@ -4,7 +4,7 @@
  * test/debian compares the two.
  */
 import { randomBytes } from '../../backends/random.js';
-import { VIRTIO_MMIO_BYTES, VIRTIO_MMIO_WINDOWS } from '../devices/virtio-mmio-bank.js';
+import { VIRTIO_MMIO_BYTES, VIRTIO_MMIO_WINDOWS } from '../devices/virtio/mmio-bank.js';
 import { PLIC_SOURCES, RAM_BASE, REGION, type Region, SOURCE, TIMEBASE_HZ } from '../memory-map.js';
 import { cells64, type TreeNode } from './fdt.js';
 

@@ -1,8 +1,8 @@
 /** Builds the devices that a configuration asks for, and puts them where the table says. The same on every thread. */
 
 import type { Device, GuestRam, Resettable, StateSlice } from '../devices/device.js';
-import type { PciHost } from '../devices/pci-host.js';
-import type { VirtioMmioBank } from '../devices/virtio-mmio-bank.js';
+import type { PciHost } from '../devices/pci/pci-host.js';
+import type { VirtioMmioBank } from '../devices/virtio/mmio-bank.js';
 import { type HostSide, type PlannedDevice, plannedDevices } from './device-table.js';
 
 export interface AttachOptions {

@@ -5,20 +5,20 @@
 import type { NetPort } from '../../backends/net-port.js';
 import type { VirtioExtra, VirtioTransport, VmConfig, VmDisk } from '../config.js';
 import type { BlockPort, Device, DeviceContext, Resettable } from '../devices/device.js';
-import { E1000, E1000_STATE_BYTES } from '../devices/e1000.js';
-import { Lsi53c895a, lsiStateBytes } from '../devices/lsi53c895a.js';
-import type { PciDevice, PciDeviceContext } from '../devices/pci-function.js';
-import { RTL8139_STATE_BYTES, Rtl8139 } from '../devices/rtl8139.js';
-import { RTL8169_STATE_BYTES, Rtl8169 } from '../devices/rtl8169.js';
+import { E1000, E1000_STATE_BYTES } from '../devices/net/e1000.js';
+import { RTL8139_STATE_BYTES, Rtl8139 } from '../devices/net/rtl8139.js';
+import { RTL8169_STATE_BYTES, Rtl8169 } from '../devices/net/rtl8169.js';
+import type { PciDevice, PciDeviceContext } from '../devices/pci/pci-function.js';
+import { Lsi53c895a, lsiStateBytes } from '../devices/scsi/lsi53c895a.js';
 import { VirtioBalloon, virtioBalloonStateBytes } from '../devices/virtio/balloon.js';
 import { VirtioBlk, virtioBlkStateBytes } from '../devices/virtio/blk.js';
 import { type ConsolePort, VIRTIO_CONSOLE_STATE_BYTES, VirtioConsole } from '../devices/virtio/console.js';
 import type { VirtioContext, VirtioModel } from '../devices/virtio/core.js';
 import { VirtioMmio } from '../devices/virtio/mmio.js';
+import { VIRTIO_MMIO_WINDOWS } from '../devices/virtio/mmio-bank.js';
 import { VirtioNet, virtioNetStateBytes } from '../devices/virtio/net.js';
 import { VirtioPci } from '../devices/virtio/pci.js';
 import { VIRTIO_RNG_STATE_BYTES, VirtioRng } from '../devices/virtio/rng.js';
-import { VIRTIO_MMIO_WINDOWS } from '../devices/virtio-mmio-bank.js';
 
 /** The host side of a machine's devices, as the calling thread reaches it. On the main thread it does no I/O. */
 export interface HostSide {

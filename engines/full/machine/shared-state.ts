@@ -7,7 +7,7 @@ import type { VmConfig } from '../config.js';
 import { HART_STATE_BYTES } from '../cpu/layout.js';
 import { clintStateBytes } from '../devices/clint.js';
 import { STATE_ALIGNMENT, StateSlice } from '../devices/device.js';
-import { PCI_HOST_STATE_BYTES } from '../devices/pci-host.js';
+import { PCI_HOST_STATE_BYTES } from '../devices/pci/pci-host.js';
 import { plicStateBytes } from '../devices/plic.js';
 import { RTC_STATE_BYTES } from '../devices/rtc.js';
 import { UART_STATE_BYTES } from '../devices/uart.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { VmConfig, VmDisk } from '#engines/full/config.js';
-import { VirtioMmioBank } from '#engines/full/devices/virtio-mmio-bank.js';
+import { VirtioMmioBank } from '#engines/full/devices/virtio/mmio-bank.js';
 import { DeviceUnavailable, plannedDevices } from '#engines/full/machine/device-table.js';
 
 const CONFIG: VmConfig = { id: 0, harts: 1, memoryBytes: 2 ** 24, append: '', disks: [], pollUs: 0 };

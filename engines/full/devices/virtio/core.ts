@@ -6,7 +6,7 @@
  * Locks, outermost first: control (registers), a queue's `taking`, its used ring's, interrupt status.
  */
 import { type AccessSize, type GuestRam, Lock, type Resettable, type StateSlice } from '../device.js';
-import type { PciDeviceContext } from '../pci-function.js';
+import type { PciDeviceContext } from '../pci/pci-function.js';
 import { FEATURE, ISR, STATUS } from './spec.js';
 import { VIRTQUEUE_STATE_BYTES, Virtqueue } from './virtqueue.js';
 

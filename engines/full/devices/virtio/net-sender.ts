@@ -1,8 +1,8 @@
 /** Frames that leave by the network device, with what the driver left to it: checksums and segmentation (virtio 1.2, 5.1.6.2). */
 import { FRAME_MAX, type NetPort } from '../../../backends/net-port.js';
-import { findIp, insertChecksum, PROTOCOL, pseudoHeader } from '../internet-checksum.js';
-import { sendLarge } from '../large-send.js';
-import { PACKET_MAX } from '../packet-buffer.js';
+import { findIp, insertChecksum, PROTOCOL, pseudoHeader } from '../net/internet-checksum.js';
+import { sendLarge } from '../net/large-send.js';
+import { PACKET_MAX } from '../net/packet-buffer.js';
 import type { Chain } from './chain.js';
 import { GSO, HDR, HDR_F } from './net-spec.js';
 

@@ -8,7 +8,7 @@
  * (automatic receive steering, 5.1.6.5.6).
  */
 import { FRAME_MAX, FRAME_MIN, type NetPort } from '../../../backends/net-port.js';
-import { CHECKED, checkFrame } from '../internet-checksum.js';
+import { CHECKED, checkFrame } from '../net/internet-checksum.js';
 import { Chain } from './chain.js';
 import { type VirtioContext, VirtioCore, type VirtioHooks, type VirtioModel, virtioStateBytes } from './core.js';
 import { COMMAND_MAX, NET_CONTROL_BYTES, NetControl } from './net-control.js';

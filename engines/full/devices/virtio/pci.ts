@@ -3,7 +3,7 @@
  * modern devices have them; capabilities say so. INTx only: `virt` without AIA has no message-signalled interrupts.
  */
 import type { AccessSize, Device } from '../device.js';
-import type { PciBar, PciCapability, PciDevice, PciIdentity, PciPort } from '../pci-function.js';
+import type { PciBar, PciCapability, PciDevice, PciIdentity, PciPort } from '../pci/pci-function.js';
 import { CommonConfig } from './common-config.js';
 import type { VirtioModel } from './core.js';
 import { TYPE } from './spec.js';

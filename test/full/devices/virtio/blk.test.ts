@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { VirtioBlk } from '#engines/full/devices/virtio/blk.js';
-import { FakeDisk } from '../pci-bench.js';
+import { FakeDisk } from '../pci/pci-bench.js';
 import { BUFFERS, EVENT_IDX, INDIRECT, MmioTransport, type Piece, S, VirtioBench } from './driver.js';
 
 /** Feature bits, request types and status values of 5.2. */

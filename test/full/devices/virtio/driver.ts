@@ -3,7 +3,7 @@ import { type GuestRam, guestAddress as g } from '#engines/full/devices/device.j
 import type { VirtioModel } from '#engines/full/devices/virtio/core.js';
 import { VirtioMmio } from '#engines/full/devices/virtio/mmio.js';
 import { VirtioPci } from '#engines/full/devices/virtio/pci.js';
-import { PciBench, RAM_BASE } from '../pci-bench.js';
+import { PciBench, RAM_BASE } from '../pci/pci-bench.js';
 
 export const BAR = 0x4000_0000;
 export const VERSION_1 = 1n << 32n;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { VirtioBalloon } from '#engines/full/devices/virtio/balloon.js';
 import { VirtioConsole } from '#engines/full/devices/virtio/console.js';
 import { VirtioRng } from '#engines/full/devices/virtio/rng.js';
-import { RAM_BASE, RAM_BYTES } from '../pci-bench.js';
+import { RAM_BASE, RAM_BYTES } from '../pci/pci-bench.js';
 import { BUFFERS, EVENT_IDX, VirtioBench } from './driver.js';
 
 describe.each(['pci', 'mmio'] as const)('virtio-rng over %s', (over) => {

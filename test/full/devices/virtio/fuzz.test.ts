@@ -12,7 +12,7 @@ import { VirtioNet } from '#engines/full/devices/virtio/net.js';
 import { VirtioPci } from '#engines/full/devices/virtio/pci.js';
 import { VirtioRng } from '#engines/full/devices/virtio/rng.js';
 import { access } from '../parts.js';
-import { FakeDisk, RAM_BASE, RAM_BYTES } from '../pci-bench.js';
+import { FakeDisk, RAM_BASE, RAM_BYTES } from '../pci/pci-bench.js';
 import { BUFFERS, EVENT_IDX, RINGS_AT, S, VirtioBench } from './driver.js';
 
 const DISK_BYTES = 1 << 18;

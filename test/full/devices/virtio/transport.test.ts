@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Chain } from '#engines/full/devices/virtio/chain.js';
 import { VirtioCore } from '#engines/full/devices/virtio/core.js';
 import { VirtioPci } from '#engines/full/devices/virtio/pci.js';
-import { RAM_BASE, RAM_BYTES } from '../pci-bench.js';
+import { RAM_BASE, RAM_BYTES } from '../pci/pci-bench.js';
 import { BAR, BUFFERS, EVENT_IDX, INDIRECT, MmioTransport, RINGS_AT, S, VERSION_1, VirtioBench } from './driver.js';
 
 /** A device that gives every chain back at once. */
