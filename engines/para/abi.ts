@@ -4,7 +4,7 @@
  * number of the interface.
  */
 
-export const PARA_ABI_VERSION = 0x00010000;
+export const PARA_ABI_VERSION = 0x00020000;
 export const PARA_MAX_VCPUS = 32;
 export const PARA_MAX_PORTS = 1024;
 export const PARA_MAX_GRANTS = 8192;
@@ -25,6 +25,7 @@ export const PARA_EEXIST = 17;
 export const PARA_EINVAL = 22;
 export const PARA_ENOSPC = 28;
 export const PARA_ENOSYS = 38;
+export const PARA_ETIME = 62;
 export const PARA_EOPNOTSUPP = 95;
 export const DOMID_CORE_OS = 0;
 export const DOMID_SELF = 0x7ff0;
@@ -56,6 +57,10 @@ export const EVTCHNOP_alloc_unbound = 6;
 export const EVTCHNOP_bind_ipi = 7;
 export const EVTCHNOP_bind_vcpu = 8;
 export const EVTCHNOP_unmask = 9;
+export const EVTCHNOP_set_priority = 13;
+export const EVTCHN_FIFO_PRIORITY_MAX = 0;
+export const EVTCHN_FIFO_PRIORITY_DEFAULT = 7;
+export const EVTCHN_FIFO_PRIORITY_MIN = 15;
 export const EVTCHNSTAT_closed = 0;
 export const EVTCHNSTAT_unbound = 1;
 export const EVTCHNSTAT_interdomain = 2;
@@ -67,10 +72,22 @@ export const VCPUOP_initialise = 0;
 export const VCPUOP_up = 1;
 export const VCPUOP_down = 2;
 export const VCPUOP_is_up = 3;
+export const VCPUOP_get_runstate_info = 4;
+export const VCPUOP_register_runstate_memory_area = 5;
+export const VCPUOP_set_periodic_timer = 6;
+export const VCPUOP_stop_periodic_timer = 7;
 export const VCPUOP_set_singleshot_timer = 8;
 export const VCPUOP_stop_singleshot_timer = 9;
 export const VCPUOP_register_vcpu_info = 10;
 export const VCPUOP_get_time = 64;
+export const VCPU_SSHOTTMR_future = 1;
+export const PARA_PERIOD_MIN_NS = 1000000;
+export const RUNSTATE_running = 0;
+export const RUNSTATE_runnable = 1;
+export const RUNSTATE_blocked = 2;
+export const RUNSTATE_offline = 3;
+export const XEN_RUNSTATE_UPDATE_HIGH = 0x80000000;
+export const PARA_RUNSTATE_NS = 1000000;
 export const XENMEM_current_reservation = 3;
 export const XENMEM_maximum_reservation = 4;
 export const CONSOLEIO_write = 0;
@@ -102,14 +119,16 @@ export const NETIF_FRAME_MAX = 1514;
 /** Byte offsets of the fields of each structure, and its size. */
 export const sched_poll = { timeout_ns: 0, ports: 8, nr_ports: 12, SIZE: 16 } as const;
 export const vcpu_info = {
-  evtchn_upcall_pending: 0,
+  evtchn_ready: 0,
   evtchn_pending_sel: 4,
-  evtchn_pending: 8,
-  evtchn_mask: 136,
-  SIZE: 264,
+  evtchn_pending: 68,
+  evtchn_mask: 2116,
+  SIZE: 2244,
 } as const;
 export const vcpu_guest_context = { stack_pointer: 0, tls: 4, arg: 8, SIZE: 12 } as const;
-export const vcpu_set_singleshot_timer = { timeout_abs_ns: 0, SIZE: 8 } as const;
+export const vcpu_set_singleshot_timer = { timeout_abs_ns: 0, flags: 8, SIZE: 16 } as const;
+export const vcpu_set_periodic_timer = { period_ns: 0, SIZE: 8 } as const;
+export const vcpu_runstate_info = { state: 0, state_entry_time: 8, time: 16, SIZE: 48 } as const;
 export const grant_entry = { flags: 0, domid: 2, frame: 4, frames: 8, SIZE: 12 } as const;
 export const gnttab_copy = { ref: 0, domid: 4, offset: 8, address: 12, bytes: 16, to_grant: 20, SIZE: 24 } as const;
 export const store_request = { path: 0, path_bytes: 4, value: 8, value_bytes: 12, SIZE: 16 } as const;

@@ -8,11 +8,16 @@ import { type HypervisorMemory, VCPU } from './hypervisor-memory.js';
 
 const PER_THREAD_SCHED = 6;
 
+/** Of a thread of this process, in nanoseconds; undefined where the host does not tell. tid 0: unknown. */
+export function threadCpuNs(tid: number): number | undefined {
+  const ns = tid === 0 ? undefined : readClock((~tid << 3) | PER_THREAD_SCHED);
+  return ns === undefined ? undefined : Number(ns);
+}
+
 /** Of one vCPU's thread, in seconds; 0 where the host does not tell. */
 export function vcpuCpuSeconds(hv: HypervisorMemory, domain: number, vcpu: number): number {
-  const tid = Atomics.load(hv.i32, hv.vcpuWord(domain, vcpu) + VCPU.tid);
-  const ns = tid === 0 ? undefined : readClock((~tid << 3) | PER_THREAD_SCHED);
-  return ns === undefined ? 0 : Number(ns) / 1e9;
+  const ns = threadCpuNs(Atomics.load(hv.i32, hv.vcpuWord(domain, vcpu) + VCPU.tid));
+  return ns === undefined ? 0 : ns / 1e9;
 }
 
 export function domainCpuSeconds(hv: HypervisorMemory, domain: number, vcpus: number): number {

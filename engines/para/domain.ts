@@ -18,6 +18,7 @@ import type { HostIoShared } from './host-io.js';
 import { DOM, DomainState, type HypervisorMemory, VCPU, VcpuState } from './hypervisor-memory.js';
 import { IoQueue } from './io-queue.js';
 import type { DomainConfig, DoorbellMessage } from './messages.js';
+import { beginAccounts } from './runstate.js';
 import { Store } from './store.js';
 import type { FromVcpu, VcpuThreadConfig } from './vcpu-config.js';
 
@@ -77,6 +78,7 @@ export class Domain {
     hv.clearDomain(this.id);
     hv.i32[this.word + DOM.vcpus] = this.config.vcpus;
     hv.i32[this.word + DOM.frames] = frames;
+    beginAccounts(hv, this.id, this.config.vcpus);
     this.fillStore();
     hv.i32[hv.vcpuWord(this.id, 0) + VCPU.state] = VcpuState.starting;
     Atomics.store(hv.i32, this.word + DOM.state, DomainState.running);

@@ -2,6 +2,7 @@
  * Event channels. A channel is one word of the hypervisor's memory, so that a reader without the lock never sees half a binding:
  *
  *     bits 0-2 state (EVTCHNSTAT_*)   3-7 vCPU that its events go to   8-15 remote domain   16-25 remote port, or VIRQ
+ *     bits 26-29 priority XOR the default, so that a new channel has 0 there
  *
  * Bindings change under one global lock. Pending bits are kept per vCPU here, in the hypervisor's memory, and are copied into the
  * guest's vcpu_info by the vCPU's own thread (deliver), so a sender never touches another domain's memory.
@@ -13,6 +14,8 @@ import type { Kicker } from '../backends/io.js';
 import { Lock } from '../backends/lock.js';
 import {
   DOMID_CORE_OS,
+  EVTCHN_FIFO_PRIORITY_DEFAULT,
+  EVTCHN_FIFO_PRIORITY_MIN,
   EVTCHNSTAT_closed,
   EVTCHNSTAT_interdomain,
   EVTCHNSTAT_ipi,
@@ -43,10 +46,13 @@ export const channelState = (word: number): number => word & 7;
 export const channelVcpu = (word: number): number => (word >>> 3) & 31;
 export const channelRemoteDomain = (word: number): number => (word >>> 8) & 255;
 export const channelRemotePort = (word: number): number => (word >>> 16) & 1023;
+export const channelPriority = (word: number): number => ((word >>> 26) & 15) ^ EVTCHN_FIFO_PRIORITY_DEFAULT;
+const PRIORITY = 15 << 26;
+const VCPU_BITS = 31 << 3;
+const DEFAULT_SELECTOR = vcpu_info.evtchn_pending_sel + 4 * EVTCHN_FIFO_PRIORITY_DEFAULT;
+const DEFAULT_PENDING = vcpu_info.evtchn_pending + 128 * EVTCHN_FIFO_PRIORITY_DEFAULT;
 const channel = (state: number, vcpu: number, domain = 0, port = 0): number =>
   state | (vcpu << 3) | (domain << 8) | (port << 16);
-
-const STATE_AND_VCPU = 0xff;
 
 export class EventChannels {
   private readonly i32: Int32Array;
@@ -66,8 +72,18 @@ export class EventChannels {
 
   /** Makes the port's event pending; wakes its vCPU if that sleeps. Any thread, any domain; a stale port does no harm. */
   setPending(domain: number, port: number): void {
-    const vcpu = channelVcpu(Atomics.load(this.i32, this.hv.channelWord(domain, port)));
-    const base = this.hv.vcpuWord(domain, vcpu);
+    const at = this.hv.channelWord(domain, port);
+    let vcpu = channelVcpu(Atomics.load(this.i32, at));
+    for (;;) {
+      this.pend(this.hv.vcpuWord(domain, vcpu), port);
+      // bindVcpu() moves what it finds pending; what was put where it had looked already goes the same way now.
+      const now = channelVcpu(Atomics.load(this.i32, at));
+      if (now === vcpu) return;
+      vcpu = now;
+    }
+  }
+
+  private pend(base: number, port: number): void {
     Atomics.or(this.i32, base + VCPU.pending + (port >>> 5), 1 << (port & 31));
     Atomics.or(this.i32, base + VCPU.pendingSelector, 1 << (port >>> 5));
     this.wakeAt(base);
@@ -97,28 +113,64 @@ export class EventChannels {
     const base = this.hv.vcpuWord(domain, vcpu);
     if (this.i32[base + VCPU.pendingSelector] === 0) return false;
     const words = Atomics.exchange(this.i32, base + VCPU.pendingSelector, 0);
+    const prioritized = this.i32[this.hv.domainWord(domain) + DOM.prioritized] !== 0;
     let selector = 0;
+    let any = false;
     for (let w = 0; w < 32; w++) {
       if ((words & (1 << w)) === 0) continue;
       const mask = memory.u32(info, vcpu_info.evtchn_mask + 4 * w);
       const open = Atomics.and(this.i32, base + VCPU.pending + w, mask) & ~mask;
       if (open === 0) continue;
-      Atomics.or(memory.i32, (info + vcpu_info.evtchn_pending + 4 * w) >> 2, open);
-      selector |= 1 << w;
+      if (prioritized) this.deliverByPriority(domain, memory, info, w, open);
+      else {
+        Atomics.or(memory.i32, (info + DEFAULT_PENDING + 4 * w) >> 2, open);
+        selector |= 1 << w;
+      }
+      any = true;
     }
-    if (selector === 0) return false;
-    Atomics.or(memory.i32, (info + vcpu_info.evtchn_pending_sel) >> 2, selector);
-    memory.setU32(info, vcpu_info.evtchn_upcall_pending, 1);
-    return true;
+    if (selector !== 0) {
+      Atomics.or(memory.i32, (info + DEFAULT_SELECTOR) >> 2, selector);
+      Atomics.or(memory.i32, (info + vcpu_info.evtchn_ready) >> 2, 1 << EVTCHN_FIFO_PRIORITY_DEFAULT);
+    }
+    return any;
   }
 
-  /** After the guest's mask bit was cleared: what is pending for the port is looked at again. */
-  unmask(domain: number, port: number): void {
-    const vcpu = channelVcpu(this.read(domain, port));
-    const base = this.hv.vcpuWord(domain, vcpu);
-    if (Atomics.load(this.i32, base + VCPU.pending + (port >>> 5)) === 0) return;
-    Atomics.or(this.i32, base + VCPU.pendingSelector, 1 << (port >>> 5));
+  /** One word of pending bits, in a domain that has set priorities. */
+  private deliverByPriority(domain: number, memory: GuestMemory, info: GuestAddress, w: number, open: number): void {
+    for (let left = open; left !== 0; left &= left - 1) {
+      const bit = left & -left;
+      const port = 32 * w + 31 - Math.clz32(bit);
+      const q = channelPriority(Atomics.load(this.i32, this.hv.channelWord(domain, port)));
+      Atomics.or(memory.i32, (info + vcpu_info.evtchn_pending + 128 * q + 4 * w) >> 2, bit);
+      Atomics.or(memory.i32, (info + vcpu_info.evtchn_pending_sel + 4 * q) >> 2, 1 << w);
+      Atomics.or(memory.i32, (info + vcpu_info.evtchn_ready) >> 2, 1 << q);
+    }
+  }
+
+  /** Clears the port's mask bit in the vcpu_info of the vCPU that it is bound to; what is pending there is looked at again. */
+  unmask(domain: number, port: number, memory: GuestMemory): number {
+    if (!isPort(port)) return -PARA_EINVAL;
+    const base = this.hv.vcpuWord(domain, channelVcpu(this.read(domain, port)));
+    const info = this.i32[base + VCPU.info];
+    if (info === 0) return -PARA_EINVAL;
+    const w = port >>> 5;
+    Atomics.and(memory.i32, (info + vcpu_info.evtchn_mask + 4 * w) >> 2, ~(1 << (port & 31)));
+    if (Atomics.load(this.i32, base + VCPU.pending + w) === 0) return 0;
+    Atomics.or(this.i32, base + VCPU.pendingSelector, 1 << w);
     this.wakeAt(base);
+    return 0;
+  }
+
+  setPriority(domain: number, port: number, priority: number): number {
+    if (!isPort(port) || priority > EVTCHN_FIFO_PRIORITY_MIN) return -PARA_EINVAL;
+    return this.lock.hold(() => {
+      const at = this.hv.channelWord(domain, port);
+      const word = this.i32[at];
+      if (channelState(word) === EVTCHNSTAT_closed) return -PARA_EINVAL;
+      Atomics.store(this.i32, at, (word & ~PRIORITY) | ((priority ^ EVTCHN_FIFO_PRIORITY_DEFAULT) << 26));
+      if (priority !== EVTCHN_FIFO_PRIORITY_DEFAULT) this.i32[this.hv.domainWord(domain) + DOM.prioritized] = 1;
+      return 0;
+    });
   }
 
   /* ---- binding; each returns a port or 0, or a negative errno ---- */
@@ -179,6 +231,9 @@ export class EventChannels {
       const fixed = state === EVTCHNSTAT_ipi || (state === EVTCHNSTAT_virq && channelRemotePort(word) === VIRQ_TIMER);
       if (state === EVTCHNSTAT_closed || fixed) return -PARA_EINVAL;
       Atomics.store(this.i32, at, (word & ~(31 << 3)) | (vcpu << 3));
+      const bit = 1 << (port & 31);
+      const from = this.hv.vcpuWord(domain, channelVcpu(word)) + VCPU.pending + (port >>> 5);
+      if ((Atomics.and(this.i32, from, ~bit) & bit) !== 0) this.pend(this.hv.vcpuWord(domain, vcpu), port);
       return 0;
     });
   }
@@ -204,7 +259,8 @@ export class EventChannels {
     const remote = channelRemoteDomain(word);
     if (state === EVTCHNSTAT_interdomain && remote !== DOMID_CORE_OS) {
       const other = this.hv.channelWord(remote, channelRemotePort(word));
-      Atomics.store(this.i32, other, channel(EVTCHNSTAT_unbound, channelVcpu(this.i32[other]), domain));
+      const kept = this.i32[other] & (PRIORITY | VCPU_BITS);
+      Atomics.store(this.i32, other, kept | channel(EVTCHNSTAT_unbound, 0, domain));
     }
     Atomics.store(this.i32, at, 0);
     const base = this.hv.vcpuWord(domain, channelVcpu(word));
@@ -228,8 +284,8 @@ export class EventChannels {
 
   private bindEnd(domain: number, port: number, remote: number, remotePort: number): void {
     const at = this.hv.channelWord(domain, port);
-    const vcpu = this.i32[at] & STATE_AND_VCPU & ~7;
-    Atomics.store(this.i32, at, channel(EVTCHNSTAT_interdomain, vcpu >>> 3, remote, remotePort));
+    const kept = this.i32[at] & (PRIORITY | VCPU_BITS);
+    Atomics.store(this.i32, at, kept | channel(EVTCHNSTAT_interdomain, 0, remote, remotePort));
   }
 
   private allocate(domain: number, word: number): number {

@@ -79,6 +79,8 @@ export const DOM = {
   consolePort: 8,
   /** Counts the domains that this place has held: who remembers one can tell whether it is still the same. */
   generation: 9,
+  /** 1 once an event channel has had another priority than the default. */
+  prioritized: 10,
   consoleLock: 16,
   storeLock: 32,
 } as const;
@@ -111,16 +113,37 @@ export const VCPU = {
   gone: 12,
   /** Set by the main thread when it has answered (foreign-memory.ts). */
   reply: 13,
+  /** Odd while its thread changes its run-state accounts (runstate.ts). */
+  runstateEpoch: 14,
   /** Bit w: pending[w] is not empty. */
   pendingSelector: 15,
   pending: 16, // 32 words
   blk: 48, // BackEndRing
   tx: 56,
   rx: 64,
-  timerF64: 40, // index into the vCPU's 64-bit view: word 80
-  countersF64: 48, // word 96
+  // Indices into the vCPU's 64-bit view.
+  /** The next of both timers is due; 0: none runs. */
+  timerF64: 40, // word 80
+  countersF64: 48, // word 96; COUNTER_COUNT of them, up to word 212 at most
+  singleshotF64: 106, // word 212
+  periodicF64: 107,
+  periodF64: 108,
+  runstateF64: 109, // word 218: RUNSTATE_F64
+  /** Address of its registered vcpu_runstate_info; 0: none. */
+  runstateArea: 255,
 } as const;
 export const VCPU_WORDS = 256;
+/** Of VCPU.runstateF64: nanoseconds. Sums are of the times before `since`. */
+export const RUNSTATE_F64 = {
+  since: 0,
+  upSince: 1,
+  running: 2,
+  runnable: 3,
+  blocked: 4,
+  offline: 5,
+  cpu: 6,
+  delay: 7,
+} as const;
 /** Of a ring as a back end holds it, in words: nothing of this is ever read from guest memory again. */
 export const RING = { address: 0, reqCons: 1, rspProd: 2, port: 3, gref: 4, connected: 5 } as const;
 

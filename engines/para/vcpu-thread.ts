@@ -17,6 +17,7 @@ import { allHypercalls } from './hypercalls/register.js';
 import { hypercallEntry } from './hypercalls/table.js';
 import { DOM, DomainState, HypervisorMemory, VCPU, VcpuState } from './hypervisor-memory.js';
 import { IoQueue } from './io-queue.js';
+import { RunstateAccounts, SchedStat } from './runstate.js';
 import { GuestCrash, Vcpu, VcpuStop } from './vcpu.js';
 import type { FromVcpu, VcpuThreadConfig } from './vcpu-config.js';
 
@@ -37,6 +38,8 @@ const foreign =
   parentPort === null
     ? undefined
     : new ForeignMemory(hv, self, parentPort, (domain) => tell({ type: 'memory', domain }));
+const tid = libc()?.gettid() ?? 0;
+const accounts = new RunstateAccounts(hv, config.domain, config.vcpu, new SchedStat(tid));
 const vcpu = new Vcpu({
   domain: config.domain,
   id: config.vcpu,
@@ -45,6 +48,7 @@ const vcpu = new Vcpu({
   events,
   io: host.io,
   coreOs,
+  accounts,
   notifyMain: () => tell({ type: 'console' }),
   memoryOf: (domain) => foreign?.get(domain),
 });
@@ -52,7 +56,7 @@ coreOs.attach(vcpu);
 const { i32 } = hv;
 const stateWord = vcpu.word + VCPU.state;
 i32[vcpu.word + VCPU.kickSlot] = config.slot;
-Atomics.store(i32, vcpu.word + VCPU.tid, libc()?.gettid() ?? 0);
+Atomics.store(i32, vcpu.word + VCPU.tid, tid);
 tell({ type: 'facts', facts: host.facts });
 
 const alive = (): boolean => Atomics.load(i32, vcpu.domainWord + DOM.state) === DomainState.running;
@@ -81,12 +85,14 @@ function enter(guest: GuestEntry): void {
 function run(): void {
   const guest = instantiateGuest(config.module, config.memory, hypercallEntry(vcpu, allHypercalls()));
   while (untilUp()) {
+    accounts.up();
     try {
       enter(guest);
     } catch (error) {
       if (!(error instanceof VcpuStop)) throw error;
     }
     if (!alive()) return;
+    vcpu.goesDown();
     Atomics.store(i32, stateWord, VcpuState.offline);
   }
 }

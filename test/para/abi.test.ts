@@ -30,7 +30,7 @@ function structures(): Record<string, Record<string, number>> {
 /** Fields of a C structure as it is declared, padding left out. */
 function declared(type: string): string[] {
   const body = new RegExp(`^struct ${type} \\{\\n([\\s\\S]*?)^\\};`, 'm').exec(header)?.[1] ?? '';
-  const names = [...body.matchAll(/^\s+(?:struct )?\w+ (\w+)(?:\[\w+\])?;/gm)].map((match) => match[1]);
+  const names = [...body.matchAll(/^\s+(?:struct )?\w+ (\w+)(?:\[\w+\])*;/gm)].map((match) => match[1]);
   return names.filter((name) => name !== 'pad');
 }
 

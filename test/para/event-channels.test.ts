@@ -8,7 +8,7 @@ const INFO = 0x1000;
 function twoDomains(): [FakeGuest, FakeGuest] {
   const hv = HypervisorMemory.create();
   const guests: [FakeGuest, FakeGuest] = [new FakeGuest({ hv, domain: 1 }), new FakeGuest({ hv, domain: 2 })];
-  for (const guest of guests) guest.cpus.forEach((cpu, id) => void cpu.withInfo(INFO + id * 0x400));
+  for (const guest of guests) guest.cpus.forEach((cpu, id) => void cpu.withInfo(INFO + id * 0x1000));
   return guests;
 }
 
@@ -70,12 +70,12 @@ describe('event channels', () => {
     cpu0.poll();
     expect(cpu0.takePorts(INFO)).toEqual([]);
     cpu1.poll();
-    expect(cpu1.takePorts(INFO + 0x400)).toEqual([ipi]);
+    expect(cpu1.takePorts(INFO + 0x1000)).toEqual([ipi]);
     const console = cpu0.event(abi.EVTCHNOP_bind_virq, abi.VIRQ_CONSOLE, 0);
     expect(cpu0.event(abi.EVTCHNOP_bind_vcpu, console, 1)).toBe(0);
     cpu0.events.setPending(1, console);
     cpu1.poll();
-    expect(cpu1.takePorts(INFO + 0x400)).toEqual([console]);
+    expect(cpu1.takePorts(INFO + 0x1000)).toEqual([console]);
     expect(cpu0.event(abi.EVTCHNOP_bind_vcpu, ipi, 0)).toBe(-22);
     expect(cpu0.event(abi.EVTCHNOP_bind_vcpu, console, 2)).toBe(-22);
   });

@@ -10,6 +10,7 @@ import { allHypercalls } from '#engines/para/hypercalls/register.js';
 import { hypercallEntry } from '#engines/para/hypercalls/table.js';
 import { DOM, DomainState, HypervisorMemory, VCPU, VcpuState } from '#engines/para/hypervisor-memory.js';
 import { IoQueue } from '#engines/para/io-queue.js';
+import { beginAccounts, RunstateAccounts } from '#engines/para/runstate.js';
 import { Store } from '#engines/para/store.js';
 import { Vcpu } from '#engines/para/vcpu.js';
 import { FakeDisk } from './fake-disk.js';
@@ -32,6 +33,8 @@ export class FakeGuest {
   readonly domain: number;
   readonly memory: GuestMemory;
   readonly kicks: number[] = [];
+  /** What the host's scheduler says of the vCPUs' threads. */
+  readonly spent = { cpu: 0, delay: 0 };
   readonly cpus: FakeVcpu[];
   readonly disk: FakeDisk;
   readonly port: FakePort | undefined;
@@ -55,6 +58,7 @@ export class FakeGuest {
     hv.i32[word + DOM.vcpus] = vcpus;
     hv.i32[word + DOM.frames] = this.memory.bytes / abi.PARA_FRAME_BYTES;
     hv.i32[word + DOM.state] = DomainState.running;
+    beginAccounts(hv, domain, vcpus);
     const store = new Store(hv, domain);
     store.set('domid', String(domain));
     store.set('cpus', String(vcpus));
@@ -120,6 +124,7 @@ export class FakeVcpu {
       events: this.events,
       io: guest.disk,
       coreOs: this.coreOs,
+      accounts: new RunstateAccounts(hv, domain, id, { read: () => ({ ...guest.spent }) }),
       notifyMain: () => {},
       memoryOf: (other) => this.others.get(other),
     });
@@ -143,18 +148,18 @@ export class FakeVcpu {
     return this.call(abi.HYPERVISOR_sched_op, abi.SCHEDOP_poll);
   }
 
-  /** Ports delivered into the vcpu_info at `info`, taken as a guest does. */
+  /** Ports delivered into the vcpu_info at `info`, taken as a guest does: by priority, then by number. */
   takePorts(info: number): number[] {
     const { guest } = this;
-    const ports: number[] = [];
-    if (guest.u32(info) === 0) return ports;
-    guest.put(info, 0, 0);
-    for (let port = 0; port < abi.PARA_MAX_PORTS; port++) {
-      const word = info + abi.vcpu_info.evtchn_pending + 4 * (port >> 5);
-      if (guest.u32(word) & (1 << (port & 31))) ports.push(port);
-    }
-    for (let word = 0; word < 32; word++) guest.put(info + abi.vcpu_info.evtchn_pending + 4 * word, 0);
-    return ports;
+    const take = (address: number): number[] => {
+      const bits = guest.u32(address);
+      guest.put(address, 0);
+      return Array.from({ length: 32 }, (_, bit) => bit).filter((bit) => (bits >>> bit) & 1);
+    };
+    const word = (q: number, w: number) => info + abi.vcpu_info.evtchn_pending + 128 * q + 4 * w;
+    return take(info).flatMap((q) =>
+      take(info + abi.vcpu_info.evtchn_pending_sel + 4 * q).flatMap((w) => take(word(q, w)).map((bit) => 32 * w + bit)),
+    );
   }
 
   /** Writes to the store: 0 or a negative errno. Uses the guest's memory from `scratch` on. */

@@ -34,7 +34,7 @@ describe('xen_version and memory_op', () => {
   it('gives the version, and adds one for the null hypercall', () => {
     const { cpu } = new FakeGuest();
     const version = (cmd: number, arg = 0) => cpu.call(abi.HYPERVISOR_xen_version, cmd, arg);
-    expect(version(abi.XENVER_version)).toBe(0x10000);
+    expect(version(abi.XENVER_version)).toBe(0x20000);
     expect(version(abi.XENVER_null, 0)).toBe(1);
     expect(version(abi.XENVER_null, 0x3fffffff)).toBe(0x40000000);
     expect(version(abi.XENVER_null, 0x40000000)).toBe(-22);
@@ -193,8 +193,8 @@ describe('vcpu_op', () => {
     expect(register(1, 0x1000)).toBe(-22);
     expect(register(0, 0)).toBe(-22);
     expect(register(0, 0x1002)).toBe(-22);
-    expect(register(0, 0x100000 - 260)).toBe(-14);
-    expect(register(0, 0x100000 - 264)).toBe(0);
+    expect(register(0, 0x100000 - 2240)).toBe(-14);
+    expect(register(0, 0x100000 - 2244)).toBe(0);
     expect(register(0, 0x1000)).toBe(-16);
   });
 });

@@ -8,6 +8,7 @@ import {
   EVTCHNOP_bind_virq,
   EVTCHNOP_close,
   EVTCHNOP_send,
+  EVTCHNOP_set_priority,
   EVTCHNOP_status,
   EVTCHNOP_unmask,
   EVTCHNSTAT_interdomain,
@@ -17,7 +18,6 @@ import {
   PARA_ENOSYS,
   PARA_MAX_PORTS,
   VIRQ_TIMER,
-  vcpu_info,
 } from '../abi.js';
 import { counterIndex } from '../counters.js';
 import { channelRemoteDomain, channelRemotePort, channelState } from '../event-channels.js';
@@ -49,6 +49,8 @@ export function eventChannelOp(vcpu: Vcpu, cmd: number, signed1: number, signed2
       return arg2 < vcpu.vcpus ? events.bindVcpu(domain, arg1, arg2) : -PARA_EINVAL;
     case EVTCHNOP_unmask:
       return unmask(vcpu, arg1);
+    case EVTCHNOP_set_priority:
+      return events.setPriority(domain, arg1, arg2);
     default:
       return -PARA_ENOSYS;
   }
@@ -70,11 +72,7 @@ function send(vcpu: Vcpu, port: number): number {
 }
 
 function unmask(vcpu: Vcpu, port: number): number {
-  const info = vcpu.info;
-  if (!isPort(port) || info === 0) return -PARA_EINVAL;
-  const at = (info + vcpu_info.evtchn_mask + 4 * (port >>> 5)) >> 2;
-  Atomics.and(vcpu.memory.i32, at, ~(1 << (port & 31)));
-  vcpu.events.unmask(vcpu.domain, port);
-  vcpu.takeEvents();
-  return 0;
+  const error = vcpu.events.unmask(vcpu.domain, port, vcpu.memory);
+  if (error === 0) vcpu.takeEvents();
+  return error;
 }

@@ -1,6 +1,8 @@
 /** sched_op: where a vCPU gives its thread away, and where its events reach it. */
 import { yieldProcessor } from '../../process/libc.js';
 import {
+  EVTCHN_FIFO_PRIORITY_MAX,
+  EVTCHN_FIFO_PRIORITY_MIN,
   PARA_EINVAL,
   PARA_ENOSYS,
   PARA_MAX_POLL_PORTS,
@@ -32,6 +34,7 @@ export function schedOp(vcpu: Vcpu, cmd: number, arg1: number): number {
     case SCHEDOP_yield:
       vcpu.takeEvents();
       yieldProcessor();
+      vcpu.publishRunstate();
       return 0;
     case SCHEDOP_shutdown:
       return shutdown(vcpu, arg1);
@@ -55,9 +58,13 @@ function sleep(vcpu: Vcpu, timeoutNs: number): void {
     Atomics.load(i32, vcpu.word + VCPU.pendingSelector) === 0 && Atomics.load(i32, vcpu.word + VCPU.attention) === 0;
   try {
     vcpu.stopIfDying();
-    if (quiet) vcpu.io.wait(timeoutNs);
+    if (quiet) {
+      vcpu.blocks();
+      vcpu.io.wait(timeoutNs);
+    }
   } finally {
     Atomics.store(i32, vcpu.word + VCPU.state, VcpuState.running);
+    if (quiet) vcpu.unblocks();
     vcpu.publishIoCounters();
   }
   vcpu.stopIfDying();
@@ -86,9 +93,13 @@ function poll(vcpu: Vcpu, address: number): number {
 
 /** Delivered and not yet taken by the guest, or held back by its mask. */
 function isPending(vcpu: Vcpu, info: GuestAddress, port: number): boolean {
+  const w = port >>> 5;
   const bit = 1 << (port & 31);
-  const held = Atomics.load(vcpu.hv.i32, vcpu.word + VCPU.pending + (port >>> 5));
-  return ((vcpu.memory.u32(info, vcpu_info.evtchn_pending + 4 * (port >>> 5)) | held) & bit) !== 0;
+  if (Atomics.load(vcpu.hv.i32, vcpu.word + VCPU.pending + w) & bit) return true;
+  for (let q = EVTCHN_FIFO_PRIORITY_MAX; q <= EVTCHN_FIFO_PRIORITY_MIN; q++) {
+    if (vcpu.memory.u32(info, vcpu_info.evtchn_pending + 128 * q + 4 * w) & bit) return true;
+  }
+  return false;
 }
 
 function shutdown(vcpu: Vcpu, reason: number): number {

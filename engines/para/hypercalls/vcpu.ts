@@ -3,21 +3,32 @@ import {
   PARA_EBUSY,
   PARA_EINVAL,
   PARA_ENOSYS,
+  PARA_EOPNOTSUPP,
   PARA_EPERM,
+  PARA_ETIME,
+  PARA_PERIOD_MIN_NS,
+  VCPU_SSHOTTMR_future,
   VCPUOP_down,
+  VCPUOP_get_runstate_info,
   VCPUOP_get_time,
   VCPUOP_initialise,
   VCPUOP_is_up,
+  VCPUOP_register_runstate_memory_area,
   VCPUOP_register_vcpu_info,
+  VCPUOP_set_periodic_timer,
   VCPUOP_set_singleshot_timer,
+  VCPUOP_stop_periodic_timer,
   VCPUOP_stop_singleshot_timer,
   VCPUOP_up,
   vcpu_guest_context,
   vcpu_info,
+  vcpu_runstate_info,
+  vcpu_set_periodic_timer,
   vcpu_set_singleshot_timer,
 } from '../abi.js';
 import { clockNs } from '../clock.js';
 import { VCPU, VcpuState } from '../hypervisor-memory.js';
+import { writeRunstate } from '../runstate.js';
 import { type Vcpu, VcpuStop } from '../vcpu.js';
 
 export function vcpuOp(vcpu: Vcpu, cmd: number, arg1: number, arg2: number): number {
@@ -31,6 +42,8 @@ export function vcpuOp(vcpu: Vcpu, cmd: number, arg1: number, arg2: number): num
       return up(vcpu, id);
     case VCPUOP_is_up:
       return Atomics.load(vcpu.hv.i32, vcpu.hv.vcpuWord(vcpu.domain, id) + VCPU.state) === VcpuState.offline ? 0 : 1;
+    case VCPUOP_get_runstate_info:
+      return getRunstate(vcpu, id, arg2);
   }
   if (id !== vcpu.id) return -PARA_EINVAL; // the rest is for the calling vCPU alone
   switch (cmd) {
@@ -40,8 +53,15 @@ export function vcpuOp(vcpu: Vcpu, cmd: number, arg1: number, arg2: number): num
     case VCPUOP_set_singleshot_timer:
       return setTimer(vcpu, arg2);
     case VCPUOP_stop_singleshot_timer:
-      vcpu.hv.f64[vcpu.timerF64] = 0;
+      vcpu.setSingleshot(0);
       return 0;
+    case VCPUOP_set_periodic_timer:
+      return setPeriodic(vcpu, arg2);
+    case VCPUOP_stop_periodic_timer:
+      vcpu.setPeriodic(0);
+      return 0;
+    case VCPUOP_register_runstate_memory_area:
+      return registerArea(vcpu, arg2);
     case VCPUOP_register_vcpu_info:
       return registerInfo(vcpu, arg2);
     default:
@@ -83,10 +103,40 @@ function up(vcpu: Vcpu, id: number): number {
 }
 
 function setTimer(vcpu: Vcpu, address: number): number {
-  const at = vcpu.memory.struct(address, vcpu_set_singleshot_timer.SIZE);
+  const { memory } = vcpu;
+  const at = memory.struct(address, vcpu_set_singleshot_timer.SIZE);
   if (at < 0) return at;
-  // 0 would mean "none": a time in the past fires at once, whatever it is.
-  vcpu.hv.f64[vcpu.timerF64] = Math.max(1, vcpu.memory.u64(at, vcpu_set_singleshot_timer.timeout_abs_ns));
+  const deadline = memory.u64(at, vcpu_set_singleshot_timer.timeout_abs_ns);
+  const flags = memory.u32(at, vcpu_set_singleshot_timer.flags);
+  if ((flags & ~VCPU_SSHOTTMR_future) !== 0) return -PARA_EINVAL;
+  if (flags !== 0 && deadline <= clockNs()) return -PARA_ETIME;
+  vcpu.setSingleshot(Math.max(1, deadline)); // 0 would mean "none": a time in the past fires at once, whatever it is
+  return 0;
+}
+
+function setPeriodic(vcpu: Vcpu, address: number): number {
+  const at = vcpu.memory.struct(address, vcpu_set_periodic_timer.SIZE);
+  if (at < 0) return at;
+  const period = vcpu.memory.u64(at, vcpu_set_periodic_timer.period_ns);
+  if (period < PARA_PERIOD_MIN_NS) return -PARA_EINVAL;
+  vcpu.setPeriodic(period);
+  return 0;
+}
+
+function getRunstate(vcpu: Vcpu, id: number, address: number): number {
+  const at = vcpu.memory.struct(address, vcpu_runstate_info.SIZE);
+  if (at < 0) return at;
+  const runstate = vcpu.runstateOf(id);
+  if (runstate === undefined) return -PARA_EOPNOTSUPP;
+  writeRunstate(vcpu.memory, at, runstate);
+  return 0;
+}
+
+function registerArea(vcpu: Vcpu, address: number): number {
+  const at = address === 0 ? 0 : vcpu.memory.struct(address, vcpu_runstate_info.SIZE);
+  if (at < 0) return at;
+  vcpu.hv.i32[vcpu.word + VCPU.runstateArea] = at;
+  vcpu.publishRunstate();
   return 0;
 }
 

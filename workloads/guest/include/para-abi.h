@@ -29,9 +29,9 @@
  * Execution
  *   - A vCPU is a host thread. It runs tasks to completion: nothing preempts it, and it is in the guest until it makes a
  *     hypercall.
- *   - An event (bit `port` of its vCPU's evtchn_pending, then evtchn_upcall_pending = 1) is written into the vcpu_info of the
- *     vCPU that the channel is bound to, by sched_op (every cmd) and EVTCHNOP_unmask when that vCPU makes them, and by
- *     nothing else. No guest code is called: the guest looks after the hypercall returns.
+ *   - An event (bit `port` of evtchn_pending of its priority, then that priority's bit of evtchn_ready) is written into the
+ *     vcpu_info of the vCPU that the channel is bound to, by sched_op (every cmd) and EVTCHNOP_unmask when that vCPU makes
+ *     them, and by nothing else. No guest code is called: the guest looks after the hypercall returns (struct vcpu_info).
  *   - I/O makes progress in sched_op too: the thread of the vCPU itself does the core OS's work for its own requests.
  *     While it has work a guest must therefore make one (SCHEDOP_poll, which never sleeps with arg1 = 0) at least every
  *     PARA_POLL_MS milliseconds of its own running time; until then its events, timer and completions wait.
@@ -45,7 +45,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PARA_ABI_VERSION 0x00010000
+#define PARA_ABI_VERSION 0x00020000
 
 /* ---- limits ---- */
 #define PARA_MAX_VCPUS 32
@@ -70,6 +70,7 @@
 #define PARA_EINVAL 22
 #define PARA_ENOSPC 28
 #define PARA_ENOSYS 38
+#define PARA_ETIME 62
 #define PARA_EOPNOTSUPP 95
 
 /* ---- domains ---- */
@@ -118,30 +119,52 @@ struct sched_poll {
 #define EVTCHNOP_bind_ipi 7         /* arg1 IN vcpu; returns the port */
 #define EVTCHNOP_bind_vcpu 8        /* arg1 IN port (not VIRQ_TIMER's, not an IPI's), arg2 IN vcpu that its events go to */
 #define EVTCHNOP_unmask 9           /* arg1 IN port: clears its evtchn_mask bit; what came meanwhile is delivered */
+#define EVTCHNOP_set_priority 13    /* arg1 IN port, arg2 IN EVTCHN_FIFO_PRIORITY_*: of what is delivered from now on */
+#define EVTCHN_FIFO_PRIORITY_MAX 0
+#define EVTCHN_FIFO_PRIORITY_DEFAULT 7 /* of every new port; the other end of an interdomain channel has its own */
+#define EVTCHN_FIFO_PRIORITY_MIN 15
 #define EVTCHNSTAT_closed 0
 #define EVTCHNSTAT_unbound 1
 #define EVTCHNSTAT_interdomain 2
 #define EVTCHNSTAT_virq 4
 #define EVTCHNSTAT_ipi 5
-#define VIRQ_TIMER 0   /* one a vCPU: its singleshot timer fired */
+#define VIRQ_TIMER 0   /* one a vCPU: its singleshot or periodic timer fired */
 #define VIRQ_CONSOLE 2 /* one a domain: console input came, or ended */
 
-/* In guest memory, one a vCPU, registered by VCPUOP_register_vcpu_info. Written by the hypervisor atomically. */
+/*
+ * In guest memory, one a vCPU, registered by VCPUOP_register_vcpu_info. Written by the hypervisor atomically. To take events in
+ * the order of their priorities (and of port numbers within one):
+ *
+ *     while ((ready = evtchn_ready) != 0) {
+ *       q = number of the lowest bit that is set in ready;
+ *       atomically clear bit q of evtchn_ready;
+ *       for each bit w of atomic_exchange(&evtchn_pending_sel[q], 0)
+ *         for each bit b of atomic_exchange(&evtchn_pending[q][w], 0)
+ *           handle port 32 * w + b;
+ *     }
+ *
+ * A guest that sets no priorities has everything at q = 7.
+ */
 struct vcpu_info {
-  uint32_t evtchn_upcall_pending;  /* OUT 1; the guest writes 0 before it looks at the rest */
-  uint32_t evtchn_pending_sel;     /* OUT bit w: evtchn_pending[w] is not 0; the guest takes it by an atomic exchange */
-  uint32_t evtchn_pending[32];     /* OUT bit p % 32 of word p / 32; taken by an atomic exchange */
-  uint32_t evtchn_mask[32];        /* IN the port's events stay in the hypervisor until EVTCHNOP_unmask */
+  uint32_t evtchn_ready;             /* OUT bit q: something of priority q is pending. 0: nothing to look at */
+  uint32_t evtchn_pending_sel[16];   /* OUT bit w of [q]: evtchn_pending[q][w] is not 0 */
+  uint32_t evtchn_pending[16][32];   /* OUT bit p % 32 of word [q][p / 32]: port p, of priority q */
+  uint32_t evtchn_mask[32];          /* IN bit p % 32 of word p / 32: the port's events stay in the hypervisor until EVTCHNOP_unmask */
 };
 
 /* ---- vcpu_op: arg1 IN vcpu ---- */
 #define VCPUOP_initialise 0           /* arg2 IN address of struct vcpu_guest_context; -EBUSY while up, -EINVAL for vCPU 0 */
 #define VCPUOP_up 1                   /* -EINVAL if not initialised; 0 also when it is up already */
-#define VCPUOP_down 2                 /* the calling vCPU alone (else -EINVAL), not vCPU 0 (-EPERM): ends it; does not return */
+#define VCPUOP_down 2                 /* the calling vCPU alone (else -EINVAL), not vCPU 0 (-EPERM): ends it; does not return. What it has
+                                       * bound and registered stays: VCPUOP_up, perhaps after another initialise, lets it run again */
 #define VCPUOP_is_up 3                /* returns 1 or 0 */
+#define VCPUOP_get_runstate_info 4    /* any vCPU; arg2 IN address of struct vcpu_runstate_info OUT; -EOPNOTSUPP: the host does not tell */
+#define VCPUOP_register_runstate_memory_area 5 /* calling vCPU alone; arg2 IN address of struct vcpu_runstate_info, kept up to date; 0: no longer */
+#define VCPUOP_set_periodic_timer 6   /* calling vCPU alone; arg2 IN address of struct vcpu_set_periodic_timer */
+#define VCPUOP_stop_periodic_timer 7  /* calling vCPU alone */
 #define VCPUOP_set_singleshot_timer 8 /* calling vCPU alone; arg2 IN address of struct vcpu_set_singleshot_timer */
 #define VCPUOP_stop_singleshot_timer 9 /* calling vCPU alone */
-#define VCPUOP_register_vcpu_info 10  /* arg2 IN address of struct vcpu_info; calling vCPU alone, once (-EBUSY) */
+#define VCPUOP_register_vcpu_info 10  /* arg2 IN address of struct vcpu_info, not 0; calling vCPU alone, once (-EBUSY) */
 #define VCPUOP_get_time 64            /* arg1 ignored; arg2 IN address of a uint64_t, OUT nanoseconds of the host's CLOCK_MONOTONIC */
 
 struct vcpu_guest_context {
@@ -150,9 +173,40 @@ struct vcpu_guest_context {
   uint32_t arg;           /* IN what para_vcpu_start() gets */
 };
 
+/* Both timers are one vCPU's, may run at once, and raise the same VIRQ_TIMER. They go on while the vCPU is down. */
 struct vcpu_set_singleshot_timer {
   uint64_t timeout_abs_ns; /* IN by VCPUOP_get_time's clock; in the past: fires at once */
+  uint32_t flags;          /* IN VCPU_SSHOTTMR_* */
+  uint32_t pad;
 };
+#define VCPU_SSHOTTMR_future 1 /* -ETIME instead of a timer in the past */
+
+struct vcpu_set_periodic_timer {
+  uint64_t period_ns; /* IN at least PARA_PERIOD_MIN_NS, the first time one period from now; periods that nobody looked at are one event */
+};
+#define PARA_PERIOD_MIN_NS 1000000
+
+/*
+ * Where the time of a vCPU went, nanoseconds since the domain's start; together they are that time. `runnable` is Xen's (and
+ * Linux's) steal time: the vCPU wanted to run and the host ran something else. Measured by the host's scheduler: a vCPU that waits
+ * for a processor just now has that added when it gets one.
+ * The registered area is written by its vCPU's thread when the vCPU blocks or goes down (state and state_entry_time) and after
+ * each sched_op in which it gave the processor away (all of it, the times at most once in PARA_RUNSTATE_NS). While it is written, bit 63 of
+ * state_entry_time (XEN_RUNSTATE_UPDATE) is set: a reader on another vCPU reads state_entry_time, the rest, and state_entry_time
+ * again, until both are the same without that bit.
+ */
+struct vcpu_runstate_info {
+  uint32_t state;            /* OUT RUNSTATE_* */
+  uint32_t pad;
+  uint64_t state_entry_time; /* OUT when it came into that state, by VCPUOP_get_time's clock */
+  uint64_t time[4];          /* OUT by RUNSTATE_* */
+};
+#define RUNSTATE_running 0
+#define RUNSTATE_runnable 1
+#define RUNSTATE_blocked 2
+#define RUNSTATE_offline 3
+#define XEN_RUNSTATE_UPDATE_HIGH 0x80000000 /* bit 63, in the upper half of state_entry_time */
+#define PARA_RUNSTATE_NS 1000000
 
 /* ---- memory_op ---- */
 #define XENMEM_current_reservation 3 /* returns the domain's frames: addresses 0 .. frames * PARA_FRAME_BYTES - 1 */
@@ -303,17 +357,24 @@ PARA_OFFSET(sched_poll, timeout_ns, 0);
 PARA_OFFSET(sched_poll, ports, 8);
 PARA_OFFSET(sched_poll, nr_ports, 12);
 PARA_SIZE(sched_poll, 16);
-PARA_OFFSET(vcpu_info, evtchn_upcall_pending, 0);
+PARA_OFFSET(vcpu_info, evtchn_ready, 0);
 PARA_OFFSET(vcpu_info, evtchn_pending_sel, 4);
-PARA_OFFSET(vcpu_info, evtchn_pending, 8);
-PARA_OFFSET(vcpu_info, evtchn_mask, 136);
-PARA_SIZE(vcpu_info, 264);
+PARA_OFFSET(vcpu_info, evtchn_pending, 68);
+PARA_OFFSET(vcpu_info, evtchn_mask, 2116);
+PARA_SIZE(vcpu_info, 2244);
 PARA_OFFSET(vcpu_guest_context, stack_pointer, 0);
 PARA_OFFSET(vcpu_guest_context, tls, 4);
 PARA_OFFSET(vcpu_guest_context, arg, 8);
 PARA_SIZE(vcpu_guest_context, 12);
 PARA_OFFSET(vcpu_set_singleshot_timer, timeout_abs_ns, 0);
-PARA_SIZE(vcpu_set_singleshot_timer, 8);
+PARA_OFFSET(vcpu_set_singleshot_timer, flags, 8);
+PARA_SIZE(vcpu_set_singleshot_timer, 16);
+PARA_OFFSET(vcpu_set_periodic_timer, period_ns, 0);
+PARA_SIZE(vcpu_set_periodic_timer, 8);
+PARA_OFFSET(vcpu_runstate_info, state, 0);
+PARA_OFFSET(vcpu_runstate_info, state_entry_time, 8);
+PARA_OFFSET(vcpu_runstate_info, time, 16);
+PARA_SIZE(vcpu_runstate_info, 48);
 PARA_OFFSET(grant_entry, flags, 0);
 PARA_OFFSET(grant_entry, domid, 2);
 PARA_OFFSET(grant_entry, frame, 4);

@@ -21,13 +21,16 @@ static void dispatch_word(unsigned word, uint32_t bits) {
   }
 }
 
+/* Everything of the highest priority that is pending, which is the lowest number. */
+static void dispatch_priority(struct vcpu_info *info, unsigned q) {
+  __atomic_fetch_and(&info->evtchn_ready, ~(1u << q), __ATOMIC_SEQ_CST);
+  for (uint32_t words = take(&info->evtchn_pending_sel[q]); words; words &= words - 1) {
+    unsigned word = (unsigned)__builtin_ctz(words);
+    dispatch_word(word, take(&info->evtchn_pending[q][word]));
+  }
+}
+
 void event_dispatch(void) {
   struct vcpu_info *info = &cpus[this_cpu].info;
-  while (__atomic_load_n(&info->evtchn_upcall_pending, __ATOMIC_SEQ_CST)) {
-    __atomic_store_n(&info->evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
-    for (uint32_t words = take(&info->evtchn_pending_sel); words; words &= words - 1) {
-      unsigned word = (unsigned)__builtin_ctz(words);
-      dispatch_word(word, take(&info->evtchn_pending[word]));
-    }
-  }
+  for (uint32_t ready; (ready = __atomic_load_n(&info->evtchn_ready, __ATOMIC_SEQ_CST)) != 0;) dispatch_priority(info, (unsigned)__builtin_ctz(ready));
 }
