@@ -275,6 +275,29 @@ describe.each(shapes)('conversions .$suffix against their definition', ({ format
   });
 });
 
+describe.each(['off', 'forced'] as const)('flags of results that x0 does not take, translation %s', (translate) => {
+  const NAN = 0x7ff4n << 48n; // signaling
+  it.each([
+    ['fcvt.wu.d', opFp(0x61, 1, 1, 1, 0)],
+    ['fcvt.l.d', opFp(0x61, 2, 1, 4, 0)],
+    ['flt.d', opFp(0x51, 1, 1, 1, 0)],
+    ['feq.d', opFp(0x51, 1, 1, 2, 0)],
+  ])('%s', (_name, insn) => {
+    const other = new BareMachine(1, translate);
+    other.code([
+      ...li(5, 3n << 13n),
+      csrrs(0, CSR.mstatus, 5),
+      csrrw(0, CSR.fcsr, 0),
+      insn,
+      csrrs(6, CSR.fcsr, 0),
+      hang,
+    ]);
+    other.hart.state.setF(1, NAN);
+    other.hart.run(60);
+    expect([other.hart.state.x(6), other.hart.state.x(0)]).toEqual([BigInt(oracle.NV), 0n]);
+  });
+});
+
 describe('fused multiply-add where a second rounding would show', () => {
   it('halfway products beside tiny addends', () => {
     const half = fc.bigInt({ min: 0n, max: (1n << 27n) - 1n }).map((top) => 0x3ff0000000000000n | (top << 25n));

@@ -344,7 +344,9 @@ export class TranslatorEmitter implements Emitter {
   exact(operation: ExactOperation, format: 0 | 1, rounding: I32, ...operands: readonly I64[]): I64 {
     const { body, base, outside } = this;
     const [a, b, c] = [0, 1, 2].map((index) => operands[index] ?? i64.const(0));
-    return body.call('i64', outside.exact, base, i32.const(exactCode(operation, format)), rounding, a, b, c);
+    const code = i32.const(exactCode(operation, format));
+    // Called whatever becomes of the result: it raises flags, and x0 takes no value.
+    return body.keep(body.call('i64', outside.exact, base, code, rounding, a, b, c));
   }
 
   private plainCsr(operation: CsrOperation, operand: I64, how: number, writes: boolean): void {

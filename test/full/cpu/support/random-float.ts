@@ -38,7 +38,9 @@ function computation(random: Random): number {
   let insn = match | (((random(0x10000) << 16) | random(0x10000)) & ~mask);
   const xRegister = (): number => X_REGISTERS[random(X_REGISTERS.length)];
   if (hasRounding(definition)) insn = (insn & ~0x7000) | ([0, 0, 0, 1, 2, 3, 4, 7, 7, 7, 7][random(11)] << 12);
-  insn = field(insn, 7, writesX ? xRegister() : random(F_REGISTERS));
+  // x0 now and then: flags alone are left.
+  const xTarget = random(8) === 0 ? 0 : xRegister();
+  insn = field(insn, 7, writesX ? xTarget : random(F_REGISTERS));
   insn = field(insn, 15, fromX(definition) ? xRegister() : random(F_REGISTERS));
   // rs2, and rs3 beside the format, where they are operands.
   if ((mask & (31 << 20)) === 0) insn = field(insn, 20, random(F_REGISTERS));

@@ -52,7 +52,8 @@ export function fill(random: Random, { match, mask }: Pick<Definition, 'match' |
 
 export const opcode = (definition: Definition): number => definition.match & 0x7f;
 const MEMORY = [0x03, 0x07, 0x23, 0x27];
-const excluded = ['jalr', 'auipc', 'jal', 'fence.i', 'pause', 'fence'];
+/** QEMU 7.2 is wrong about ctzw of a word 0 (it counts on in the upper half). */
+const excluded = ['jalr', 'auipc', 'jal', 'fence.i', 'pause', 'fence', 'ctzw'];
 export const groups = {
   integer: DEFINITIONS.filter((each) => each.pure && !excluded.includes(each.name)),
   float: DEFINITIONS.filter((each) => [0x43, 0x47, 0x4b, 0x4f, 0x53].includes(opcode(each))),
