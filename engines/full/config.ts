@@ -40,6 +40,8 @@ export interface VmConfig {
   /** Absent: `pci`. */
   virtioTransport?: VirtioTransport;
   virtioExtras?: VirtioExtra[];
+  /** Two byte values that the guest sends to the UART are doorbells (machine/doorbells.ts). Absent: bytes like others. */
+  doorbells?: boolean;
   /** The guest's reset ends the machine instead of starting it anew. */
   noReboot?: boolean;
   /** What is written to the standard error: see trace.ts. */

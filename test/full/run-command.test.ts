@@ -63,6 +63,12 @@ describe('virtax run', () => {
     expect((await run(['--kernel', imageFile(guest((a) => finish(a, (6 << 16) | 0x3333)))])).status).toBe(6);
   });
 
+  it('gives all bytes of the guest’s as they are', async () => {
+    const text = Array.from({ length: 127 }, (_, index) => String.fromCharCode(index + 1)).join('');
+    const { stdout } = await run(['--kernel', imageFile(guest((a) => finish(print(a, 'text'), 0x5555), { text }))]);
+    expect(stdout).toBe(text);
+  });
+
   it('passes the command line, and runs what it says', async () => {
     const probe = await full.probe();
     if (!probe.ok) throw new Error(probe.reason);

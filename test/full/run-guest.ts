@@ -26,6 +26,7 @@ export function vmConfig(image: Uint8Array, options: Partial<VmConfig> = {}): Vm
     kernel: imageFile(image),
     append: '',
     disks: [],
+    doorbells: true,
     noReboot: true,
     pollUs: 0,
     ...options,

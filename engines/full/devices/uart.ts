@@ -7,7 +7,7 @@
  * because the driver has looked and done nothing. A driver that enables the transmitter's interrupt and never reads IIR
  * (xv6) would otherwise be interrupted for ever.
  *
- * Two byte values are the project's doorbells: they are stamped and do not go out (Doorbells in ports below).
+ * Of a guest of the harness two byte values are doorbells: they are stamped and do not go out (Doorbells in ports below).
  */
 import { type AccessSize, type Device, type DeviceContext, Lock, type Resettable } from './device.js';
 

@@ -1,7 +1,7 @@
 /**
- * Doorbells: two byte values that the guest writes to its UART at the start and the end of a sample. The hart's thread
- * stamps them itself, between two instructions of the guest, and leaves the stamps in shared memory; the way to the
- * main thread and to the harness is no part of the measured time.
+ * Doorbells: two byte values that a guest of the harness writes to its UART at the start and the end of a sample (any
+ * other guest's are bytes like others). The hart's thread stamps them itself, between two instructions of the guest, and
+ * leaves the stamps in shared memory; the way to the main thread and to the harness is no part of the measured time.
  */
 import type { StateSlice } from '../devices/device.js';
 

@@ -170,7 +170,8 @@ export class Machine {
 
   #serialPort() {
     const unclaimed = () => !this.#devices.some((device) => device.takesInput);
-    return { ...this.#consolePort(unclaimed), doorbell: (byte: number) => this.doorbells.ring(byte) };
+    const rings = this.parts.config.doorbells === true;
+    return { ...this.#consolePort(unclaimed), doorbell: (byte: number) => rings && this.doorbells.ring(byte) };
   }
 
   /** hasInput: the console's input is for the one who asks. */

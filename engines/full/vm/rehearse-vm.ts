@@ -24,6 +24,7 @@ const vm = new Vm(
     kernel: join(packageRoot(), 'workloads', 'images', 'riscv64', 'virtax-kernel.elf'),
     append: '',
     disks: [],
+    doorbells: true,
     noReboot: true,
     pollUs: 0,
   },

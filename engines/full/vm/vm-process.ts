@@ -40,7 +40,7 @@ export class VmProcess extends ControlledMachine {
   static async boot(options: VmProcessOptions): Promise<VmProcess> {
     const vm = new VmProcess(options);
     const booted = vm.booted(options.config.harts, options.bootDeadlineMs);
-    vm.#tell({ type: 'boot', config: options.config });
+    vm.#tell({ type: 'boot', config: { ...options.config, doorbells: true } });
     try {
       await booted;
       return vm;

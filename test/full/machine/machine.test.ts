@@ -174,6 +174,12 @@ describe('machine', () => {
     expect(stamps[1].cpuSeconds).toBeGreaterThanOrEqual(stamps[0].cpuSeconds);
   });
 
+  it('nothing rings where nobody listens for bells: every byte goes out', async () => {
+    const image = guest((a) => finish(print(a, 'bells'), PASS), { bells: 'a\x02b\x03c\n' });
+    const { output, stamps } = await runGuest(image, { doorbells: false });
+    expect([output, stamps]).toEqual(['a\x02b\x03c\n', []]);
+  });
+
   it('output without a newline reaches the console when the guest sleeps', async () => {
     const image = guest(
       (a) => {
