@@ -9,6 +9,7 @@ export const PARA_MAX_VCPUS = 32;
 export const PARA_MAX_PORTS = 1024;
 export const PARA_MAX_GRANTS = 8192;
 export const PARA_FRAME_BYTES = 4096;
+export const PARA_MAX_FRAMES = 262144;
 export const PARA_POLL_MS = 2;
 export const PARA_HANG_CPU_MS = 1000;
 export const PARA_STORE_PATH_MAX = 64;
@@ -18,6 +19,7 @@ export const PARA_EPERM = 1;
 export const PARA_ENOENT = 2;
 export const PARA_EIO = 5;
 export const PARA_EAGAIN = 11;
+export const PARA_ENOMEM = 12;
 export const PARA_EACCES = 13;
 export const PARA_EFAULT = 14;
 export const PARA_EBUSY = 16;
@@ -88,8 +90,14 @@ export const RUNSTATE_blocked = 2;
 export const RUNSTATE_offline = 3;
 export const XEN_RUNSTATE_UPDATE_HIGH = 0x80000000;
 export const PARA_RUNSTATE_NS = 1000000;
+export const XENMEM_increase_reservation = 0;
+export const XENMEM_decrease_reservation = 1;
 export const XENMEM_current_reservation = 3;
 export const XENMEM_maximum_reservation = 4;
+export const XENMEM_populate_physmap = 6;
+export const XENMEM_maximum_gpfn = 14;
+export const PARA_MAX_EXTENTS = 1024;
+export const PARA_MAX_EXTENT_ORDER = 9;
 export const CONSOLEIO_write = 0;
 export const CONSOLEIO_read = 1;
 export const CONSOLEIO_doorbell = 64;
@@ -129,6 +137,14 @@ export const vcpu_guest_context = { stack_pointer: 0, tls: 4, arg: 8, SIZE: 12 }
 export const vcpu_set_singleshot_timer = { timeout_abs_ns: 0, flags: 8, SIZE: 16 } as const;
 export const vcpu_set_periodic_timer = { period_ns: 0, SIZE: 8 } as const;
 export const vcpu_runstate_info = { state: 0, state_entry_time: 8, time: 16, SIZE: 48 } as const;
+export const xen_memory_reservation = {
+  extent_start: 0,
+  nr_extents: 4,
+  extent_order: 8,
+  mem_flags: 12,
+  domid: 16,
+  SIZE: 20,
+} as const;
 export const grant_entry = { flags: 0, domid: 2, frame: 4, frames: 8, SIZE: 12 } as const;
 export const gnttab_copy = { ref: 0, domid: 4, offset: 8, address: 12, bytes: 16, to_grant: 20, SIZE: 24 } as const;
 export const store_request = { path: 0, path_bytes: 4, value: 8, value_bytes: 12, SIZE: 16 } as const;

@@ -15,9 +15,10 @@ import { shutDown } from './domain-state.js';
 import { EventChannels } from './event-channels.js';
 import type { MemoryAnswer } from './foreign-memory.js';
 import type { HostIoShared } from './host-io.js';
-import { DOM, DomainState, type HypervisorMemory, VCPU, VcpuState } from './hypervisor-memory.js';
+import { DOM, DomainState, type HypervisorMemory, POOL, VCPU, VcpuState } from './hypervisor-memory.js';
 import { IoQueue } from './io-queue.js';
 import type { DomainConfig, DoorbellMessage } from './messages.js';
+import { giveToPool, takeFromPool } from './reservation.js';
 import { beginAccounts } from './runstate.js';
 import { Store } from './store.js';
 import type { FromVcpu, VcpuThreadConfig } from './vcpu-config.js';
@@ -70,14 +71,16 @@ export class Domain {
   /** Builds the domain and lets vCPU 0 run. */
   start(): void {
     const { hv } = this.parts;
-    const frames = Math.floor(this.config.memoryBytes / WASM_PAGE) * (WASM_PAGE / PARA_FRAME_BYTES);
-    const pages = (frames * PARA_FRAME_BYTES) / WASM_PAGE;
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    const frames = framesOf(this.config.memoryBytes);
+    const maxFrames = Math.max(frames, framesOf(this.config.maxMemoryBytes ?? 0));
+    if (!takeFromPool(hv, frames)) throw new Error(poolProblem(hv, frames));
+    const memory = createMemory(frames, maxFrames, () => giveToPool(hv, frames));
     wantHugePages(memory);
     this.memory = memory;
     hv.clearDomain(this.id);
     hv.i32[this.word + DOM.vcpus] = this.config.vcpus;
-    hv.i32[this.word + DOM.frames] = frames;
+    hv.i32[this.word + DOM.maxFrames] = maxFrames;
+    for (const field of [DOM.frames, DOM.growingTo, DOM.populated, DOM.allowed]) hv.i32[this.word + field] = frames;
     beginAccounts(hv, this.id, this.config.vcpus);
     this.fillStore();
     hv.i32[hv.vcpuWord(this.id, 0) + VCPU.state] = VcpuState.starting;
@@ -178,7 +181,18 @@ export class Domain {
   /** From time to time, by the hypervisor: input that waits for room, and vCPUs that never come out of the guest. */
   tick(): void {
     if (this.input.length > 0) this.pumpInput();
+    if (this.growsByItself()) this.crash('it grew its memory by memory.grow instead of XENMEM_populate_physmap');
     for (let vcpu = 0; vcpu < this.config.vcpus; vcpu++) if (this.hangs(vcpu)) this.crashHung(vcpu);
+  }
+
+  /** A guest may execute memory.grow, but what it gets is not its own: reservations are the hypervisor's accounts. */
+  private growsByItself(): boolean {
+    const { memory } = this;
+    const { i32 } = this.parts.hv;
+    if (memory === undefined || i32[this.word + DOM.state] !== DomainState.running) return false;
+    if (i32[this.word + DOM.growingTo] === i32[this.word + DOM.maxFrames]) return false;
+    memory.grow(0); // makes memory.buffer anew if any thread has grown it
+    return memory.buffer.byteLength > Atomics.load(i32, this.word + DOM.growingTo) * PARA_FRAME_BYTES;
   }
 
   private hangs(vcpu: number): boolean {
@@ -235,6 +249,7 @@ export class Domain {
     const reason = this.reason ?? shutdownPhrase(hv.i32[this.word + DOM.shutdownReason]);
     this.events.closeAll(this.id);
     new IoQueue(hv, this.events).removeDomain(this.id);
+    giveToPool(hv, hv.i32[this.word + DOM.populated]);
     hv.clearDomain(this.id);
     this.listener.ended(reason);
   }
@@ -243,6 +258,24 @@ export class Domain {
     const sums = new Float64Array(COUNTER_COUNT);
     sumCounters(this.parts.hv, this.id, this.config.vcpus, sums);
     return namedCounters(sums);
+  }
+}
+
+const framesOf = (bytes: number): number => Math.floor(bytes / WASM_PAGE) * (WASM_PAGE / PARA_FRAME_BYTES);
+
+function poolProblem(hv: HypervisorMemory, frames: number): string {
+  const left = hv.i32[POOL.total] - hv.i32[POOL.taken];
+  const mib = (n: number): number => Math.floor((n * PARA_FRAME_BYTES) / 2 ** 20);
+  return `the hypervisor's pool has ${mib(left)} MiB left, the domain wants ${mib(frames)}; give it less, or take some from others`;
+}
+
+function createMemory(frames: number, maxFrames: number, failed: () => void): WebAssembly.Memory {
+  const pages = (n: number): number => (n * PARA_FRAME_BYTES) / WASM_PAGE;
+  try {
+    return new WebAssembly.Memory({ initial: pages(frames), maximum: pages(maxFrames), shared: true });
+  } catch (error) {
+    failed();
+    throw error;
   }
 }
 

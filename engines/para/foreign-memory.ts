@@ -40,7 +40,7 @@ export class ForeignMemory {
     if (known?.generation === generation) return known.memory;
     const answer = this.fetch(domain);
     if (answer === undefined || answer.generation !== generation) return undefined;
-    const memory = new GuestMemory(answer.memory, answer.frames);
+    const memory = new GuestMemory(answer.memory, answer.frames, () => Atomics.load(i32, at + DOM.frames));
     this.known.set(domain, { generation, memory });
     return memory;
   }

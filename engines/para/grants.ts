@@ -44,7 +44,7 @@ export function grantedRange(
   if (flagsAndDomain >>> 16 !== user || (access === 'write' && (flags & GTF_readonly) !== 0)) return EACCES;
   const start = memory.u32(entry, grant_entry.frame) * PARA_FRAME_BYTES;
   const length = memory.u32(entry, grant_entry.frames) * PARA_FRAME_BYTES;
-  if (start + length > memory.bytes || offset + bytes > length) return EINVAL;
+  if (offset + bytes > length || !memory.reaches(start + length)) return EINVAL;
   return (start + offset) as GuestAddress;
 }
 
@@ -64,6 +64,20 @@ export function revokeGrant(hv: HypervisorMemory, owner: number, memory: GuestMe
   if (Atomics.load(hv.i32, hv.grantWord(owner, ref)) !== 0) return -PARA_EBUSY;
   memory.setU32((hv.i32[word + DOM.grantTable] + ref * grant_entry.SIZE) as GuestAddress, grant_entry.flags, 0);
   return 0;
+}
+
+/** The ranges of frames [first, behind the last) that a domain grants to anyone now, or that a request in flight uses. */
+export function grantedFrames(hv: HypervisorMemory, owner: number, memory: GuestMemory): [number, number][] {
+  const word = hv.domainWord(owner);
+  const ranges: [number, number][] = [];
+  for (let ref = 0; ref < hv.i32[word + DOM.grantEntries]; ref++) {
+    const entry = (hv.i32[word + DOM.grantTable] + ref * grant_entry.SIZE) as GuestAddress;
+    const granted = (memory.u32(entry, grant_entry.flags) & GTF_permit_access) !== 0;
+    if (!granted && Atomics.load(hv.i32, hv.grantWord(owner, ref)) === 0) continue;
+    const first = memory.u32(entry, grant_entry.frame);
+    ranges.push([first, first + memory.u32(entry, grant_entry.frames)]);
+  }
+  return ranges;
 }
 
 /** A grant that the core OS holds for as long as it is connected: a ring. */

@@ -14,31 +14,49 @@ export const EINVAL = -PARA_EINVAL as GuestAddress;
 const TWO_32 = 2 ** 32;
 
 export class GuestMemory {
-  readonly i32: Int32Array;
-  readonly u8: Uint8Array;
-  /** A whole number of frames. */
-  readonly bytes: number;
+  /** Both reach as far as `bytes`. Made anew when memory has grown: never kept across a hypercall. */
+  i32: Int32Array;
+  u8: Uint8Array;
+  /** A whole number of frames; what of the memory this object has seen. */
+  bytes: number;
 
+  /** `topFrames`: how many frames the domain's memory has by now (DOM.frames); absent: it never grows. */
   constructor(
     readonly memory: WebAssembly.Memory,
     frames: number,
+    private readonly topFrames: () => number = () => frames,
   ) {
     this.bytes = Math.min(frames * PARA_FRAME_BYTES, memory.buffer.byteLength);
     this.i32 = new Int32Array(memory.buffer, 0, this.bytes / 4);
     this.u8 = new Uint8Array(memory.buffer, 0, this.bytes);
   }
 
+  /** Whether addresses up to `end` (exclusive) are the guest's: perhaps memory has grown since it was looked at last. */
+  reaches(end: number): boolean {
+    return end <= this.bytes || (end <= this.topFrames() * PARA_FRAME_BYTES && end <= this.grown());
+  }
+
+  /** A buffer of a shared memory keeps its length, and another thread's growth is seen by growing by nothing. */
+  private grown(): number {
+    this.memory.grow(0);
+    const { buffer } = this.memory;
+    this.bytes = Math.min(this.topFrames() * PARA_FRAME_BYTES, buffer.byteLength);
+    this.i32 = new Int32Array(buffer, 0, this.bytes / 4);
+    this.u8 = new Uint8Array(buffer, 0, this.bytes);
+    return this.bytes;
+  }
+
   /** A buffer of any alignment: `address` and `bytes` are what the guest passed (any i32, read as unsigned). */
   buffer(address: number, bytes: number): GuestAddress {
     const start = address >>> 0;
-    return start + (bytes >>> 0) <= this.bytes ? (start as GuestAddress) : EFAULT;
+    return this.reaches(start + (bytes >>> 0)) ? (start as GuestAddress) : EFAULT;
   }
 
   /** A structure: 4-byte aligned. */
   struct(address: number, bytes: number): GuestAddress {
     const start = address >>> 0;
     if ((start & 3) !== 0) return EINVAL;
-    return start + bytes <= this.bytes ? (start as GuestAddress) : EFAULT;
+    return this.reaches(start + bytes) ? (start as GuestAddress) : EFAULT;
   }
 
   /** A field of a checked structure, 0 .. 2^32 - 1. Read once, from memory, even if called twice in a row. */

@@ -5,12 +5,12 @@
  *     header   global locks
  *     queue    the I/O queue (io-queue.ts)
  *     domain 0 (the core OS: identity only), domain 1, … domain 63, each:
- *       header | vCPUs | event channels | grants in use | console out | console in | store
+ *       header | vCPUs | event channels | grants in use | frames given back | console out | console in | store
  *
  * Offsets are in 32-bit words (`word`), 64-bit floats (`f64`) or bytes (`byte`), as their names say. Float64 holds nanoseconds
  * of CLOCK_MONOTONIC exactly for 104 days of uptime, and counters for ever.
  */
-import { PARA_MAX_GRANTS, PARA_MAX_PORTS, PARA_MAX_VCPUS } from './abi.js';
+import { PARA_MAX_FRAMES, PARA_MAX_GRANTS, PARA_MAX_PORTS, PARA_MAX_VCPUS } from './abi.js';
 
 export const MAX_DOMAINS = 64;
 
@@ -20,6 +20,8 @@ export const MAX_DOMAINS = 64;
  */
 export const LOCK_EVENTS = 16;
 export const LOCK_QUEUE = 32;
+/** Frames that domains may have in all, and have; -1: no limit (reservation.ts). */
+export const POOL = { total: 48, taken: 49 } as const;
 
 const HEADER_BYTES = 4096;
 export const QUEUE_SLOTS = 16384;
@@ -68,6 +70,7 @@ export const DOM = {
   /** DomainState. */
   state: 0,
   vcpus: 1,
+  /** Of its memory, populated or not: addresses end there. */
   frames: 2,
   shutdownReason: 3,
   grantTable: 4,
@@ -81,8 +84,15 @@ export const DOM = {
   generation: 9,
   /** 1 once an event channel has had another priority than the default. */
   prioritized: 10,
+  /** Populated frames; how many it may have now, and ever. */
+  populated: 11,
+  allowed: 12,
+  maxFrames: 13,
+  /** As far as memory may have grown already, ahead of `frames`. */
+  growingTo: 14,
   consoleLock: 16,
   storeLock: 32,
+  memoryLock: 48,
 } as const;
 const DOM_HEADER_BYTES = 256;
 
@@ -161,7 +171,8 @@ export const STORE_ENTRY_BYTES = 512;
 const VCPUS_AT = DOM_HEADER_BYTES;
 const EVENTS_AT = VCPUS_AT + PARA_MAX_VCPUS * VCPU_WORDS * 4;
 const GRANTS_AT = EVENTS_AT + PARA_MAX_PORTS * 4;
-const CONSOLE_OUT_AT = GRANTS_AT + PARA_MAX_GRANTS * 4;
+const BALLOON_AT = GRANTS_AT + PARA_MAX_GRANTS * 4;
+const CONSOLE_OUT_AT = BALLOON_AT + PARA_MAX_FRAMES / 8;
 const CONSOLE_IN_AT = CONSOLE_OUT_AT + CONSOLE.data * 4 + CONSOLE_OUT_BYTES;
 const STORE_AT = CONSOLE_IN_AT + CONSOLE.data * 4 + CONSOLE_IN_BYTES;
 const DOMAIN_END = STORE_AT + STORE_ENTRIES * STORE_ENTRY_BYTES;
@@ -185,6 +196,7 @@ export class HypervisorMemory {
   static create(): HypervisorMemory {
     const memory = new HypervisorMemory(new SharedArrayBuffer(HYPERVISOR_MEMORY_BYTES));
     initialiseQueue(memory.i32);
+    memory.i32[POOL.total] = -1;
     return memory;
   }
 
@@ -209,6 +221,11 @@ export class HypervisorMemory {
   /** Word that counts the uses of a grant by requests in flight. */
   grantWord(domain: number, ref: number): number {
     return this.domainWord(domain) + GRANTS_AT / 4 + ref;
+  }
+
+  /** Bit f % 32 of word f / 32: frame f was given back. */
+  balloonWord(domain: number): number {
+    return this.domainWord(domain) + BALLOON_AT / 4;
   }
 
   consoleOutWord(domain: number): number {

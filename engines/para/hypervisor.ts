@@ -1,10 +1,10 @@
 /** The hypervisor: its memory, the domains in it, and the modules that it has compiled. One in a process. */
 import { readFile } from 'node:fs/promises';
-import { PARA_MAX_VCPUS } from './abi.js';
+import { PARA_FRAME_BYTES, PARA_MAX_VCPUS } from './abi.js';
 import { Domain, type DomainListener } from './domain.js';
 import { guestProblem } from './guest-module.js';
 import { createHostIo, kickerOf } from './host-io.js';
-import { HypervisorMemory, MAX_DOMAINS } from './hypervisor-memory.js';
+import { HypervisorMemory, MAX_DOMAINS, POOL } from './hypervisor-memory.js';
 import type { DomainConfig } from './messages.js';
 
 const TICK_MS = 100;
@@ -19,6 +19,11 @@ export class Hypervisor {
   private readonly ticker = setInterval(() => {
     for (const domain of this.domains) domain?.tick();
   }, TICK_MS).unref();
+
+  /** `poolBytes`: memory that its domains may have in all; absent: as much as the host gives. */
+  constructor(poolBytes?: number) {
+    if (poolBytes !== undefined) this.hv.i32[POOL.total] = Math.floor(poolBytes / PARA_FRAME_BYTES);
+  }
 
   /** Starts a domain. Rejects with a sentence for the user when the image or the configuration will not do. */
   async create(config: DomainConfig, listener: DomainListener): Promise<Domain> {

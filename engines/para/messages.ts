@@ -6,6 +6,8 @@ export interface DomainConfig {
   name: string;
   vcpus: number;
   memoryBytes: number;
+  /** The most that it may ever have; absent: memoryBytes. */
+  maxMemoryBytes?: number;
   /** Path of the guest's module. */
   image: string;
   bootargs: string;

@@ -33,6 +33,7 @@ const hv = new HypervisorMemory(config.hypervisor);
 const host = openHostIo(config);
 const events = new EventChannels(hv, host.kicker, hv.vcpuWord(config.domain, config.vcpu));
 const coreOs = new CoreOsThread(host.io, new IoQueue(hv, events), host.disk, host.port);
+const domainWord = hv.domainWord(config.domain);
 const self = hv.vcpuWord(config.domain, config.vcpu);
 const foreign =
   parentPort === null
@@ -44,7 +45,7 @@ const vcpu = new Vcpu({
   domain: config.domain,
   id: config.vcpu,
   hv,
-  memory: new GuestMemory(config.memory, config.frames),
+  memory: new GuestMemory(config.memory, config.frames, () => Atomics.load(hv.i32, domainWord + DOM.frames)),
   events,
   io: host.io,
   coreOs,

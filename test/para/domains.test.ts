@@ -118,6 +118,13 @@ describe('a guest that', () => {
     expect(await (await start(body)).ended).toMatch(reason);
   });
 
+  it('grows its memory by itself, past the hypervisor, is destroyed', async () => {
+    const grow = [...op.i32(1), 0x40, 0x00, 0x1a]; // memory.grow
+    const spin = [0x03, 0x40, ...op.hypercall(29, 0), 0x0c, 0, 0x0b];
+    const { ended } = await start({ start: [...grow, ...spin] }, { maxMemoryBytes: 1 << 21 });
+    expect(await ended).toMatch(/^crashed: it grew its memory by memory\.grow/);
+  });
+
   it('is destroyed while it loops, blocks or spins in hypercalls, goes', async () => {
     const spin = [0x03, 0x40, ...op.hypercall(17, 0), 0x0c, 0, 0x0b];
     const sleep = [...op.hypercall(24, 10, 0, 2048), ...op.hypercall(29, 1)];
@@ -197,6 +204,30 @@ describe('the hypervisor', () => {
     await expect(hypervisor.create(config, listener)).rejects.toThrow(
       /\/nonexistent\/guest\.wasm cannot be loaded: ENOENT/,
     );
+  });
+
+  it('builds no domain that its pool has no memory for, and gives memory back to it', async () => {
+    const small = new Hypervisor(3 << 20);
+    const config = {
+      name: 'x',
+      vcpus: 1,
+      memoryBytes: 2 << 20,
+      image: guestFile({ start: SHUTDOWN }),
+      bootargs: '',
+      pollUs: 0,
+    };
+    files.push(config.image);
+    const create = (): Promise<string> =>
+      new Promise((ended, reject) => {
+        small.create(config, { output() {}, doorbell() {}, facts() {}, ended }).catch(reject);
+      });
+    const both = await Promise.allSettled([create(), create()]);
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(String(both.find((one) => one.status === 'rejected')?.reason)).toMatch(
+      /pool has 1 MiB left, the domain wants 2;/,
+    );
+    expect(await create()).toBe('powered itself off');
+    small.close();
   });
 
   it('gives a domain’s number and memory to the next one', async () => {

@@ -17,12 +17,15 @@ import { FakeDisk } from './fake-disk.js';
 import { FakePort } from './fake-port.js';
 
 export const WASM_PAGE = 65536;
+const FRAMES = WASM_PAGE / abi.PARA_FRAME_BYTES;
 
 export interface GuestOptions {
   hv?: HypervisorMemory;
   domain?: number;
   vcpus?: number;
   pages?: number;
+  /** The most that it may grow to; absent: it does not grow. */
+  maxPages?: number;
   diskBytes?: number;
   network?: boolean;
 }
@@ -43,20 +46,24 @@ export class FakeGuest {
     const pages = options.pages ?? 16;
     this.hv = options.hv ?? HypervisorMemory.create();
     this.domain = options.domain ?? 1;
-    const wasm = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    this.memory = new GuestMemory(wasm, (pages * WASM_PAGE) / abi.PARA_FRAME_BYTES);
+    const wasm = new WebAssembly.Memory({ initial: pages, maximum: options.maxPages ?? pages, shared: true });
+    const word = this.hv.domainWord(this.domain);
+    const frames = () => this.hv.i32[word + DOM.frames];
+    this.memory = new GuestMemory(wasm, pages * FRAMES, frames);
     this.disk = new FakeDisk(this.memory.u8, options.diskBytes ?? 1 << 20);
     this.port = options.network === false ? undefined : new FakePort();
-    this.build(options.vcpus ?? 2);
+    this.build(options.vcpus ?? 2, (options.maxPages ?? pages) * FRAMES);
     this.cpus = Array.from({ length: options.vcpus ?? 2 }, (_, id) => new FakeVcpu(this, id));
   }
 
-  private build(vcpus: number): void {
+  private build(vcpus: number, maxFrames: number): void {
     const { hv, domain } = this;
     hv.clearDomain(domain);
     const word = hv.domainWord(domain);
     hv.i32[word + DOM.vcpus] = vcpus;
-    hv.i32[word + DOM.frames] = this.memory.bytes / abi.PARA_FRAME_BYTES;
+    const frames = this.memory.bytes / abi.PARA_FRAME_BYTES;
+    for (const field of [DOM.frames, DOM.growingTo, DOM.populated, DOM.allowed]) hv.i32[word + field] = frames;
+    hv.i32[word + DOM.maxFrames] = maxFrames;
     hv.i32[word + DOM.state] = DomainState.running;
     beginAccounts(hv, domain, vcpus);
     const store = new Store(hv, domain);

@@ -12,11 +12,12 @@ import {
 import { consoleIo } from './console.js';
 import { eventChannelOp } from './event-channel.js';
 import { grantTableOp } from './grant-table.js';
+import { memoryOp } from './memory.js';
 import { schedOp } from './sched.js';
-import { memoryOp, xenVersion } from './small.js';
 import { storeOp } from './store.js';
 import { HypercallTable } from './table.js';
 import { vcpuOp } from './vcpu.js';
+import { xenVersion } from './version.js';
 
 export function allHypercalls(): HypercallTable {
   return new HypercallTable()

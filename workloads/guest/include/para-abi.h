@@ -13,7 +13,8 @@
  * major and the same or a later minor. New operations and store paths raise the minor; anything else raises the major.
  *
  * The module
- *   imports  env.memory          its RAM, shared; the domain's size, whatever initial size the module declares (at most that)
+ *   imports  env.memory          its RAM, shared; the domain's size at its start: not less than the module declares as initial size, and
+ *                                the most that the domain may ever have is not more than it declares as maximum
  *            virtax.hypercall    int32_t (uint32_t number, uint32_t cmd, uint32_t arg1, uint32_t arg2)
  *   exports  para_start()        entered by vCPU 0 on the linker's stack
  *            para_vcpu_start(a)  entered by the others, after VCPUOP_initialise and VCPUOP_up
@@ -52,6 +53,7 @@
 #define PARA_MAX_PORTS 1024     /* event channels of a domain; port 0 is never used */
 #define PARA_MAX_GRANTS 8192    /* entries of a grant table */
 #define PARA_FRAME_BYTES 4096   /* unit of grants and reservations */
+#define PARA_MAX_FRAMES 262144  /* of a domain: 1 GiB */
 #define PARA_POLL_MS 2
 #define PARA_HANG_CPU_MS 1000
 #define PARA_STORE_PATH_MAX 64  /* bytes, no terminator */
@@ -63,6 +65,7 @@
 #define PARA_ENOENT 2
 #define PARA_EIO 5
 #define PARA_EAGAIN 11
+#define PARA_ENOMEM 12
 #define PARA_EACCES 13
 #define PARA_EFAULT 14
 #define PARA_EBUSY 16
@@ -208,9 +211,35 @@ struct vcpu_runstate_info {
 #define XEN_RUNSTATE_UPDATE_HIGH 0x80000000 /* bit 63, in the upper half of state_entry_time */
 #define PARA_RUNSTATE_NS 1000000
 
-/* ---- memory_op ---- */
-#define XENMEM_current_reservation 3 /* returns the domain's frames: addresses 0 .. frames * PARA_FRAME_BYTES - 1 */
-#define XENMEM_maximum_reservation 4 /* returns the most that it may have */
+/*
+ * ---- memory_op ----
+ * Guest memory is addresses 0 .. frames * PARA_FRAME_BYTES - 1, `frames` = XENMEM_maximum_gpfn + 1. It grows by whole
+ * WebAssembly pages (16 frames) and never shrinks; frames in it are *populated* or *given back* (ballooned). A frame that was given
+ * back is the hypervisor's: its host memory is free. A guest that touches it reads zeros, and what it writes may be gone at any
+ * later decrease; it must populate it first. WebAssembly's memory.grow is not for guests (their domain is destroyed): populate. Its
+ * memory.size may lag behind on other vCPUs.
+ * How many frames a domain may have is the toolstack's word (memory/target in the store): XENMEM_maximum_reservation.
+ */
+#define XENMEM_increase_reservation 0 /* arg1 IN address of struct xen_memory_reservation: the hypervisor chooses the frames, the list is OUT */
+#define XENMEM_decrease_reservation 1 /* the same, the list is IN: gives them back; -EBUSY: one is granted, or I/O is in flight on it */
+#define XENMEM_current_reservation 3  /* returns the domain's populated frames */
+#define XENMEM_maximum_reservation 4  /* returns the most that it may have populated now */
+#define XENMEM_populate_physmap 6     /* as increase, the list is IN: given back ones, or behind the last: memory grows up to the last named one */
+#define XENMEM_maximum_gpfn 14        /* returns the number of the last frame, populated or not */
+
+/*
+ * The operations take extent after extent and return how many were done; when the first cannot be: -EINVAL (not one that is
+ * populated or given back, as it must be, or outside), -EBUSY, -ENOMEM (the domain may have no more, or the host has none).
+ */
+struct xen_memory_reservation {
+  uint32_t extent_start; /* IN address of nr_extents uint32_t: the first frame of each */
+  uint32_t nr_extents;   /* IN 1..PARA_MAX_EXTENTS */
+  uint32_t extent_order; /* IN 0..PARA_MAX_EXTENT_ORDER: an extent is 2^order frames in a row */
+  uint32_t mem_flags;    /* IN 0 */
+  uint32_t domid;        /* IN DOMID_SELF */
+};
+#define PARA_MAX_EXTENTS 1024
+#define PARA_MAX_EXTENT_ORDER 9
 
 /* ---- console_io ---- */
 #define CONSOLEIO_write 0     /* arg1 IN bytes, arg2 IN address; returns the bytes taken: all of them, or -EAGAIN while the console is full */
@@ -375,6 +404,12 @@ PARA_OFFSET(vcpu_runstate_info, state, 0);
 PARA_OFFSET(vcpu_runstate_info, state_entry_time, 8);
 PARA_OFFSET(vcpu_runstate_info, time, 16);
 PARA_SIZE(vcpu_runstate_info, 48);
+PARA_OFFSET(xen_memory_reservation, extent_start, 0);
+PARA_OFFSET(xen_memory_reservation, nr_extents, 4);
+PARA_OFFSET(xen_memory_reservation, extent_order, 8);
+PARA_OFFSET(xen_memory_reservation, mem_flags, 12);
+PARA_OFFSET(xen_memory_reservation, domid, 16);
+PARA_SIZE(xen_memory_reservation, 20);
 PARA_OFFSET(grant_entry, flags, 0);
 PARA_OFFSET(grant_entry, domid, 2);
 PARA_OFFSET(grant_entry, frame, 4);
