@@ -9,8 +9,19 @@ import { crc32 } from 'node:zlib';
 import { withRelaxedSimd } from '../cpu/wasm/features.js';
 
 const SUM_BYTES = 4;
-/** The last one follows from the first, but does not go with it. */
-const ALL_AT_ONCE = ['no-liftoff', 'no-wasm-lazy-compilation', 'no-wasm-dynamic-tiering'];
+/**
+ * Optimized code for all of it. The interpreter is one function of more than 8192 values, for which V8 takes its register allocator
+ * for huge functions: every value lies on the stack then. Like regions, it looks by itself whether it must stop, and keeps registers
+ * out of slow paths' reach by hints. The last flag follows from the first, but does not go with it.
+ */
+const FLAGS = [
+  'no-liftoff',
+  'no-wasm-lazy-compilation',
+  'no-turbo-use-mid-tier-regalloc-for-huge-functions',
+  'no-wasm-stack-checks',
+  'experimental-wasm-branch-hinting',
+  'no-wasm-dynamic-tiering',
+];
 
 interface Intrinsics {
   serialize(module: WebAssembly.Module): ArrayBuffer;
@@ -48,7 +59,7 @@ function intrinsics(): Intrinsics | undefined {
  * flags that were set leave traces.
  */
 export function compiledCode(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> | undefined {
-  const module = withFlags(ALL_AT_ONCE, () => withRelaxedSimd(() => new WebAssembly.Module(bytes)));
+  const module = withFlags(FLAGS, () => withRelaxedSimd(() => new WebAssembly.Module(bytes)));
   const code = intrinsics()?.serialize(module);
   return code && withSum(new Uint8Array(code));
 }

@@ -1,4 +1,6 @@
 /** Entry point of a VM's process: one VM, driven by messages of the engine. Its argument: how many harts. */
+
+import { lowerBackgroundThreads } from '../../process/background-threads.js';
 import { childArguments } from '../../process/child.js';
 import { dieWithParent } from '../../process/die-with-parent.js';
 import { startHartWorker } from './hart-worker.js';
@@ -6,6 +8,7 @@ import type { FromVm, ToVm } from './messages.js';
 import type { Vm, VmEvents } from './vm.js';
 
 const { parentPid, args } = childArguments();
+lowerBackgroundThreads();
 /** They start while this thread loads what it needs itself. */
 const waiting = Array.from({ length: Number(args[0]) }, (_, hart) => startHartWorker(hart));
 dieWithParent(parentPid);

@@ -2,7 +2,7 @@ import { type ExactOperation, exactCode } from '../float/exact.js';
 import { emitAmo, emitLoadReserved, emitStoreConditional } from '../isa/atomic-code.js';
 import type { AmoChange, CsrOperation, Emitter, MemoryKind, SystemOperation } from '../isa/emitter.js';
 import { OFFSET, TLB } from '../layout.js';
-import type { Body, Local } from '../wasm/body.js';
+import { type Body, type Local, not } from '../wasm/body.js';
 import { type F32, type F64, f32, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
 import { changedCsr, FLOAT_CSR, PLAIN_CSR, splitFloatCsr } from './fast-csr.js';
 import type { Flow, Registers } from './flow.js';
@@ -60,15 +60,15 @@ export class InterpreterEmitter implements Emitter {
     const read = signed
       ? ({ 1: i64.load8S, 2: i64.load16S, 4: i64.load32S, 8: i64.load } as const)[bytes]
       : ({ 1: i64.load8U, 2: i64.load16U, 4: i64.load32U, 8: i64.load } as const)[bytes];
-    body.if(
-      this.tlbFound(entry, at, bytes, 0),
-      () => body.set(result, read(this.hostAddress(entry, at))),
-      () => {
+    body.block((done) => {
+      this.unlessFound(entry, at, bytes, 0, () => {
         this.sync();
         this.leaveIf(body.call('i32', this.flow.host.load, i32.wrap(at), this.high(at), i32.const(bytes)));
         body.set(result, read(this.registers.base, OFFSET.value));
-      },
-    );
+        body.br(done);
+      });
+      body.set(result, read(this.hostAddress(entry, at)));
+    });
     return result;
   }
 
@@ -77,15 +77,15 @@ export class InterpreterEmitter implements Emitter {
     const at = body.keep(address);
     const entry = this.tlbEntry(OFFSET.tlbWrite, at);
     const kind = ({ 1: 'i64_8', 2: 'i64_16', 4: 'i64_32', 8: 'i64' } as const)[bytes];
-    body.if(
-      this.tlbFound(entry, at, bytes, 1),
-      () => body.store(kind, this.hostAddress(entry, at), value),
-      () => {
+    body.block((done) => {
+      this.unlessFound(entry, at, bytes, 1, () => {
         this.sync();
         body.store('i64', this.registers.base, value, OFFSET.value);
         this.leaveIf(body.call('i32', this.flow.host.store, i32.wrap(at), this.high(at), i32.const(bytes)));
-      },
-    );
+        body.br(done);
+      });
+      body.store(kind, this.hostAddress(entry, at), value);
+    });
   }
 
   loadDouble(address: I64): F64 {
@@ -238,7 +238,7 @@ export class InterpreterEmitter implements Emitter {
   }
 
   requireFloat(): void {
-    this.body.if(i32.eqz(i32.load(this.registers.base, OFFSET.fpEnabled)), () => this.system('illegal'));
+    this.body.unlikely(i32.eqz(i32.load(this.registers.base, OFFSET.fpEnabled)), () => this.system('illegal'));
   }
 
   fs(operand: 1 | 2 | 3): I64 {
@@ -349,7 +349,7 @@ export class InterpreterEmitter implements Emitter {
   }
 
   private leaveIf(redirected: I32): void {
-    this.body.if(redirected, () => this.flow.redirected());
+    this.body.unlikely(redirected, () => this.flow.redirected());
   }
 
   private high(value: I64): I32 {
@@ -366,15 +366,19 @@ export class InterpreterEmitter implements Emitter {
     return i64.eq(i64.load(entry), i64.and(address, i64.const(BigInt(-4096 | (bytes - 1)))));
   }
 
-  /** Whether it hits, after a walk if need be. */
-  private tlbFound(entry: I32, address: Local<'i64'>, bytes: number, writing: 0 | 1): I32 {
+  /** What happens when it does not hit, not even after a walk; must not fall through. Hinted, or V8 would spill registers before each access. */
+  private unlessFound(entry: I32, address: Local<'i64'>, bytes: number, writing: 0 | 1, otherwise: () => void): void {
     const { body } = this;
-    const found = body.keep(this.tlbHit(entry, address, bytes));
-    body.if(i32.eqz(found), () => {
-      const filled = body.call('i32', this.flow.host.fillData, this.registers.base, address, i32.const(writing));
-      body.if(filled, () => body.set(found, this.tlbHit(entry, address, bytes)));
+    body.unlikely(not(this.tlbHit(entry, address, bytes)), () => {
+      body.block((found) => {
+        body.block((lost) => {
+          const filled = body.call('i32', this.flow.host.fillData, this.registers.base, address, i32.const(writing));
+          body.brIf(i32.eqz(filled), lost);
+          body.brIf(this.tlbHit(entry, address, bytes), found);
+        });
+        otherwise();
+      });
     });
-    return found;
   }
 
   private hostAddress(entry: I32, address: I64): I32 {
@@ -387,10 +391,8 @@ export class InterpreterEmitter implements Emitter {
     const at = body.keep(this.rs1);
     const entry = this.tlbEntry(reading ? OFFSET.tlbRead : OFFSET.tlbWrite, at);
     const address = body.local('i32');
-    body.if(
-      this.tlbFound(entry, at, width, reading ? 0 : 1),
-      () => body.set(address, this.hostAddress(entry, at)),
-      () => {
+    body.block((done) => {
+      this.unlessFound(entry, at, width, reading ? 0 : 1, () => {
         this.sync();
         const { atomicAddress } = this.flow.host;
         const found = body.call(
@@ -403,8 +405,10 @@ export class InterpreterEmitter implements Emitter {
         );
         body.set(address, found);
         this.leaveIf(i32.eqz(address));
-      },
-    );
+        body.br(done);
+      });
+      body.set(address, this.hostAddress(entry, at));
+    });
     return address;
   }
 }

@@ -87,7 +87,7 @@ export class Flow {
     const { ip, count } = this.registers;
     body.set(ip, i32.add(ip, distance));
     body.set(count, i32.sub(count, i32.const(1)));
-    body.if(i32.leS(count, i32.const(0)), () => this.fetchHere());
+    body.unlikely(i32.leS(count, i32.const(0)), () => this.fetchHere());
     this.dispatchHere();
   }
 
@@ -244,12 +244,12 @@ export class Flow {
       body.callVoid(function_);
       this.redirected();
     };
-    body.if(i32.leS(count, i32.const(0)), () => {
+    body.unlikely(i32.leS(count, i32.const(0)), () => {
       this.emitNextSlice();
       body.if(i32.leS(count, i32.const(0)), () => ask(host.boundary));
     });
     const entry = this.executeEntry();
-    body.if(i64.ne(i64.load(entry), this.pageOf()), () => {
+    body.unlikely(i64.ne(i64.load(entry), this.pageOf()), () => {
       body.if(body.call('i32', host.fillExecute, base, pc), () => body.br(this.fetchLabel as Label));
       ask(host.fetch);
     });

@@ -21,7 +21,7 @@ const V8_FLAGS = ['--experimental-wasm-branch-hinting', '--no-wasm-stack-checks'
  * `budget` is V8's: bytes of Liftoff's code that are executed before it optimizes.
  */
 const STAGES = {
-  warm: { instructions: 200, budget: 50_000_000 },
+  warm: { instructions: 100, budget: 50_000_000 },
   hot: { instructions: 700, budget: 3_000_000 },
 } as const;
 export type Stage = keyof typeof STAGES;
