@@ -2,8 +2,26 @@ import { describe, expect, it } from 'vitest';
 import { HartExit, IRQ, RAM_BASE } from '#engines/full/cpu/hart.js';
 import { EVENT } from '#engines/full/cpu/layout.js';
 import type { TranslateMode } from '#engines/full/cpu/translator/translator.js';
+import { BareMachine } from './support/bare-hart.js';
 import { AT, Bench, PTE } from './support/boot.js';
-import { add, addi, and, bne, CSR, csrrs, ecall, fenceI, jal, jalr, ld, sfenceVma, wfi } from './support/encode.js';
+import {
+  add,
+  addi,
+  and,
+  bne,
+  CSR,
+  csrrs,
+  ecall,
+  fenceI,
+  hang,
+  jal,
+  jalr,
+  ld,
+  li,
+  sfenceVma,
+  sw,
+  wfi,
+} from './support/encode.js';
 
 // Code that changes under its translations: another page where a called function was, other instructions in it; and
 // interrupts in the middle of loops that never leave translated code by themselves.
@@ -228,3 +246,18 @@ it('code that runs only for a moment between two waits is translated too', () =>
   expect(bench.hart.state.count(EVENT.translations)).toBeGreaterThan(0);
   expect(bench.hart.state.x(11)).toBe(20n * 12_000n);
 });
+
+// Not when forced: regions are made of what will be executed, too.
+it.each(['off', 'on'] as const)(
+  'what is written and then executed for the first time is as written, without any fence, translation %s',
+  (mode) => {
+    const machine = new BareMachine(1, mode);
+    const made = RAM_BASE + 0x100;
+    const [one, two] = [addi(11, 11, 1), addi(11, 11, 2)].map((insn) => li(6, BigInt(insn >>> 0)));
+    const start = [...li(5, BigInt(made)), ...one, sw(6, 5, 0), ...two, sw(6, 5, 40)];
+    machine.code([...start, jal(0, 0x100 - start.length * 4)]);
+    machine.code([...Array<number>(11).fill(addi(0, 0, 0)), hang], made);
+    machine.hart.run(start.length + 20);
+    expect(machine.hart.state.x(11)).toBe(3n);
+  },
+);

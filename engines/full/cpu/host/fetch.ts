@@ -13,12 +13,15 @@ import type { Traps } from './traps.js';
 const LAST_HALFWORD = 4094;
 const PAGE_END = [2048, 2049];
 const PAGE_WORDS = 1024;
+/** Compared at a time; what BulkMemory.equal wants. */
+const FRESH_BYTES = 32;
 
 /**
  * The decode cache: an instruction cache that holds decoded instructions, by physical page. Each slot keeps a copy of
  * the page as it was, and decodes from the copy alone; fence.i makes copies doubtful, and the next fetch compares
  * them with memory. So code that was written shows after fence.i, as the ISA has it; and after sfence.vma and a change of
- * satp, for guests that were only ever run on QEMU, where stores to code show at once: xv6 executes no fence.i.
+ * satp, and where it is decoded for the first time, for guests that were only ever run on QEMU, where stores to code show
+ * at once: xv6 executes no fence.i.
  */
 export class Fetch {
   /** decode() decodes no more than it is asked for. */
@@ -58,19 +61,36 @@ export class Fetch {
     const slot = hart.get(OFFSET.slot);
     const ip = hart.get(OFFSET.ip);
     const offset = (ip - slot) >>> 2;
+    const fresh = this.freshen(slot, offset);
     const first = hart.view.getUint16(slot + DECODE.copy + offset, true);
     const long = (first & 3) === 3;
     if ((long && offset === LAST_HALFWORD) || this.divided(slot)) {
       return this.decodeOnce(offset, long);
     }
-    this.decodeLine(slot, offset);
+    this.decodeLine(slot, offset, fresh);
     return DecodeResult.Entry;
   }
 
-  /** Decodes an instruction and, unless `singly`, those behind it that will be executed next. */
-  private decodeLine(slot: number, start: number): void {
+  /**
+   * What is decoded for the first time is decoded as it is now, though code beside it in its page was executed before it
+   * was written: programs that write code beside their own, and fence nothing, work on QEMU. Gives where that ends.
+   */
+  private freshen(slot: number, offset: number): number {
     const { hart } = this;
+    const page = hart.f64[(slot + DECODE.page) >> 3];
+    const start = offset & -FRESH_BYTES;
+    const end = Math.min(start + 2 * FRESH_BYTES, 4096);
+    const now = hart.ramAddress(page * 4096) + start;
+    if (hart.bulk.equal(slot + DECODE.copy + start, now, end - start) === 0) this.update(slot, page);
+    return end;
+  }
+
+  /** Decodes an instruction and, unless `singly`, those behind it that will be executed next. */
+  private decodeLine(slot: number, start: number, freshTo: number): void {
+    const { hart } = this;
+    let fresh = freshTo;
     for (let offset = start; offset <= LAST_HALFWORD; ) {
+      if (offset + 4 > fresh) fresh = this.freshen(slot, offset);
       const first = hart.view.getUint16(slot + DECODE.copy + offset, true);
       const long = (first & 3) === 3;
       if (long && offset === LAST_HALFWORD) return;
