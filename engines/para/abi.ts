@@ -12,8 +12,13 @@ export const PARA_FRAME_BYTES = 4096;
 export const PARA_MAX_FRAMES = 262144;
 export const PARA_POLL_MS = 2;
 export const PARA_HANG_CPU_MS = 1000;
-export const PARA_STORE_PATH_MAX = 64;
+export const PARA_STORE_PATH_MAX = 128;
 export const PARA_STORE_VALUE_MAX = 440;
+export const PARA_STORE_DIRECTORY_MAX = 16384;
+export const PARA_STORE_GUEST_ENTRIES = 400;
+export const PARA_STORE_PERMS = 4;
+export const PARA_STORE_WATCHES = 32;
+export const PARA_STORE_TRANSACTIONS = 8;
 export const PARA_CONSOLE_WRITE_MAX = 4096;
 export const PARA_EPERM = 1;
 export const PARA_ENOENT = 2;
@@ -70,6 +75,7 @@ export const EVTCHNSTAT_virq = 4;
 export const EVTCHNSTAT_ipi = 5;
 export const VIRQ_TIMER = 0;
 export const VIRQ_CONSOLE = 2;
+export const VIRQ_STORE = 16;
 export const VCPUOP_initialise = 0;
 export const VCPUOP_up = 1;
 export const VCPUOP_down = 2;
@@ -109,8 +115,17 @@ export const GNTTABOP_copy = 5;
 export const GNTTABOP_revoke = 64;
 export const GTF_permit_access = 1;
 export const GTF_readonly = 4;
-export const STOREOP_read = 0;
-export const STOREOP_write = 1;
+export const STOREOP_directory = 1;
+export const STOREOP_read = 2;
+export const STOREOP_get_perms = 3;
+export const STOREOP_watch = 4;
+export const STOREOP_unwatch = 5;
+export const STOREOP_transaction_start = 6;
+export const STOREOP_transaction_end = 7;
+export const STOREOP_write = 11;
+export const STOREOP_rm = 13;
+export const STOREOP_set_perms = 14;
+export const STOREOP_watch_event = 15;
 export const STORE_STATE_CONNECTED = 4;
 export const BLKIF_RING_SIZE = 64;
 export const BLKIF_SLOT_BYTES = 64;
@@ -147,7 +162,15 @@ export const xen_memory_reservation = {
 } as const;
 export const grant_entry = { flags: 0, domid: 2, frame: 4, frames: 8, SIZE: 12 } as const;
 export const gnttab_copy = { ref: 0, domid: 4, offset: 8, address: 12, bytes: 16, to_grant: 20, SIZE: 24 } as const;
-export const store_request = { path: 0, path_bytes: 4, value: 8, value_bytes: 12, SIZE: 16 } as const;
+export const store_request = {
+  path: 0,
+  path_bytes: 4,
+  value: 8,
+  value_bytes: 12,
+  tx_id: 16,
+  token: 20,
+  SIZE: 24,
+} as const;
 export const ring_header = { req_prod: 0, req_event: 4, rsp_prod: 8, rsp_event: 12, SIZE: 64 } as const;
 export const blkif_segment = { gref: 0, offset: 4, bytes: 8, SIZE: 12 } as const;
 export const blkif_request = {

@@ -48,6 +48,8 @@ export interface DomainListener {
 
 export class Domain {
   private readonly events: EventChannels;
+  /** Its part of the store, for the toolstack. */
+  readonly store: Store;
   private readonly threads = new Map<number, Worker>();
   private readonly word: number;
   private readonly input: Uint8Array[] = [];
@@ -64,6 +66,7 @@ export class Domain {
     private readonly listener: DomainListener,
   ) {
     this.events = new EventChannels(parts.hv, parts.kicker);
+    this.store = new Store(parts.hv, id, this.events);
     this.word = parts.hv.domainWord(id);
     this.flows = config.mac === undefined ? undefined : createFlowMemory();
   }
@@ -89,7 +92,7 @@ export class Domain {
   }
 
   private fillStore(): void {
-    const store = new Store(this.parts.hv, this.id);
+    const store = this.store;
     store.set('domid', String(this.id));
     store.set('name', this.config.name);
     store.set('cpus', String(this.config.vcpus));
@@ -247,6 +250,7 @@ export class Domain {
     clearTimeout(this.grace);
     this.drainConsole();
     const reason = this.reason ?? shutdownPhrase(hv.i32[this.word + DOM.shutdownReason]);
+    this.store.forget();
     this.events.closeAll(this.id);
     new IoQueue(hv, this.events).removeDomain(this.id);
     giveToPool(hv, hv.i32[this.word + DOM.populated]);

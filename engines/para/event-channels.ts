@@ -27,6 +27,7 @@ import {
   PARA_EPERM,
   PARA_MAX_PORTS,
   VIRQ_CONSOLE,
+  VIRQ_STORE,
   VIRQ_TIMER,
   vcpu_info,
 } from './abi.js';
@@ -208,12 +209,15 @@ export class EventChannels {
         ? this.hv.vcpuWord(domain, vcpu) + VCPU.timerPort
         : virq === VIRQ_CONSOLE
           ? this.hv.domainWord(domain) + DOM.consolePort
-          : 0;
+          : virq === VIRQ_STORE
+            ? this.hv.domainWord(domain) + DOM.storePort
+            : 0;
     if (at === 0) return -PARA_EINVAL;
     return this.lock.hold(() => {
       if (this.i32[at] !== 0) return -PARA_EEXIST;
       const port = this.allocate(domain, channel(EVTCHNSTAT_virq, vcpu, 0, virq));
       if (port > 0) Atomics.store(this.i32, at, port);
+      if (port > 0 && virq === VIRQ_STORE) this.setPending(domain, port); // watches may have fired before
       return port;
     });
   }
@@ -270,8 +274,9 @@ export class EventChannels {
 
   private forgetVirq(domain: number, word: number, port: number): void {
     const timer = this.hv.vcpuWord(domain, channelVcpu(word)) + VCPU.timerPort;
-    const console = this.hv.domainWord(domain) + DOM.consolePort;
-    for (const at of [timer, console]) Atomics.compareExchange(this.i32, at, port, 0);
+    const header = this.hv.domainWord(domain);
+    for (const at of [timer, header + DOM.consolePort, header + DOM.storePort])
+      Atomics.compareExchange(this.i32, at, port, 0);
   }
 
   /** 0 if `port` of `domain` waits for `binder`. */

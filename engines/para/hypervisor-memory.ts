@@ -10,7 +10,14 @@
  * Offsets are in 32-bit words (`word`), 64-bit floats (`f64`) or bytes (`byte`), as their names say. Float64 holds nanoseconds
  * of CLOCK_MONOTONIC exactly for 104 days of uptime, and counters for ever.
  */
-import { PARA_MAX_FRAMES, PARA_MAX_GRANTS, PARA_MAX_PORTS, PARA_MAX_VCPUS } from './abi.js';
+import {
+  PARA_MAX_FRAMES,
+  PARA_MAX_GRANTS,
+  PARA_MAX_PORTS,
+  PARA_MAX_VCPUS,
+  PARA_STORE_TRANSACTIONS,
+  PARA_STORE_WATCHES,
+} from './abi.js';
 
 export const MAX_DOMAINS = 64;
 
@@ -21,6 +28,8 @@ export const MAX_DOMAINS = 64;
 export const LOCK_EVENTS = 16;
 export const LOCK_QUEUE = 32;
 /** Frames that domains may have in all, and have; -1: no limit (reservation.ts). */
+/** How many watches there are on other domains' parts of the store. */
+export const FOREIGN_WATCHES = 50;
 export const POOL = { total: 48, taken: 49 } as const;
 
 const HEADER_BYTES = 4096;
@@ -90,9 +99,21 @@ export const DOM = {
   maxFrames: 13,
   /** As far as memory may have grown already, ahead of `frames`. */
   growingTo: 14,
+  /** vCPUs 0 .. available - 1 may be up. */
+  available: 15,
   consoleLock: 16,
   storeLock: 32,
   memoryLock: 48,
+  /** Port of VIRQ_STORE, 0: unbound. */
+  storePort: 33,
+  /** Counts the changes of its part. */
+  storeGeneration: 34,
+  /** Entries that count against its quota. */
+  storeEntries: 35,
+  /** Watch that is looked at first for the next event. */
+  watchNext: 36,
+  /** Counts transactions, so that numbers do not come again soon. */
+  transactions: 37,
 } as const;
 const DOM_HEADER_BYTES = 256;
 
@@ -164,8 +185,10 @@ export const CONSOLE_IN_BYTES = 8192;
 /** Of a console ring's header, in words: free-running byte counters. */
 export const CONSOLE = { produced: 0, consumed: 1, data: 16 } as const;
 
-export const STORE_ENTRIES = 256;
-export const STORE_ENTRY_BYTES = 512;
+/** Of a domain's part of the store (store/): entries, watches, transactions. */
+export const STORE_ENTRIES = 512;
+export const STORE_ENTRY_BYTES = 592;
+export const WATCH_WORDS = 40;
 
 /** Bytes from the start of a domain. */
 const VCPUS_AT = DOM_HEADER_BYTES;
@@ -175,7 +198,9 @@ const BALLOON_AT = GRANTS_AT + PARA_MAX_GRANTS * 4;
 const CONSOLE_OUT_AT = BALLOON_AT + PARA_MAX_FRAMES / 8;
 const CONSOLE_IN_AT = CONSOLE_OUT_AT + CONSOLE.data * 4 + CONSOLE_OUT_BYTES;
 const STORE_AT = CONSOLE_IN_AT + CONSOLE.data * 4 + CONSOLE_IN_BYTES;
-const DOMAIN_END = STORE_AT + STORE_ENTRIES * STORE_ENTRY_BYTES;
+const WATCHES_AT = STORE_AT + STORE_ENTRIES * STORE_ENTRY_BYTES;
+const TRANSACTIONS_AT = WATCHES_AT + PARA_STORE_WATCHES * WATCH_WORDS * 4;
+const DOMAIN_END = TRANSACTIONS_AT + PARA_STORE_TRANSACTIONS * 8;
 const DOMAIN_BYTES = Math.ceil(DOMAIN_END / 4096) * 4096;
 const DOMAINS_BYTE = Math.ceil((HEADER_BYTES + QUEUE_BYTES) / 4096) * 4096;
 
@@ -238,6 +263,16 @@ export class HypervisorMemory {
 
   storeByte(domain: number): number {
     return DOMAINS_BYTE + domain * DOMAIN_BYTES + STORE_AT;
+  }
+
+  /** Word of a watch of a domain. */
+  watchWord(domain: number, watch: number): number {
+    return this.domainWord(domain) + WATCHES_AT / 4 + watch * WATCH_WORDS;
+  }
+
+  /** Two words: number (0: free), generation at its start. */
+  transactionWord(domain: number, slot: number): number {
+    return this.domainWord(domain) + TRANSACTIONS_AT / 4 + slot * 2;
   }
 
   /** Puts a domain's part into the state in which it was never used. Only while no thread of the domain lives. */

@@ -42,7 +42,7 @@ const call = fc.record({
   cpu: fc.integer({ min: 0, max: 1 }),
   number: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...NUMBERS) }, { weight: 1, arbitrary: word }),
   cmd: fc.oneof(
-    { weight: 9, arbitrary: fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 64) },
+    { weight: 9, arbitrary: fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 64) },
     { weight: 1, arbitrary: word },
   ),
   arg1: word,

@@ -170,21 +170,27 @@ export class FakeVcpu {
   }
 
   /** Writes to the store: 0 or a negative errno. Uses the guest's memory from `scratch` on. */
-  storeWrite(path: string, value: string, scratch = 0x400): number {
-    return this.store(abi.STOREOP_write, path, value, value.length, scratch);
+  storeWrite(path: string, value: string, tx = 0, scratch = 0x400): number {
+    return this.store(abi.STOREOP_write, path, { value, tx, scratch });
   }
 
-  storeRead(path: string, room = 100, scratch = 0x400): string | number {
-    const n = this.store(abi.STOREOP_read, path, '', room, scratch);
+  storeRead(path: string, room = 100, tx = 0): string | number {
+    return this.storeText(abi.STOREOP_read, path, room, tx);
+  }
+
+  /** What an operation that answers text wrote. */
+  storeText(cmd: number, path: string, room = 100, tx = 0, scratch = 0x400): string | number {
+    const n = this.store(cmd, path, { room, tx, scratch });
     if (n < 0) return n;
     return Buffer.from(this.guest.memory.u8.slice(scratch + 256, scratch + 256 + Math.min(n, room))).toString('latin1');
   }
 
-  private store(cmd: number, path: string, value: string, valueBytes: number, scratch: number): number {
+  store(cmd: number, path = '', { value = '', room = -1, tx = 0, token = 0, scratch = 0x400 } = {}): number {
     const { u8 } = this.guest.memory;
     u8.set(Buffer.from(path, 'latin1'), scratch + 64);
     u8.set(Buffer.from(value, 'latin1'), scratch + 256);
-    this.guest.put(scratch, scratch + 64, path.length, scratch + 256, valueBytes);
+    const valueBytes = room < 0 ? value.length : room;
+    this.guest.put(scratch, scratch + 64, path.length, scratch + 256, valueBytes, tx, token);
     return this.call(abi.HYPERVISOR_store_op, cmd, scratch);
   }
 }

@@ -56,8 +56,13 @@
 #define PARA_MAX_FRAMES 262144  /* of a domain: 1 GiB */
 #define PARA_POLL_MS 2
 #define PARA_HANG_CPU_MS 1000
-#define PARA_STORE_PATH_MAX 64  /* bytes, no terminator */
+#define PARA_STORE_PATH_MAX 128 /* bytes, no terminator */
 #define PARA_STORE_VALUE_MAX 440
+#define PARA_STORE_DIRECTORY_MAX 16384
+#define PARA_STORE_GUEST_ENTRIES 400 /* of a domain, those in open transactions included */
+#define PARA_STORE_PERMS 4
+#define PARA_STORE_WATCHES 32
+#define PARA_STORE_TRANSACTIONS 8
 #define PARA_CONSOLE_WRITE_MAX 4096 /* bytes of one CONSOLEIO_write: they stay together */
 
 /* ---- errors ---- */
@@ -133,6 +138,7 @@ struct sched_poll {
 #define EVTCHNSTAT_ipi 5
 #define VIRQ_TIMER 0   /* one a vCPU: its singleshot or periodic timer fired */
 #define VIRQ_CONSOLE 2 /* one a domain: console input came, or ended */
+#define VIRQ_STORE 16  /* one a domain (Xen's VIRQ_ARCH_0): a watch of the store fired; raised once when it is bound */
 
 /*
  * In guest memory, one a vCPU, registered by VCPUOP_register_vcpu_info. Written by the hypervisor atomically. To take events in
@@ -157,7 +163,7 @@ struct vcpu_info {
 
 /* ---- vcpu_op: arg1 IN vcpu ---- */
 #define VCPUOP_initialise 0           /* arg2 IN address of struct vcpu_guest_context; -EBUSY while up, -EINVAL for vCPU 0 */
-#define VCPUOP_up 1                   /* -EINVAL if not initialised; 0 also when it is up already */
+#define VCPUOP_up 1                   /* -EINVAL if not initialised, -EPERM if not available (cpu/N/availability); 0 also when it is up already */
 #define VCPUOP_down 2                 /* the calling vCPU alone (else -EINVAL), not vCPU 0 (-EPERM): ends it; does not return. What it has
                                        * bound and registered stays: VCPUOP_up, perhaps after another initialise, lets it run again */
 #define VCPUOP_is_up 3                /* returns 1 or 0 */
@@ -279,25 +285,58 @@ struct gnttab_copy {
 };
 
 /*
- * ---- store_op: configuration and handshakes. arg1 IN address of struct store_request ----
- * Values are text. Read by the guest:
- *   domid  name  cpus  bootargs
+ * ---- store_op: configuration and handshakes (Xen's store; numbers of io/xs_wire.h). arg1 IN address of struct store_request ----
+ * A tree of text values. Each domain has a part of its own, in which paths are relative; /local/domain/N/PATH is PATH in domain N's.
+ * A path is names separated by single slashes; a name is made of A-Z a-z 0-9 - _ @ (else -EINVAL). Directories exist by what is in
+ * them. A request is done as a whole.
+ *
+ * Who may do what. An entry belongs to who created it: the toolstack (domain 0) or the domain. A domain reads all of its own part;
+ * it writes and removes what is its own and what the toolstack lets it (marked w below), else -EACCES. It creates entries below
+ * device/, control/, data/ and attr/, at most PARA_STORE_GUEST_ENTRIES (-ENOSPC). Other domains may do with an entry what its owner
+ * permits by STOREOP_set_perms: text as "n1\0r2\0b3": first the owner (not to be changed) with what all others may, then up to
+ * PARA_STORE_PERMS domains; n nothing, r read, w write, b both. They create and remove nothing. The toolstack may do everything.
+ *
+ * Written by the toolstack:
+ *   domid  name  bootargs
+ *   cpus                     vCPUs that are available at the start: the guest brings these up
+ *   max-cpus                 the most that it can ever have
+ *   cpu/N/availability       online or offline. A guest that watches cpu brings vCPU N up when it becomes online, and makes it
+ *                            go down (VCPUOP_down on it) when it becomes offline; 0 .. n-1 are online. VCPUOP_up of one that is
+ *                            offline is -EPERM
+ *   memory/target            KiB: the guest's balloon gives frames back or populates them until it has as many
+ *   memory/static-max        KiB: the most that it can ever have
+ *   control/shutdown   (w)   poweroff, halt or reboot: the guest writes "" and then makes SCHEDOP_shutdown with that reason
  *   device/vbd/0/bytes       size of the disk; no such path: no disk
  *   device/vif/0/mac         52:54:00:12:34:56; no such path: no network
- * Written by the guest: paths below device/ that the hypervisor has not written (-EACCES for the others). A front end
- * connects queue N, on vCPU N and on no other, by writing ring-ref and event-channel below device/vbd/0/queue-N (for
+ * A front end connects queue N, on vCPU N and on no other, by writing ring-ref and event-channel below device/vbd/0/queue-N (for
  * the network tx-ring-ref, rx-ring-ref, event-channel below device/vif/0/queue-N), then `state` = 4 (connected). The
- * write of `state` returns the error if something does not fit. event-channel: an unbound port allocated for DOMID_CORE_OS.
+ * write of `state` returns the error if something does not fit. event-channel: an unbound port allocated for DOMID_CORE_OS. The queue
+ * stays connected while its vCPU is down.
  */
-#define STOREOP_read 0  /* returns the value's length, which may be more than value_bytes; -ENOENT */
-#define STOREOP_write 1 /* -ENOSPC when the domain's part of the store is full */
+#define STOREOP_directory 1 /* value OUT the names of what is below, each ended by a 0 byte; returns the bytes of all; -ENOENT. path_bytes 0: the root */
+#define STOREOP_read 2      /* value OUT; returns its length, which may be more than value_bytes; -ENOENT */
+#define STOREOP_get_perms 3 /* value OUT, as for set_perms; returns its length */
+#define STOREOP_watch 4     /* path (path_bytes 0: the own part) and token IN; fires once now, then whenever something there or below is
+                             * written or removed; -EEXIST, -ENOSPC beyond PARA_STORE_WATCHES */
+#define STOREOP_unwatch 5   /* the same path and token; what it has fired is dropped; -ENOENT */
+#define STOREOP_transaction_start 6 /* returns the transaction, for tx_id; -ENOSPC beyond PARA_STORE_TRANSACTIONS at once. What is written in
+                                     * it shows in it alone; what others change meanwhile shows, and lets its end fail */
+#define STOREOP_transaction_end 7   /* tx_id IN; value IN "T": does all that was written in it at once, or nothing and -EAGAIN if the own
+                                     * part has changed since the start; "F": forgets it. It is over in each case. -ENOENT */
+#define STOREOP_write 11    /* -EACCES, -ENOSPC */
+#define STOREOP_rm 13       /* the entry and all below it, or none of them; -ENOENT, -EACCES */
+#define STOREOP_set_perms 14 /* the entry's owner alone: else -EACCES; -ENOENT */
+#define STOREOP_watch_event 15 /* arg1 ignored: takes an event: returns the token of a watch that has fired since its last event; -EAGAIN:
+                                * none. VIRQ_STORE is raised whenever one fires: take all, then wait for the next */
 #define STORE_STATE_CONNECTED 4
 
 struct store_request {
   uint32_t path;        /* IN address */
-  uint32_t path_bytes;  /* IN 1..PARA_STORE_PATH_MAX */
-  uint32_t value;       /* IN address; read: OUT what it points to */
-  uint32_t value_bytes; /* IN 0..PARA_STORE_VALUE_MAX */
+  uint32_t path_bytes;  /* IN 1..PARA_STORE_PATH_MAX; 0 where an operation says so */
+  uint32_t value;       /* IN address; read, directory, get_perms: OUT what it points to */
+  uint32_t value_bytes; /* IN 0..PARA_STORE_VALUE_MAX; directory: 0..PARA_STORE_DIRECTORY_MAX */
+  uint32_t tx_id;       /* IN read, directory, write, rm: of a transaction, own part only; 0: none. Else 0. A `state` of a queue is not written in one */
+  uint32_t token;       /* IN watch, unwatch: 0..0x7fffffff, the guest's choice */
 };
 
 /*
@@ -426,7 +465,9 @@ PARA_OFFSET(store_request, path, 0);
 PARA_OFFSET(store_request, path_bytes, 4);
 PARA_OFFSET(store_request, value, 8);
 PARA_OFFSET(store_request, value_bytes, 12);
-PARA_SIZE(store_request, 16);
+PARA_OFFSET(store_request, tx_id, 16);
+PARA_OFFSET(store_request, token, 20);
+PARA_SIZE(store_request, 24);
 PARA_OFFSET(ring_header, req_prod, 0);
 PARA_OFFSET(ring_header, req_event, 4);
 PARA_OFFSET(ring_header, rsp_prod, 8);
