@@ -1,3 +1,4 @@
+import type { Choice } from './choices.js';
 import type { Instruction } from './code-source.js';
 
 /**
@@ -84,18 +85,27 @@ function result({ definition, operands, at }: Instruction, known: Knowledge): Li
 
 /** What is known after an instruction. */
 export function after(instruction: Instruction, known: Knowledge): Knowledge {
-  const { definition, operands } = instruction;
+  const { definition, operands, chosen } = instruction;
+  if (chosen !== undefined) return chosen.first ? afterChoice(chosen.choice, known) : known;
   if (!definition.writesX || operands.rd === 0) return known;
   const next = known.slice();
   next[operands.rd] = result(instruction, known);
   return next;
 }
 
-/** The same, but what is not known is given a name of its own: a number that no register has. */
+/** Its first part writes all registers. */
+function afterChoice({ taken, next }: Choice, known: Knowledge): Knowledge {
+  const afterAll = (way: readonly Instruction[]): Knowledge => way.reduce((before, each) => after(each, before), known);
+  return meet(afterAll(taken), afterAll(next));
+}
+
+/** The same, but what is not known exactly is given a name of its own: a number that no register has. */
 export function afterNamed(instruction: Instruction, known: Knowledge, name: number): Knowledge {
   const next = after(instruction, known);
   const { rd } = instruction.operands;
-  if (next === known || next[rd] !== undefined) return next;
+  const value = next[rd];
+  if ((next === known && instruction.chosen === undefined) || (value !== undefined && value.low === value.high))
+    return next;
   return next.map((value, register) => (register === rd ? { terms: new Map([[name, 1]]), low: 0, high: 0 } : value));
 }
 

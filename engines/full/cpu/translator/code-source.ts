@@ -1,10 +1,13 @@
 import { type Decoded, decode } from '../host/decoder.js';
 import { DECODE, REGION, TARGETS, TLB } from '../layout.js';
+import type { Chosen } from './choices.js';
 import type { PageVersion } from './compile.js';
 
 /** One instruction of a region; `at`: bytes from the start of the page that the region is entered in. */
 export interface Instruction extends Decoded {
   readonly at: number;
+  /** It is part of a choice, in place of a branch. */
+  readonly chosen?: Chosen;
 }
 
 /** A page that a region's code lies in. */

@@ -5,7 +5,9 @@ import { OFFSET, REGION } from '../layout.js';
 import { Body, type FunctionRef, type Label, type Local } from '../wasm/body.js';
 import { ModuleBuilder } from '../wasm/module.js';
 import { type I32, type I64, i32, i64 } from '../wasm/value.js';
+import { straighten } from './choices.js';
 import type { CodePage, CodeSource } from './code-source.js';
+import { Counting } from './counting.js';
 import { type Assumptions, type OutsideFunctions, type Place, TranslatorEmitter, type Ways } from './emitter.js';
 import { analyze } from './graph.js';
 import { Ranges } from './ranges.js';
@@ -72,7 +74,7 @@ interface Parts {
  */
 class RegionCode {
   private readonly base: Local<'i32'>;
-  /** Instructions left in the slice; a block subtracts all of its own at its start. */
+  /** Instructions left in the slice, but for those that are owed: see Counting. */
   private readonly count: Local<'i32'>;
   /** Virtual address of the place that it is entered at. All others follow from it: code is the same wherever it is mapped. */
   private readonly pc: Local<'i64'>;
@@ -89,6 +91,7 @@ class RegionCode {
   private readonly emitter: TranslatorEmitter;
   private readonly assumptions: Assumptions;
   private epilogue!: Label;
+  private counting!: Counting;
 
   constructor(
     private readonly body: Body,
@@ -117,26 +120,24 @@ class RegionCode {
     const ways: Ways = {
       address: (at) => this.address(at),
       distance: (to, edges) => this.distance(to, edges),
-      go: (from, edge) => {
-        if (from.strip !== undefined && from.strip !== edge.to?.strip) this.strips.leave(from.strip);
-        this.structure.go(from, edge);
-      },
+      giveBack: (instructions) => body.set(this.count, i32.add(this.count, instructions)),
+      go: (from, edge) => this.go(from, edge),
       leaveTo: (from, target) => {
-        if (from.strip !== undefined) this.strips.leave(from.strip);
+        this.settle(from, 0);
         this.leaveTo(target);
       },
       noteAndLeave: (from, at, undone, target) => {
-        if (from.strip !== undefined) this.strips.leave(from.strip);
+        this.settle(from, 0);
         this.noteAndLeave(at, undone, target);
       },
       interpret: (from, at, undone) => {
-        if (from.strip !== undefined) this.strips.leave(from.strip);
-        this.interpret(at, undone);
+        this.settle(from, undone);
+        this.interpret(at);
       },
       declined: () => body.callVoid(imports.decline, this.base, this.record),
       redirected: (from, undone) => {
-        if (from.strip !== undefined) this.strips.leave(from.strip);
-        this.redirected(undone);
+        this.settle(from, undone);
+        this.leaveTo(i64.load(this.base, OFFSET.pc));
       },
     };
     this.emitter = new TranslatorEmitter(
@@ -154,8 +155,11 @@ class RegionCode {
 
   emit(entry: Block): void {
     const { body, base, registers } = this;
+    straighten(entry);
     const blocks = analyze(entry);
-    this.emitter.prepare(mineStrips(blocks) ? analyze(entry) : blocks);
+    const mined = mineStrips(blocks) ? analyze(entry) : blocks;
+    this.counting = new Counting(mined);
+    this.emitter.prepare(mined);
     const prologue = body.later();
     body.block((epilogue) => {
       this.epilogue = epilogue;
@@ -181,26 +185,41 @@ class RegionCode {
   }
 
   private emitBlock(block: Block): void {
-    const { body, count } = this;
     const { end } = block;
     if (end.kind === 'strip' || end.kind === 'gate') {
       this.emitStrip(block, end);
       return;
     }
-    if (block.instructions.length > 0) body.set(count, i32.sub(count, i32.const(block.instructions.length)));
     this.emitter.emitBlock(block);
   }
 
+  /** On from a block's end. */
+  private go(from: Block, edge: Edge): void {
+    if (from.strip !== undefined && from.strip !== edge.to?.strip) this.strips.leave(from.strip);
+    this.pay(this.counting.onEdge(from, edge));
+    this.structure.go(from, edge);
+  }
+
+  /** Before the region is left: `undone` instructions before the block's end. */
+  private settle(from: Block, undone: number): void {
+    if (from.strip !== undefined) this.strips.leave(from.strip);
+    this.pay(this.counting.atEnd(from) - undone);
+  }
+
+  private pay(instructions: number): void {
+    if (instructions !== 0) this.body.set(this.count, i32.sub(this.count, i32.const(instructions)));
+  }
+
   private emitStrip(block: Block, end: Extract<End, { kind: 'strip' | 'gate' }>): void {
-    const { body, strips, structure } = this;
-    const go = (edge: Edge) => () => structure.go(block, edge);
+    const { body, strips } = this;
+    const go = (edge: Edge) => () => this.go(block, edge);
     if (end.kind === 'strip') {
       const { strip, fast, slow, over } = end;
       const vectors = (): void => {
         if (strip.vector !== undefined && over !== undefined && this.assumptions.nearest) {
           this.vectors.emit(strip.vector, () => {
             strips.leave(strip);
-            structure.go(block, over);
+            this.go(block, over);
           });
           const gate = fast.to as Block;
           body.unlikely(i32.eqz(strips.mayGoOn()), () =>
@@ -239,6 +258,7 @@ class RegionCode {
   /** Where the fast copy leads when the slice is over. */
   private leaveStrip(gate: Block, { strip, over }: Extract<End, { kind: 'gate' }>): void {
     this.strips.leave(strip);
+    this.pay(this.counting.onEdge(gate, over));
     this.structure.go(gate, over);
   }
 
@@ -265,22 +285,17 @@ class RegionCode {
   /** One time in 8 the interpreter executes the jump: this is seldom known to be the last time. */
   private noteAndLeave(at: number, undone: number, target: I64): void {
     const { body, count } = this;
-    body.if(i32.eqz(i32.and(count, i32.const(7))), () => this.interpret(at, undone));
+    body.if(i32.eqz(i32.and(count, i32.const(7))), () => {
+      this.pay(-undone);
+      this.interpret(at);
+    });
     const misses = i32.add(i32.load(this.record, REGION.misses), i32.const(1));
     body.store('i32', this.record, misses, REGION.misses);
     this.leaveTo(target);
   }
 
-  private redirected(undone: number): void {
-    const { body, base, count } = this;
-    if (undone > 0) body.set(count, i32.add(count, i32.const(undone)));
-    this.leaveTo(i64.load(base, OFFSET.pc));
-  }
-
-  private interpret(at: number, undone: number): void {
-    const { body, count } = this;
-    body.set(count, i32.add(count, i32.const(undone)));
-    body.set(this.exit, i32.const(RegionExit.Once));
+  private interpret(at: number): void {
+    this.body.set(this.exit, i32.const(RegionExit.Once));
     this.leave(at);
   }
 

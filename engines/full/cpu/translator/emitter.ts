@@ -16,9 +16,11 @@ import {
   type I64,
   i32,
   i64,
+  select,
   Value,
   type ValueType,
 } from '../wasm/value.js';
+import { type Choice, lineStart, mostOf } from './choices.js';
 import type { CodeSource, Instruction } from './code-source.js';
 import { type Merge, type Merges, mergeAccesses } from './merges.js';
 import type { Ranges } from './ranges.js';
@@ -42,6 +44,8 @@ export interface Ways {
   /** An address, to be compared with the edges' places, which are in order. */
   distance(to: Local<'i64'>, edges: readonly Edge[]): Place;
   go(from: Block, edge: Edge): void;
+  /** So many instructions of the block are not executed. */
+  giveBack(instructions: I32): void;
   /** To an address that is known only when it is reached. */
   leaveTo(from: Block, target: I64): void;
   /** The same of an indirect jump at `at` to where it was not seen to lead to: the interpreter notes it now and then. */
@@ -89,6 +93,8 @@ export class TranslatorEmitter implements Emitter {
   private singles = 0;
   /** Registers that hold words now: see words.ts. */
   private words = 0;
+  /** Takes a branch's condition, where that is all that is wanted of it. */
+  private condition: ((taken: I32) => void) | undefined;
 
   constructor(
     readonly body: Body,
@@ -116,8 +122,12 @@ export class TranslatorEmitter implements Emitter {
     instructions.forEach((instruction, index) => {
       this.block = block;
       this.instruction = instruction;
-      this.undone = instructions.length - index;
-      this.body.scope(() => instruction.definition.emit(this));
+      this.undone = mostOf(instructions.slice(index));
+      const { chosen } = instruction;
+      this.body.scope(() => {
+        if (chosen === undefined) instruction.definition.emit(this);
+        else if (chosen.first) this.choose(chosen.choice);
+      });
       this.words = wordsAfter(instruction, this.words);
       this.singles = singlesAfter(instruction, this.singles);
     });
@@ -196,6 +206,10 @@ export class TranslatorEmitter implements Emitter {
 
   branch(taken: I32): void {
     const { block, ways } = this;
+    if (this.condition !== undefined) {
+      this.condition(taken);
+      return;
+    }
     const { end } = block;
     if (end.kind !== 'branch') throw new Error('a branch within a block');
     this.body.if(
@@ -207,9 +221,8 @@ export class TranslatorEmitter implements Emitter {
 
   jumpRelative(): void {
     const { end } = this.block;
-    if (end.kind !== 'jump') throw new Error('a jump within a block');
     this.setRd(this.nextPc);
-    this.ways.go(this.block, end.next);
+    if (this.undone === 1 && end.kind === 'jump') this.ways.go(this.block, end.next);
   }
 
   jump(target: I64): void {
@@ -225,6 +238,43 @@ export class TranslatorEmitter implements Emitter {
     // It can be executed once more unless it has overwritten its own operand.
     if (isNoted(instruction) && rd !== rs1) ways.noteAndLeave(block, instruction.at, undone, to);
     else ways.leaveTo(block, to);
+  }
+
+  /** Computes both ways of a choice, and takes the results of one. */
+  private choose({ branch, taken, next, written, takenCount, nextCount }: Choice): void {
+    const { body, registers } = this;
+    const condition = body.keep(this.conditionOf(branch));
+    const [ifTaken, ifNot] = [taken, next].map((way) => registers.aside(() => this.emitWay(way)));
+    const fewer = takenCount - nextCount;
+    if (fewer !== 0) {
+      const other = fewer < 0 ? condition : i32.eqz(condition);
+      this.ways.giveBack(i32.mul(other, i32.const(Math.abs(fewer))));
+    }
+    for (const register of written) {
+      const now = registers.getX(register);
+      registers.setX(register, select(condition, ifTaken.get(register) ?? now, ifNot.get(register) ?? now));
+    }
+  }
+
+  private emitWay(way: readonly Instruction[]): void {
+    const { words } = this;
+    for (const instruction of way) {
+      this.instruction = instruction;
+      instruction.definition.emit(this);
+      this.words = wordsAfter(instruction, this.words);
+    }
+    this.words = words;
+  }
+
+  private conditionOf(branch: Instruction): I32 {
+    let found: I32 | undefined;
+    this.instruction = branch;
+    this.condition = (taken) => {
+      found = taken;
+    };
+    branch.definition.emit(this);
+    this.condition = undefined;
+    return found as I32;
   }
 
   /** On to one of the edges, in order of their places, if it leads where `target` says. */
@@ -463,7 +513,7 @@ export class TranslatorEmitter implements Emitter {
   /** One slot for the stack; other registers point elsewhere in other places. */
   private get slotKey(): string {
     const { rs1 } = this.operands;
-    return rs1 === SP ? 'sp' : `x${rs1} at ${this.block.at}`;
+    return rs1 === SP ? 'sp' : `x${rs1} at ${lineStart(this.instruction, this.block)}`;
   }
 
   private hostAddress(address: I64, bytes: number, writing: boolean): I32 {

@@ -37,6 +37,7 @@ export class Registers {
   private readonly f = new Map<number, Local<'f64'>>();
   private readonly singles = new Map<number, Local<'f32'>>();
   private readonly writtenX = new Set<number>();
+  private others: Map<number, Local<'i64'>> | undefined;
   private readonly writtenF = new Set<number>();
 
   constructor(
@@ -45,13 +46,24 @@ export class Registers {
   ) {}
 
   getX(index: number): I64 {
-    return index === 0 ? i64.const(0) : read(this.localX(index));
+    return index === 0 ? i64.const(0) : read(this.others?.get(index) ?? this.localX(index));
   }
 
   setX(index: number, value: I64): void {
     if (index === 0) return;
-    this.writtenX.add(index);
-    this.body.set(this.localX(index), value);
+    if (this.others === undefined) {
+      this.writtenX.add(index);
+      this.body.set(this.localX(index), value);
+    } else this.others.set(index, this.body.local('i64', value));
+  }
+
+  /** What `build` writes to x registers it writes to locals of its own, which are returned. */
+  aside(build: () => void): ReadonlyMap<number, Local<'i64'>> {
+    const others = new Map<number, Local<'i64'>>();
+    this.others = others;
+    build();
+    this.others = undefined;
+    return others;
   }
 
   getF(index: number): F64 {

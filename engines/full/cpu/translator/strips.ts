@@ -1,5 +1,6 @@
 import { accessKind } from './accesses.js';
 import { addressOf, after, asItIs, type Knowledge, type Linear, meet, termsKey } from './affine.js';
+import { leastOf } from './choices.js';
 import type { Instruction } from './code-source.js';
 import { goesBack } from './graph.js';
 import { Block, type Edge, redirect } from './region.js';
@@ -200,7 +201,7 @@ function shortest(head: Block, body: readonly Block[]): number {
   const lengths = new Map<Block, number>([[head, 0]]);
   let least = Number.POSITIVE_INFINITY;
   for (const block of body) {
-    const length = (lengths.get(block) ?? 0) + block.instructions.length;
+    const length = (lengths.get(block) ?? 0) + leastOf(block.instructions);
     for (const { to } of block.edges()) {
       if (to === head) least = Math.min(least, length);
       else if (to !== undefined) lengths.set(to, Math.min(lengths.get(to) ?? Number.POSITIVE_INFINITY, length));

@@ -1,3 +1,4 @@
+import type { Choice } from './choices.js';
 import type { Instruction } from './code-source.js';
 import type { Block } from './region.js';
 
@@ -40,10 +41,17 @@ export const isIn = (words: Mask, register: number): boolean => ((words >>> regi
 
 /** The registers that hold words after an instruction. */
 export function wordsAfter(instruction: Instruction, words: Mask): Mask {
-  const { definition, operands } = instruction;
+  const { definition, operands, chosen } = instruction;
+  if (chosen !== undefined) return chosen.first ? wordsAfterChoice(chosen.choice, words) : words;
   if (!definition.writesX || operands.rd === 0) return words;
   const bit = 1 << operands.rd;
   return givesWord(instruction, words) ? words | bit : words & ~bit;
+}
+
+/** Its first part writes all registers. */
+function wordsAfterChoice({ taken, next }: Choice, words: Mask): Mask {
+  const after = (way: readonly Instruction[]): Mask => way.reduce((mask, each) => wordsAfter(each, mask), words);
+  return after(taken) & after(next);
 }
 
 /**

@@ -43,7 +43,7 @@ import {
   TEMPORARY,
 } from './paged-layout.js';
 import { randomFlow } from './random-flow.js';
-import { fill, groups, opcode, pick, type Random, withField } from './random-program.js';
+import { computing, fill, groups, opcode, pick, type Random, withField } from './random-program.js';
 
 /** The instructions that random-paged.ts has executed in S- and in U-mode. */
 
@@ -275,7 +275,15 @@ export function codeOf(random: Random, instructions: number): number[] {
   const functions = Array.from({ length: FUNCTIONS }, () => functionOf(program)).flat();
   const patched = all(...Array.from({ length: PATCHES }, () => nop), RETURN);
   const mixed = [10, 11, 12, 13, 14, 15].flatMap((register) => all(add(register, register, REGISTER.rounds)));
-  const main = [...mixed, ...randomFlow(random, instructions, () => program.any())];
+  const main = [
+    ...mixed,
+    ...randomFlow(
+      random,
+      instructions,
+      () => program.any(),
+      () => computing(random),
+    ),
+  ];
   const again = all(
     addi(REGISTER.rounds, REGISTER.rounds, -1),
     beq(REGISTER.rounds, 0, 8),

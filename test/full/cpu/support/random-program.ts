@@ -110,6 +110,15 @@ function instruction(random: Random): number[] {
   }
 }
 
+/** An integer operation in a few registers, so that several depend on one another. */
+export function computing(random: Random): number[] {
+  const few = (insn: number, at: number): number => withField(insn, at, 10 + random(6));
+  const made = fill(random, pick(random, groups.integer));
+  const rs2 = (made & 0x7f) === 0x33 ? few(made, 20) : made;
+  const insn = few(few(rs2, 15), 7);
+  return [insn & 0xffff, (insn >>> 16) & 0xffff];
+}
+
 function compressed(random: Random): number[] {
   for (;;) {
     const each = pick(random, groups.compressed);
@@ -202,7 +211,12 @@ export function randomProgram(seed: number, instructions: number): Uint8Array {
   put(RAM_BASE, [...start, jal(0, CODE - enter)]);
   put(HANDLER, handler());
   let at = CODE - RAM_BASE;
-  const halves = randomFlow(random, instructions, () => instruction(random));
+  const halves = randomFlow(
+    random,
+    instructions,
+    () => instruction(random),
+    () => computing(random),
+  );
   for (const half of halves) {
     image.setUint16(at, half, true);
     at += 2;
