@@ -9,6 +9,8 @@ import { startVm } from './vm/vm-program.js';
 /** What most guests bring a driver for. */
 const DEFAULT_NIC = 'e1000';
 
+const SECTOR_BYTES = 512;
+
 /** Harts that do not listen are ended by force within a second. */
 const STOP_MS = 3000;
 
@@ -119,6 +121,12 @@ function vmDisk(disk: RunDisk): VmDisk {
   if (stats === undefined) throw new Error(`the disk ${path} is not there`);
   if (!stats.isFile()) throw new Error(`the disk ${path} is not a file`);
   if (stats.size === 0) throw new Error(`the disk ${path} is empty; make one for example with: truncate -s 1G ${path}`);
+  if (disk.media === 'disk' && stats.size % SECTOR_BYTES !== 0) {
+    const mend = `truncate -s %${SECTOR_BYTES} ${path}`;
+    throw new Error(
+      `the disk ${path} has ${stats.size} bytes, which are no whole sectors; this fills the last: ${mend}`,
+    );
+  }
   const readonly = disk.readonly || disk.media === 'cdrom';
   checkAccess(path, readonly);
   return { ...disk, readonly, bytes: stats.size, direct: false };

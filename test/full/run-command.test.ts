@@ -123,7 +123,15 @@ describe('virtax run', () => {
   it.each([
     ['nothing to run', [], /--kernel.*--bios/],
     ['an unknown option', ['--kernel', 'x', '--frobnicate'], /frobnicate/],
-    ['an image that is not there', ['--kernel', '/nonexistent/image'], /kernel.*ENOENT.*\/nonexistent\/image/],
+    ['an image that is not there', ['--kernel', '/nonexistent/image'], /kernel \/nonexistent\/image.*not there/],
+    ['a directory as an image', ['--kernel', '/'], /kernel \/ .*is a directory/],
+    ['an image without a byte', ['--bios', '/dev/null'], /firmware \/dev\/null.*is empty/],
+    ['a program of this host’s', ['--kernel', process.execPath], /the kernel: .*not for RISC-V/],
+    [
+      'a disk that ends in a sector',
+      ['--kernel', VIRTAX, '--disk', VIRTAX],
+      /virtax\.mjs has \d+ bytes.*truncate -s %512/,
+    ],
     ['too many harts', ['--kernel', 'x', '--vcpus', '64'], /--vcpus.*1 to 32/],
     ['a size that is none', ['--kernel', 'x', '--memory', 'lots'], /--memory.*lots/],
     ['more memory than there can be', ['--kernel', VIRTAX, '--memory', '8G'], /at most \d+ MiB/],

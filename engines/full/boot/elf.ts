@@ -52,6 +52,10 @@ export function parseElf(file: Uint8Array): ElfImage {
   return { segments, entry: word64(view, 24, 'entry'), ...(tohost === undefined ? {} : { tohost }) };
 }
 
+/** Those that people mix up with ours (gABI's registry of e_machine). */
+const machineName = (machine: number): string =>
+  ({ 3: 'x86', 40: 'ARM', 62: 'x86-64', 183: 'AArch64', 258: 'LoongArch' })[machine] ?? `machine ${machine}`;
+
 function checkHeader(file: Uint8Array, view: DataView): void {
   if (!isElf(file)) throw new ImageError('not an ELF image');
   if (file.length < HEADER_BYTES) throw new ImageError(`the ELF image ends inside its header (${file.length} bytes)`);
@@ -59,7 +63,7 @@ function checkHeader(file: Uint8Array, view: DataView): void {
     throw new ImageError('the ELF image is not 64-bit little-endian: this machine is RV64');
   }
   const machine = view.getUint16(18, true);
-  if (machine !== MACHINE_RISCV) throw new ImageError(`the ELF image is for machine ${machine}, not for RISC-V (243)`);
+  if (machine !== MACHINE_RISCV) throw new ImageError(`the ELF image is for ${machineName(machine)}, not for RISC-V`);
   const type = view.getUint16(16, true);
   if (type !== TYPE_EXECUTABLE && type !== TYPE_DYNAMIC) {
     throw new ImageError(

@@ -6,7 +6,7 @@
 
 import { RAM_BASE } from '../memory-map.js';
 import { deviceTree, type TreeOptions } from './device-tree.js';
-import { ImageError, isElf, parseElf, type Segment } from './elf.js';
+import { type ElfImage, ImageError, isElf, parseElf, type Segment } from './elf.js';
 import { encodeFdt } from './fdt.js';
 
 /** Every hart starts here, whatever an ELF file's entry says. */
@@ -41,7 +41,12 @@ export function load(ram: Uint8Array, images: Images, tree: Omit<TreeOptions, 'i
   const bios = images.bios && used.image('the firmware', images.bios, RAM_BASE);
   const kernelAt = roundUp(bios?.end ?? RAM_BASE, KERNEL_ALIGNMENT);
   const kernel = images.kernel && used.image('the kernel', images.kernel, kernelAt);
-  if (!used.covers(ENTRY)) throw new ImageError(`nothing of the image lies at ${hex(ENTRY)}, where the machine starts`);
+  if (!used.covers(ENTRY)) {
+    const [what, mend] = bios === undefined ? ['kernel', ', or start it by firmware (--bios)'] : ['firmware', ''];
+    throw new ImageError(
+      `nothing of the ${what} lies at ${hex(ENTRY)}, where the machine starts: link it there${mend}`,
+    );
+  }
   const kernelEntry = kernel?.start ?? 0;
   const initrd = images.initrd && used.initrd(images.initrd, kernel?.start, ram.length);
   const fdt = encodeFdt(deviceTree(initrd === undefined ? tree : { ...tree, initrd }));
@@ -80,7 +85,7 @@ class UsedMemory {
 
   /** An ELF image where its segments say, a raw one at `rawAddress`. */
   image(what: string, file: Uint8Array, rawAddress: number): Range & { tohost?: number } {
-    const elf = isElf(file) ? parseElf(file) : undefined;
+    const elf = isElf(file) ? elfOf(what, file) : undefined;
     const segments = elf?.segments ?? [{ address: rawAddress, data: file, memoryBytes: file.length }];
     for (const segment of segments) this.put(what, segment);
     const start = Math.min(...segments.map((s) => s.address));
@@ -120,6 +125,15 @@ class UsedMemory {
     this.ram.set(data, at);
     this.ram.fill(0, at + data.length, at + memoryBytes);
     this.#taken.push({ what, start, end });
+  }
+}
+
+function elfOf(what: string, file: Uint8Array): ElfImage {
+  try {
+    return parseElf(file);
+  } catch (error) {
+    if (error instanceof ImageError) throw new ImageError(`${what}: ${error.message}`);
+    throw error;
   }
 }
 

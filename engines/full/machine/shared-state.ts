@@ -71,7 +71,7 @@ export class StateLayout {
     if (this.pages > MAX_PAGES) {
       const most = Math.floor((MAX_PAGES * PAGE - this.ramOffset) / 2 ** 20);
       throw new MachineTooLarge(
-        `${ramBytes / 2 ** 20} MiB of memory do not fit: with ${harts} harts a machine has at most ${most} MiB`,
+        `${ramBytes / 2 ** 20} MiB of memory do not fit: with ${harts} hart${harts === 1 ? '' : 's'} a machine has at most ${most} MiB`,
       );
     }
   }

@@ -100,7 +100,7 @@ describe('a VM in its process', () => {
 
   it('an image that does not fit fails with the loader’s words', async () => {
     const error = await failure(boot(Buffer.from([0x7f, 0x45, 0x4c, 0x46])));
-    expect(error.message).toMatch(/could not be built: the ELF image ends inside its header/);
+    expect(error.message).toMatch(/could not be built: the kernel: the ELF image ends inside its header/);
   });
 
   it('a guest with another number of CPUs than it was given is refused', async () => {
