@@ -86,7 +86,9 @@ class UsedMemory {
   /** An ELF image where its segments say, a raw one at `rawAddress`. */
   image(what: string, file: Uint8Array, rawAddress: number): Range & { tohost?: number } {
     const elf = isElf(file) ? elfOf(what, file) : undefined;
-    const segments = elf?.segments ?? [{ address: rawAddress, data: file, memoryBytes: file.length }];
+    const segments = (elf && notBelowRam(elf.segments)) ?? [
+      { address: rawAddress, data: file, memoryBytes: file.length },
+    ];
     for (const segment of segments) this.put(what, segment);
     const start = Math.min(...segments.map((s) => s.address));
     const end = Math.max(...segments.map((s) => s.address + s.memoryBytes));
@@ -126,6 +128,22 @@ class UsedMemory {
     this.ram.fill(0, at + data.length, at + memoryBytes);
     this.#taken.push({ what, start, end });
   }
+}
+
+/**
+ * Without what lies below RAM, unless all does: linkers put the file's headers there when code is to lie at RAM's start
+ * (`ld -Ttext=0x80000000`), and on QEMU they go nowhere.
+ */
+function notBelowRam(segments: readonly Segment[]): readonly Segment[] {
+  const within = segments.filter(({ address, memoryBytes }) => address + memoryBytes > RAM_BASE);
+  return within.length === 0 ? segments : within.map(cutAtRam);
+}
+
+function cutAtRam(segment: Segment): Segment {
+  const { address, data, memoryBytes } = segment;
+  const below = RAM_BASE - address;
+  if (below <= 0) return segment;
+  return { address: RAM_BASE, data: data.subarray(Math.min(below, data.length)), memoryBytes: memoryBytes - below };
 }
 
 function elfOf(what: string, file: Uint8Array): ElfImage {

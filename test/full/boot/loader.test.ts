@@ -60,10 +60,21 @@ describe('image loader', () => {
     ['where the device tree goes', [{ address: RAM, data: [1], memory: 15 * MIB }], /more memory/],
     ['not at the entry', [{ address: RAM + 4096, data: [1] }], /0x80000000/],
     ['nothing to load', [{ address: RAM, data: [1], type: 4 }], /no segment/],
-    ['a dynamic executable', [{ address: RAM, data: [1], type: 3 }], /dynamic linker/],
   ])('refuses an image %s', (_name, segments, message) => {
     expect(() => loadInto(elf(segments as Segment[]))).toThrow(message);
     expect(() => loadInto(elf(segments as Segment[]))).toThrow(ImageError);
+  });
+
+  it('leaves out what lies below memory, as ld -Ttext=0x80000000 puts the headers, and asks for no dynamic linker', () => {
+    const data = [...Array<number>(16).fill(7), 1, 2];
+    const ram = new Uint8Array(OPTIONS.memoryBytes).fill(9);
+    const kernel = elf([
+      { address: 0, data: [47], type: 3 },
+      { address: 0, data: [47] },
+      { address: RAM - 16, data, memory: 20 },
+    ]);
+    expect(load(ram, { kernel }, OPTIONS).kernelEntry).toBe(RAM);
+    expect([...ram.subarray(0, 5)]).toEqual([1, 2, 0, 0, 9]);
   });
 
   it('firmware first, the kernel on the next 2 MiB, the RAM disk half of RAM behind it, as QEMU does', () => {
