@@ -10,7 +10,6 @@ export function shutDown(hv: HypervisorMemory, events: EventChannels, domain: nu
   hv.i32[word + DOM.shutdownReason] = reason;
   for (let vcpu = 0; vcpu < hv.i32[word + DOM.vcpus]; vcpu++) {
     events.wake(domain, vcpu);
-    Atomics.notify(hv.i32, hv.vcpuWord(domain, vcpu)); // those parked before their VCPUOP_up (VCPU.state is word 0)
   }
   return true;
 }

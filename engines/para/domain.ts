@@ -11,6 +11,7 @@ import { PARA_FRAME_BYTES, PARA_HANG_CPU_MS, SHUTDOWN_crash, SHUTDOWN_poweroff }
 import { consoleDrain, consoleFeed, RECORD_DOORBELL } from './console.js';
 import { COUNTER_COUNT, HYPERCALL_COUNTERS, namedCounters, sumCounters } from './counters.js';
 import { vcpuCpuSeconds } from './cpu-clock.js';
+import { DomainControl } from './domain-control.js';
 import { shutDown } from './domain-state.js';
 import { EventChannels } from './event-channels.js';
 import type { MemoryAnswer } from './foreign-memory.js';
@@ -50,6 +51,8 @@ export class Domain {
   private readonly events: EventChannels;
   /** Its part of the store, for the toolstack. */
   readonly store: Store;
+  /** What its guest is asked to do by the store: more or fewer vCPUs, memory, shutdown. */
+  readonly control: DomainControl;
   private readonly threads = new Map<number, Worker>();
   private readonly word: number;
   private readonly input: Uint8Array[] = [];
@@ -68,7 +71,12 @@ export class Domain {
     this.events = new EventChannels(parts.hv, parts.kicker);
     this.store = new Store(parts.hv, id, this.events);
     this.word = parts.hv.domainWord(id);
+    this.control = new DomainControl(parts.hv, id, this.store, (vcpu) => this.startThread(vcpu));
     this.flows = config.mac === undefined ? undefined : createFlowMemory();
+  }
+
+  private get maxVcpus(): number {
+    return Math.max(this.config.vcpus, this.config.maxVcpus ?? 0);
   }
 
   /** Builds the domain and lets vCPU 0 run. */
@@ -81,27 +89,31 @@ export class Domain {
     wantHugePages(memory);
     this.memory = memory;
     hv.clearDomain(this.id);
-    hv.i32[this.word + DOM.vcpus] = this.config.vcpus;
+    hv.i32[this.word + DOM.vcpus] = this.maxVcpus;
+    hv.i32[this.word + DOM.available] = this.config.vcpus;
     hv.i32[this.word + DOM.maxFrames] = maxFrames;
     for (const field of [DOM.frames, DOM.growingTo, DOM.populated, DOM.allowed]) hv.i32[this.word + field] = frames;
-    beginAccounts(hv, this.id, this.config.vcpus);
+    beginAccounts(hv, this.id, this.maxVcpus);
     this.fillStore();
     hv.i32[hv.vcpuWord(this.id, 0) + VCPU.state] = VcpuState.starting;
     Atomics.store(hv.i32, this.word + DOM.state, DomainState.running);
-    for (let vcpu = 0; vcpu < this.config.vcpus; vcpu++) this.startThread(vcpu, memory, frames);
+    for (let vcpu = 0; vcpu < this.config.vcpus; vcpu++) this.startThread(vcpu);
   }
 
   private fillStore(): void {
     const store = this.store;
     store.set('domid', String(this.id));
     store.set('name', this.config.name);
-    store.set('cpus', String(this.config.vcpus));
     store.set('bootargs', this.config.bootargs);
+    this.control.fillStore(this.config.vcpus);
     if (this.config.disk !== undefined) store.set('device/vbd/0/bytes', String(this.config.disk.bytes));
     if (this.config.mac !== undefined) store.set('device/vif/0/mac', this.config.mac);
   }
 
-  private startThread(vcpu: number, memory: WebAssembly.Memory, frames: number): void {
+  /** Of a vCPU that has none yet. It stays when the vCPU goes down, and waits for it to come up again. */
+  private startThread(vcpu: number): void {
+    const { memory } = this;
+    if (memory === undefined || this.threads.has(vcpu)) return;
     const workerData: VcpuThreadConfig = {
       hypervisor: this.parts.hv.buffer,
       io: this.parts.io,
@@ -111,7 +123,7 @@ export class Domain {
       vcpu,
       module: this.parts.module,
       memory,
-      frames,
+      frames: Atomics.load(this.parts.hv.i32, this.word + DOM.frames),
       ...(this.config.disk === undefined ? {} : { disk: this.config.disk }),
       ...(this.flows === undefined ? {} : { flows: this.flows }),
     };
@@ -185,7 +197,7 @@ export class Domain {
   tick(): void {
     if (this.input.length > 0) this.pumpInput();
     if (this.growsByItself()) this.crash('it grew its memory by memory.grow instead of XENMEM_populate_physmap');
-    for (let vcpu = 0; vcpu < this.config.vcpus; vcpu++) if (this.hangs(vcpu)) this.crashHung(vcpu);
+    for (const vcpu of this.threads.keys()) if (this.hangs(vcpu)) this.crashHung(vcpu);
   }
 
   /** A guest may execute memory.grow, but what it gets is not its own: reservations are the hypervisor's accounts. */
@@ -200,7 +212,8 @@ export class Domain {
 
   private hangs(vcpu: number): boolean {
     const { hv } = this.parts;
-    if (hv.i32[hv.vcpuWord(this.id, vcpu) + VCPU.state] === VcpuState.blocked) return false;
+    const word = hv.vcpuWord(this.id, vcpu);
+    if (hv.i32[word + VCPU.state] === VcpuState.blocked || hv.i32[word + VCPU.parked] === 1) return this.forget(vcpu);
     const calls = hypercallsOf(hv, this.id, vcpu);
     const cpu = vcpuCpuSeconds(hv, this.id, vcpu);
     const last = this.watch[vcpu];
@@ -209,6 +222,12 @@ export class Domain {
       return false;
     }
     return cpu - last.cpu > PARA_HANG_CPU_MS / 1000;
+  }
+
+  /** What it does there is not its guest's. */
+  private forget(vcpu: number): false {
+    delete this.watch[vcpu];
+    return false;
   }
 
   private crashHung(vcpu: number): void {
@@ -260,7 +279,7 @@ export class Domain {
 
   counters(): Record<string, number> {
     const sums = new Float64Array(COUNTER_COUNT);
-    sumCounters(this.parts.hv, this.id, this.config.vcpus, sums);
+    sumCounters(this.parts.hv, this.id, this.maxVcpus, sums);
     return namedCounters(sums);
   }
 }

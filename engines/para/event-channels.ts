@@ -98,7 +98,9 @@ export class EventChannels {
   /** A thread does not wake itself: an event that a completion raises inside of its own wait() is seen when that returns. */
   private wakeAt(base: number): void {
     if (base === this.self) return;
-    if (Atomics.load(this.i32, base + VCPU.state) === VcpuState.blocked)
+    const state = Atomics.load(this.i32, base + VCPU.state);
+    if (state !== VcpuState.running)
+      // blocked, or parked while it is down
       this.kicker.kick(this.i32[base + VCPU.kickSlot]);
   }
 

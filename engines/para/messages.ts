@@ -5,6 +5,8 @@ import type { Doorbell } from '../process/guest-control.js';
 export interface DomainConfig {
   name: string;
   vcpus: number;
+  /** The most that it may ever have; absent: vcpus. */
+  maxVcpus?: number;
   memoryBytes: number;
   /** The most that it may ever have; absent: memoryBytes. */
   maxMemoryBytes?: number;

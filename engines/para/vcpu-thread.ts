@@ -22,6 +22,7 @@ import { GuestCrash, Vcpu, VcpuStop } from './vcpu.js';
 import type { FromVcpu, VcpuThreadConfig } from './vcpu-config.js';
 
 const QUIESCE_ROUNDS = 50;
+const PARKED_NS = 1e9;
 
 // As the other engines' threads: sleeps end when they should.
 minimizeTimerSlack();
@@ -62,12 +63,16 @@ tell({ type: 'facts', facts: host.facts });
 
 const alive = (): boolean => Atomics.load(i32, vcpu.domainWord + DOM.state) === DomainState.running;
 
-/** Sleeps until VCPUOP_up; false when the domain ends before. */
+/** Waits for VCPUOP_up, and goes on with what its queues have under way; false when the domain ends before. */
 function untilUp(): boolean {
   while (alive()) {
     const was = Atomics.compareExchange(i32, stateWord, VcpuState.starting, VcpuState.running);
     if (was === VcpuState.starting) return true;
-    Atomics.wait(i32, stateWord, was, 1000);
+    Atomics.store(i32, vcpu.word + VCPU.parked, 1);
+    coreOs.service();
+    // Whoever changes the state or asks for attention does that first and kicks then; a kick that comes before the sleep ends it.
+    if (Atomics.load(i32, stateWord) === VcpuState.offline && alive()) host.io.wait(PARKED_NS);
+    Atomics.store(i32, vcpu.word + VCPU.parked, 0);
   }
   return false;
 }

@@ -61,6 +61,7 @@ export class FakeGuest {
     hv.clearDomain(domain);
     const word = hv.domainWord(domain);
     hv.i32[word + DOM.vcpus] = vcpus;
+    hv.i32[word + DOM.available] = vcpus;
     const frames = this.memory.bytes / abi.PARA_FRAME_BYTES;
     for (const field of [DOM.frames, DOM.growingTo, DOM.populated, DOM.allowed]) hv.i32[word + field] = frames;
     hv.i32[word + DOM.maxFrames] = maxFrames;

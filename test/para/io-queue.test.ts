@@ -66,6 +66,7 @@ describe('the I/O queue', () => {
 
   it('wakes another vCPU for its request if it sleeps, and not otherwise', () => {
     hv.i32[hv.vcpuWord(2, 0) + VCPU.kickSlot] = 42;
+    hv.i32[hv.vcpuWord(2, 0) + VCPU.state] = VcpuState.running;
     admit(2, 0);
     queue.dispatch(1, 0);
     expect(kicks).toEqual([]);

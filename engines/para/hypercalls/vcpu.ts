@@ -27,7 +27,7 @@ import {
   vcpu_set_singleshot_timer,
 } from '../abi.js';
 import { clockNs } from '../clock.js';
-import { VCPU, VcpuState } from '../hypervisor-memory.js';
+import { DOM, VCPU, VcpuState } from '../hypervisor-memory.js';
 import { writeRunstate } from '../runstate.js';
 import { type Vcpu, VcpuStop } from '../vcpu.js';
 
@@ -97,8 +97,9 @@ function up(vcpu: Vcpu, id: number): number {
   const { i32 } = vcpu.hv;
   const word = vcpu.hv.vcpuWord(vcpu.domain, id);
   if (id !== 0 && Atomics.load(i32, word + VCPU.initialised) === 0) return -PARA_EINVAL;
+  if (id >= Atomics.load(i32, vcpu.domainWord + DOM.available)) return -PARA_EPERM;
   const was = Atomics.compareExchange(i32, word + VCPU.state, VcpuState.offline, VcpuState.starting);
-  if (was === VcpuState.offline) Atomics.notify(i32, word + VCPU.state); // its thread is parked there (vcpu-thread.ts)
+  if (was === VcpuState.offline) vcpu.events.wake(vcpu.domain, id); // its thread is parked (vcpu-thread.ts)
   return 0;
 }
 

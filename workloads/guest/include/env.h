@@ -48,6 +48,12 @@ void env_ipi_wait(void);      /* sleeps until an env_ipi() to this CPU; takes on
 void env_sleep_until(uint64_t ns);
 void env_relax(void); /* in a spin loop: pause; gives the processor away where the port can */
 void env_poll(void);  /* between units, at least every 2 ms of work: a para guest takes its events here */
+/* This CPU, or the machine, is to go (only para guests are asked to): its work should end after the unit. */
+#ifdef __wasm__
+int env_leaving(void);
+#else
+static inline int env_leaving(void) { return 0; }
+#endif
 long env_null_call(long a); /* the cheapest round trip to the layer below, arguments checked; returns a + 1 */
 
 /* ---- block: one disk ---- */

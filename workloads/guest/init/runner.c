@@ -157,7 +157,7 @@ static void run_units(struct slot *s) {
     else if ((w->flags & W_REPEATS) && checksum != s->first) s->ctx.errors++;
     s->ctx.unit = ++s->units;
     env_poll();
-  } while (env_now_ns() < end);
+  } while (env_now_ns() < end && !env_leaving());
 }
 
 /* CPU 0, when all have arrived: rings the start doorbell and lets them go. */
@@ -179,7 +179,7 @@ static void end_together(void) {
     env_doorbell(ENV_DOORBELL_STOP);
     increment(&state.finished);
   }
-  while (load(&state.finished) <= state.cpus) env_relax();
+  while (load(&state.finished) <= state.cpus && !env_leaving()) env_relax();
 }
 
 static void sample_job(void *arg) {

@@ -68,7 +68,7 @@ static struct blockdev disk = {.name = "vbd", .submit = submit, .interrupt = int
 void blkfront_init(void) {
   char text[24];
   if (store_read("device/vbd/0/bytes", text, sizeof text) < 0 || str_u64(text, &disk.bytes) != 0) return;
-  disk.depth = BLKIF_RING_SIZE * cpu_count();
+  disk.depth = BLKIF_RING_SIZE * cpu_max;
   block_register(&disk);
 }
 

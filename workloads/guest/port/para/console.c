@@ -1,4 +1,5 @@
 /* console.c: the hypervisor's console. The bytes of one call stay together, up to PARA_CONSOLE_WRITE_MAX of them. */
+#include "kernel/block.h"
 #include "kernel/port.h"
 #include "port/para/para.h"
 
@@ -22,6 +23,17 @@ void env_write(const char *bytes, size_t n) { console_write(bytes, n); }
 
 void env_doorbell(int which) { hypercall(HYPERVISOR_console_io, CONSOLEIO_doorbell, (uint32_t)which, 0); }
 
+/* In order: the program has nothing under way, and what it wrote is on the disk when the machine is off. */
+static void shutdown(void) {
+  struct env_block_req flush = {.op = ENV_BLOCK_FLUSH};
+  struct env_block_done done;
+  if (block_bytes() && block_queue(&flush) == 0) {
+    block_start();
+    block_wait(&done, 1, 1);
+  }
+  shutdown_now();
+}
+
 /* CPU 0 alone reads. The event ends its sleep; there is nothing to handle. */
 int env_read(char *byte) {
   static char input[INPUT];
@@ -35,6 +47,7 @@ int env_read(char *byte) {
       have = 0;
       return -ENV_EIO;
     }
+    if (have == 0 && shutdown_wanted()) shutdown();
     if (have == 0) cpu_sleep(CPU_FOREVER);
   }
   *byte = input[at++];

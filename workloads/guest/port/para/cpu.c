@@ -4,13 +4,13 @@
  * A waker leaves the token, then looks at sleeping; a sleeper says that it sleeps, then looks at the token. The event that a
  * waker sends stays pending in the hypervisor, so it does not matter whether it comes before or after SCHEDOP_block.
  *
- * A CPU's task goes NONE -> CLAIMED (by whoever spawns) -> READY -> NONE (by the CPU itself, when it has returned).
+ * A CPU's task goes NONE -> CLAIMED (by whoever spawns) -> READY -> NONE (by the CPU itself, when it has returned). hotplug.c says
+ * how it goes from NONE to GONE.
  */
 #include "kernel/port.h"
 #include "kernel/print.h"
 #include "port/para/para.h"
 
-enum { TASK_NONE, TASK_CLAIMED, TASK_READY };
 enum { RELAXES_A_YIELD = 64 };
 
 struct cpu cpus[PARA_MAX_VCPUS];
@@ -21,7 +21,7 @@ static void store(uint32_t *p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_SEQ
 static uint32_t take(uint32_t *p) { return __atomic_exchange_n(p, 0, __ATOMIC_SEQ_CST); }
 
 unsigned cpu_id(void) { return this_cpu; }
-unsigned cpu_count(void) { return cpu_total; }
+unsigned cpu_count(void) { return __atomic_load_n(&cpu_present, __ATOMIC_SEQ_CST); }
 
 uint64_t clock_ns(void) {
   uint64_t now;
@@ -30,6 +30,7 @@ uint64_t clock_ns(void) {
 }
 
 void cpu_init(unsigned cpu) {
+  if (cpus[cpu].timer_port) return; /* it has been up before */
   int error = hypercall(HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, cpu, guest_address(&cpus[cpu].info));
   int port = hypercall(HYPERVISOR_event_channel_op, EVTCHNOP_bind_virq, VIRQ_TIMER, cpu);
   if (error || port < 0) panic("CPU %u has no events (errno %d, %d)", cpu, -error, -port);
@@ -77,7 +78,10 @@ void env_sleep_until(uint64_t ns) {
 void cpu_idle_loop(void) {
   struct cpu *c = &cpus[this_cpu];
   for (;;) {
-    while (load(&c->task) != TASK_READY) cpu_sleep(CPU_FOREVER);
+    while (load(&c->task) != TASK_READY) {
+      cpu_leave_if_unwanted();
+      if (load(&c->task) != TASK_READY) cpu_sleep(CPU_FOREVER);
+    }
     c->fn(c->arg);
     store(&c->task, TASK_NONE);
     for (uint32_t joiners = take(&c->joiners); joiners; joiners &= joiners - 1) cpu_wake((unsigned)__builtin_ctz(joiners));
@@ -97,21 +101,26 @@ int env_spawn(unsigned cpu, void (*fn)(void *), void *arg) {
   return 0;
 }
 
+static int busy(const struct cpu *c) {
+  uint32_t task = load(&c->task);
+  return task == TASK_CLAIMED || task == TASK_READY;
+}
+
 /*
  * The bit is set anew before each sleep: a CPU that is held up between clearing its task and taking the joiners may take the bit
  * that was meant for the next task, which has been spawned in the meantime.
  */
 void env_join(unsigned cpu) {
-  if (cpu >= cpu_total || cpu == this_cpu || cpu == 0) return;
+  if (cpu >= cpu_count() || cpu == this_cpu || cpu == 0) return;
   struct cpu *c = &cpus[cpu];
-  while (load(&c->task) != TASK_NONE) {
+  while (busy(c)) {
     __atomic_fetch_or(&c->joiners, 1u << this_cpu, __ATOMIC_SEQ_CST);
-    if (load(&c->task) != TASK_NONE) cpu_sleep(CPU_FOREVER);
+    if (busy(c)) cpu_sleep(CPU_FOREVER);
   }
 }
 
 void env_ipi(unsigned cpu) {
-  if (cpu >= cpu_total) return;
+  if (cpu >= cpu_count()) return;
   __atomic_add_fetch(&cpus[cpu].posts, 1, __ATOMIC_SEQ_CST);
   cpu_wake(cpu);
 }

@@ -6,7 +6,7 @@
  *   cpu.c     sleeping, waking, tasks                              env.c      env.h by direct calls
  *   event.c   event channels                                       store.c    configuration and handshakes
  *   grant.c   the grant table                                      console.c  the console
- *   blkfront.c, netfront.c: front ends, one queue a vCPU
+ *   blkfront.c, netfront.c: front ends, one queue a vCPU           hotplug.c  vCPUs and memory that come and go, shutdown
  */
 #ifndef VIRTAX_PARA_PARA_H
 #define VIRTAX_PARA_PARA_H
@@ -31,19 +31,36 @@ struct cpu {
   uint32_t timer_port;
   uint32_t posts;        /* env_ipi() not yet taken by env_ipi_wait() */
   uint32_t relaxes;
-  uint32_t task;         /* TASK_* in cpu.c */
+  uint32_t task;         /* TASK_* */
+  uint32_t wanted;       /* the toolstack lets it run (hotplug.c) */
+  uint32_t online;       /* its queues are connected, it takes tasks */
+  uint32_t started;      /* it has been up: stack, ports and queues are there */
   uint32_t joiners;      /* a bit a CPU that sleeps in env_join() */
   void (*fn)(void *);
   void *arg;
+  char *stack;           /* of CPUs 1 and up */
 } __attribute__((aligned(128)));
 
 extern struct cpu cpus[PARA_MAX_VCPUS];
 extern _Thread_local unsigned this_cpu;
-extern unsigned cpu_total;
+enum { TASK_NONE, TASK_CLAIMED, TASK_READY, TASK_GONE };
+extern unsigned cpu_total;   /* online: 0 .. cpu_total - 1 take tasks */
+extern unsigned cpu_present; /* have ever been: a higher number is nobody's */
+extern unsigned cpu_max;
 
 /* ---- cpu.c ---- */
 void cpu_init(unsigned cpu);        /* on the CPU itself: vcpu_info and its timer's port */
 _Noreturn void cpu_idle_loop(void); /* runs the tasks that env_spawn() gives to this CPU */
+
+/* ---- start.c ---- */
+int cpu_start(unsigned cpu);  /* from CPU 0; 0 or negative errno */
+void cpu_count_online(void);
+
+/* ---- hotplug.c ---- */
+void hotplug_init(void);
+void cpu_leave_if_unwanted(void); /* between tasks: does not return if the CPU is to go */
+int shutdown_wanted(void);
+_Noreturn void shutdown_now(void);
 
 /* ---- event.c ---- */
 void event_handler(uint32_t port, void (*handler)(void *), void *arg);
@@ -68,6 +85,8 @@ void grant_clear(uint32_t ref);
 
 /* ---- store.c ---- */
 int store_read(const char *path, char *value, size_t max); /* zero-terminated; its length, or negative errno */
+int store_write(const char *path, const char *value, size_t bytes);
+int store_watch(const char *path, uint32_t token);
 int store_write_number(const char *path, uint32_t value);
 /* device/KIND/0/queue-N/NAME = value */
 int store_write_queue(const char *kind, unsigned queue, const char *name, uint32_t value);
@@ -76,6 +95,7 @@ int store_write_queue(const char *kind, unsigned queue, const char *name, uint32
 void memory_init(void);
 void *frames_alloc(size_t bytes); /* zeroed, frame-aligned; NULL if there is none left */
 void frames_free(void *p, size_t bytes);
+void memory_set_target(size_t frames); /* CPU 0: gives frames back or populates them until there are as many, now or as they become free */
 int frames_contain(const void *p, size_t bytes);
 
 /* ---- front ends ---- */

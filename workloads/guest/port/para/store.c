@@ -15,10 +15,17 @@ int store_read(const char *path, char *value, size_t max) {
   return n;
 }
 
+int store_write(const char *path, const char *value, size_t bytes) { return store_op(STOREOP_write, path, value, bytes); }
+
+int store_watch(const char *path, uint32_t token) {
+  struct store_request request = {.path = guest_address(path), .path_bytes = (uint32_t)strlen(path), .token = token};
+  return hypercall(HYPERVISOR_store_op, STOREOP_watch, guest_address(&request), 0);
+}
+
 int store_write_number(const char *path, uint32_t value) {
   char text[12];
   size_t n = format(text, sizeof text, "%u", value);
-  return store_op(STOREOP_write, path, text, n);
+  return store_write(path, text, n);
 }
 
 int store_write_queue(const char *kind, unsigned queue, const char *name, uint32_t value) {
