@@ -67,5 +67,8 @@ export class RunRefused extends Error {
   override readonly name = 'RunRefused';
 }
 
-/** Starts a machine. Rejects with RunRefused. output: what the guest writes to its console. */
-export type Run = (request: RunRequest, output: (bytes: Uint8Array) => void) => Promise<RunningMachine>;
+/** What the guest writes to its console; `written` is called when it has gone out: a guest may not run far ahead of that. */
+export type ConsoleOutput = (bytes: Uint8Array, written: () => void) => void;
+
+/** Starts a machine. Rejects with RunRefused. */
+export type Run = (request: RunRequest, output: ConsoleOutput) => Promise<RunningMachine>;

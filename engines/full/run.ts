@@ -1,7 +1,14 @@
 /** `virtax run` on `full`: a VM's process, whose console is the user's terminal. */
 import { accessSync, constants, statSync } from 'node:fs';
 import type { Child } from '../process/child.js';
-import { type RunDisk, type RunEnd, type RunningMachine, RunRefused, type RunRequest } from '../run.js';
+import {
+  type ConsoleOutput,
+  type RunDisk,
+  type RunEnd,
+  type RunningMachine,
+  RunRefused,
+  type RunRequest,
+} from '../run.js';
 import type { VmConfig, VmDisk, VmEnd } from './config.js';
 import type { FromVm, ToVm } from './vm/messages.js';
 import { startVm } from './vm/vm-program.js';
@@ -15,7 +22,7 @@ const SECTOR_BYTES = 512;
 const STOP_MS = 3000;
 
 /** Rejects with RunRefused when the machine cannot be had. */
-export async function run(request: RunRequest, output: (bytes: Uint8Array) => void): Promise<RunningMachine> {
+export async function run(request: RunRequest, output: ConsoleOutput): Promise<RunningMachine> {
   let machine: UserMachine | undefined;
   try {
     const config = vmConfig(request);
@@ -40,7 +47,7 @@ class UserMachine implements RunningMachine {
 
   constructor(
     harts: number,
-    private readonly output: (bytes: Uint8Array) => void,
+    private readonly output: ConsoleOutput,
   ) {
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
@@ -78,8 +85,10 @@ class UserMachine implements RunningMachine {
   }
 
   #hear(message: FromVm): void {
-    if (message.type === 'output') this.output(message.bytes);
-    else if (message.type === 'running') this.#running();
+    if (message.type === 'output') {
+      const { bytes } = message;
+      this.output(bytes, () => void this.#child.send({ type: 'taken', bytes: bytes.length } satisfies ToVm));
+    } else if (message.type === 'running') this.#running();
     else if (message.type === 'refused') this.#refused(new Error(message.message));
     else if (message.type === 'ended') this.#ends(runEnd(message.how));
     else if (message.type === 'stopped') {

@@ -41,7 +41,9 @@ function engineNamed(name: string, engines: readonly Engine[]): Engine & Require
 async function start(engine: Required<Pick<Engine, 'run'>>, request: RunRequest): Promise<RunningMachine> {
   try {
     const { stdout } = process;
-    return await engine.run(request, (bytes) => void stdout.write(stdout.isTTY ? forTerminal(bytes) : bytes));
+    return await engine.run(request, (bytes, written) => {
+      stdout.write(stdout.isTTY ? forTerminal(bytes) : bytes, written);
+    });
   } catch (error) {
     if (error instanceof RunRefused) throw new UsageError(error.message);
     throw error;

@@ -4,6 +4,8 @@ import type { VmConfig, VmEnd } from '../config.js';
 export type ToVm =
   | { type: 'boot'; config: VmConfig }
   | { type: 'input'; text: string }
+  /** So many bytes of output have gone where they were to go. */
+  | { type: 'taken'; bytes: number }
   /** The harts end, giving back what they hold. Answered by `stopped`. */
   | { type: 'stop' }
   /** Answered by a message `counters` with the same number. */

@@ -16,6 +16,10 @@ const { Vm: VirtualMachine } = await import('./vm.js');
 
 let vm: Vm | undefined;
 
+/** Output that nobody has taken yet, bytes; with more the guest's serial port is busy, or it could fill the host's memory. */
+const UNTAKEN_MOST = 2 ** 18;
+let untaken = 0;
+
 /** Without a channel the engine is gone, and this process with it. */
 const tell = (message: FromVm): void => {
   if (process.connected) process.send?.(message, undefined, undefined, () => {});
@@ -25,7 +29,11 @@ function boot({ config }: Extract<ToVm, { type: 'boot' }>): void {
   try {
     const events: VmEvents = {
       running: (facts) => tell({ type: 'running', facts }),
-      output: (bytes) => tell({ type: 'output', bytes }),
+      output(bytes) {
+        untaken += bytes.length;
+        tell({ type: 'output', bytes });
+      },
+      outputHeld: () => untaken > UNTAKEN_MOST,
       doorbell: (stamp) => tell({ type: 'doorbell', ...stamp, counters: vm?.named(stamp.counters) ?? {} }),
       ended: (how) => tell({ type: 'ended', how }),
     };
@@ -33,6 +41,11 @@ function boot({ config }: Extract<ToVm, { type: 'boot' }>): void {
   } catch (error) {
     tell({ type: 'refused', message: error instanceof Error ? error.message : String(error) });
   }
+}
+
+function taken(bytes: number): void {
+  untaken -= bytes;
+  vm?.outputTaken();
 }
 
 async function stop(): Promise<void> {
@@ -43,6 +56,7 @@ async function stop(): Promise<void> {
 process.on('message', (message: ToVm) => {
   if (message.type === 'boot') boot(message);
   else if (message.type === 'stop') void stop();
+  else if (message.type === 'taken') taken(message.bytes);
   else if (message.type === 'input') vm?.input(Buffer.from(message.text, 'latin1'));
   else tell({ type: 'counters', id: message.id, counters: vm?.counters() ?? {} });
 });

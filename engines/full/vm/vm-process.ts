@@ -75,8 +75,10 @@ export class VmProcess extends ControlledMachine {
   }
 
   #hear(message: FromVm): void {
-    if (message.type === 'output') this.control.output(message.bytes);
-    else if (message.type === 'doorbell') this.control.doorbell(message.which, message);
+    if (message.type === 'output') {
+      this.control.output(message.bytes);
+      this.#tell({ type: 'taken', bytes: message.bytes.length });
+    } else if (message.type === 'doorbell') this.control.doorbell(message.which, message);
     else if (message.type === 'running') Object.assign(this.facts, message.facts);
     else if (message.type === 'refused') this.control.fail(`could not be built: ${message.message}`);
     else if (message.type === 'ended') this.control.fail(endPhrase(message.how));

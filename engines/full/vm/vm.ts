@@ -32,6 +32,8 @@ export interface VmEvents {
   /** The harts are about to start. facts: what a reader of the results must know about this machine. */
   running(facts: Record<string, string>): void;
   output(bytes: Uint8Array): void;
+  /** Nobody takes output for now: it waits in the guest's serial port until outputTaken(). */
+  readonly outputHeld?: () => boolean;
   doorbell(stamp: Stamp): void;
   /** Once; the harts' threads have ended. */
   ended(how: VmEnd): void;
@@ -134,6 +136,11 @@ export class Vm {
     this.#feed();
   }
 
+  /** Output is wanted again. */
+  outputTaken(): void {
+    this.#look();
+  }
+
   /** A stamp's counters by name. */
   named(values: Float64Array): Record<string, number> {
     return Object.fromEntries(Object.keys(this.counters()).map((name, index) => [name, values[index] ?? 0]));
@@ -200,9 +207,11 @@ export class Vm {
     const { run, doorbells, consoleOut } = this.#machine;
     run.mainLooks();
     for (const stamp of doorbells.take()) this.events.doorbell(stamp);
-    const bytes = consoleOut.drain();
-    if (bytes.length > 0) this.events.output(bytes);
-    this.#machine.consoleChanged();
+    if (this.events.outputHeld?.() !== true) {
+      const bytes = consoleOut.drain();
+      if (bytes.length > 0) this.events.output(bytes);
+      this.#machine.consoleChanged();
+    }
     this.#feed();
     const ended = run.ended;
     if (ended !== undefined) this.#end(ended);
