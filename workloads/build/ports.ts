@@ -101,40 +101,52 @@ const riscv64: Image = {
 };
 
 /** Memory of a para guest is imported and shared; its size is the domain's, up to the maximum given here (1 GiB). */
-const para: Image = {
-  name: 'wasm32/virtax-para.wasm',
-  target: 'wasm32-unknown-unknown',
-  links: [
-    {
-      output: 'virtax-para.wasm',
-      sources: [...PROGRAM, 'guest/kernel/**/*.c', 'guest/port/para/**/*.c'],
-      required: ['guest/port/para/*.c'],
-      compile: [
-        '-matomics',
-        '-mbulk-memory',
-        '-mmutable-globals',
-        '-msign-ext',
-        '-mnontrapping-fptoint',
-        '-msimd128',
-        '-ftls-model=local-exec',
-      ],
-      link: [
-        '-nostdlib',
-        '-fuse-ld=lld',
-        '-Wl,--no-entry',
-        '-Wl,--import-memory',
-        '-Wl,--shared-memory',
-        '-Wl,--max-memory=1073741824',
-        // The stack of vCPU 0 lies below everything else: an overflow leaves memory and traps.
-        '-Wl,--stack-first',
-        '-Wl,-z,stack-size=262144',
-        '-Wl,--export=__stack_pointer',
-        '-Wl,--export=__wasm_init_tls',
-        '-Wl,--strip-all',
-      ],
-    },
-  ],
-};
+function para(name: string, output: string, sources: string[], required: string[]): Image {
+  return {
+    name,
+    target: 'wasm32-unknown-unknown',
+    links: [
+      {
+        output,
+        sources,
+        required,
+        compile: [
+          '-matomics',
+          '-mbulk-memory',
+          '-mmutable-globals',
+          '-msign-ext',
+          '-mnontrapping-fptoint',
+          '-msimd128',
+          '-ftls-model=local-exec',
+        ],
+        link: [
+          '-nostdlib',
+          '-fuse-ld=lld',
+          '-Wl,--no-entry',
+          '-Wl,--import-memory',
+          '-Wl,--shared-memory',
+          '-Wl,--max-memory=1073741824',
+          // The stack of vCPU 0 lies below everything else: an overflow leaves memory and traps.
+          '-Wl,--stack-first',
+          '-Wl,-z,stack-size=262144',
+          '-Wl,--export=__stack_pointer',
+          '-Wl,--export=__wasm_init_tls',
+          '-Wl,--strip-all',
+        ],
+      },
+    ],
+  };
+}
+
+const paraKernel = para(
+  'wasm32/virtax-para.wasm',
+  'virtax-para.wasm',
+  [...PROGRAM, 'guest/kernel/**/*.c', 'guest/port/para/**/*.c'],
+  ['guest/port/para/*.c'],
+);
+
+/** A second guest, written from the documentation alone: shows what a guest needs at least. */
+const minimal = para('wasm32/minimal.wasm', 'minimal.wasm', ['guest/minimal/minimal.c'], ['guest/minimal/minimal.c']);
 
 /** Not part of the package: the native program for qemu-riscv64, with which tests compare checksums and count instructions. */
 export const TEST_IMAGE: Image = host('test/virtax-guest', 'riscv64-linux-gnu', RISCV);
@@ -146,5 +158,6 @@ export const IMAGES: Image[] = [
   host('linux-arm64/virtax-guest', 'aarch64-linux-gnu', ['-mno-outline-atomics']),
   host('linux-arm64/virtax-guest-novec', 'aarch64-linux-gnu', ['-mno-outline-atomics', ...NO_VECTORS]),
   riscv64,
-  para,
+  paraKernel,
+  minimal,
 ];
