@@ -6,24 +6,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Machine, MachineConfig } from '#engines/engine.js';
 import { para } from '#engines/para/engine.js';
 import { work } from '../support/work.js';
+import { writePristineDisk } from './pristine-disk.js';
 
 const DISK_BYTES = 4 << 20;
 let folder: string;
 
-/** splitmix64's finalizer: what every word of a pristine disk is made with. */
-function mix64(value: bigint): bigint {
-  const mask = (1n << 64n) - 1n;
-  let z = value & mask;
-  z = ((z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n) & mask;
-  z = ((z ^ (z >> 27n)) * 0x94d049bb133111ebn) & mask;
-  return z ^ (z >> 31n);
-}
-
 function makeDisk(name: string): string {
-  const words = new BigUint64Array(DISK_BYTES / 8);
-  for (let i = 0; i < words.length; i++) words[i] = mix64(BigInt(i));
   const path = join(folder, name);
-  writeFileSync(path, Buffer.from(words.buffer));
+  writePristineDisk(path, DISK_BYTES);
   return path;
 }
 

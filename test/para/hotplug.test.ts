@@ -1,17 +1,33 @@
 /** vCPUs and memory that come and go while our guest kernel runs work, asked for by the store. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DiskConfig } from '#engines/engine.js';
 import { Hypervisor } from '#engines/para/hypervisor.js';
 import { ParaGuest } from './para-guest.js';
+import { writePristineDisk } from './pristine-disk.js';
 import { guestFile, op } from './wasm-guest.js';
 
 const MIB = 2 ** 20;
+/** A host that is busy takes its time. */
+const SOON = { deadlineMs: 50_000 };
 
 let hypervisor: Hypervisor;
 beforeAll(() => {
   hypervisor = new Hypervisor();
 });
 afterAll(() => hypervisor.close());
+
+const folder = mkdtempSync(join(tmpdir(), 'virtax-hotplug-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function disk(): DiskConfig {
+  const path = join(folder, 'disk');
+  writePristineDisk(path, 4 * MIB);
+  return { path, bytes: 4 * MIB, direct: false };
+}
 
 async function stop(guest: ParaGuest): Promise<void> {
   guest.domain.destroy();
@@ -22,7 +38,7 @@ describe('vCPUs', () => {
   it('come while the guest runs work, and take part in the next', async () => {
     const guest = await ParaGuest.start(hypervisor, { maxVcpus: 4 });
     const alone = await guest.run('cpu/sieve', 1, 20);
-    const adding = guest.domain.control.setVcpus(4);
+    const adding = guest.domain.control.setVcpus(4, SOON);
     await guest.run('cpu/sieve', 1, 60);
     await adding;
     expect(guest.domain.control.vcpusUp).toBe(4);
@@ -37,7 +53,7 @@ describe('vCPUs', () => {
     const full = await guest.run('cpu/sieve', 3, 20);
     guest.send('start ms=1500 seed=7');
     await guest.sampleBegun();
-    await guest.domain.control.setVcpus(1);
+    await guest.domain.control.setVcpus(1, SOON);
     const result = (await guest.line('result')).split(' ');
     expect(result).toContain('errors=0');
     expect(result).toContain(`checksum=${full.checksum}`); // the removed ones' first units are in it
@@ -58,12 +74,12 @@ describe('vCPUs', () => {
           const running = guest.run('cpu/sieve', 1, 10);
           const asked: Promise<void>[] = [];
           for (const { vcpus, wait } of steps) {
-            const done = guest.domain.control.setVcpus(vcpus);
+            const done = guest.domain.control.setVcpus(vcpus, SOON);
             asked.push(done.catch(() => {})); // one that is overtaken by the next is not fulfilled
             if (wait) await done;
           }
           const { vcpus } = steps[steps.length - 1];
-          await guest.domain.control.setVcpus(vcpus);
+          await guest.domain.control.setVcpus(vcpus, SOON);
           await running;
           await Promise.all(asked.slice(-1));
           expect(guest.domain.control.vcpusUp).toBe(vcpus);
@@ -73,6 +89,19 @@ describe('vCPUs', () => {
       { numRuns: 8 },
     );
     await stop(guest);
+  });
+
+  it('are 1 to 32, with their own queues of the disk, and a queue of a CPU that went serves it again', async () => {
+    const guest = await ParaGuest.start(hypervisor, { maxVcpus: 32, memoryBytes: 128 * MIB, disk: disk() });
+    const { control } = guest.domain;
+    await control.setVcpus(32, SOON);
+    expect((await guest.runWhenThere('block/randread-4k-qd1', 32, 20)).errors).toBe('0');
+    await control.setVcpus(1, SOON);
+    expect(control.vcpusUp).toBe(1);
+    await control.setVcpus(3, SOON);
+    expect((await guest.runWhenThere('block/randread-4k-qd1', 3, 20)).errors).toBe('0');
+    await control.shutdown('poweroff', SOON); // flushes the disk first
+    expect(await guest.ended()).toBe('powered itself off');
   });
 
   it('are no more than the toolstack says, whatever the guest asks for', async () => {
@@ -106,10 +135,10 @@ describe('vCPUs', () => {
 
   it('are refused with a sentence when there cannot be so many, or the guest does not listen', async () => {
     const guest = await ParaGuest.start(hypervisor, { maxVcpus: 2 });
-    await expect(guest.domain.control.setVcpus(3)).rejects.toThrow('3 vCPUs: the domain can have 1 to 2');
-    await expect(guest.domain.control.setVcpus(0)).rejects.toThrow('1 to 2');
+    await expect(guest.domain.control.setVcpus(3, SOON)).rejects.toThrow('3 vCPUs: the domain can have 1 to 2');
+    await expect(guest.domain.control.setVcpus(0, SOON)).rejects.toThrow('1 to 2');
     await stop(guest);
-    await expect(guest.domain.control.setVcpus(2)).rejects.toThrow();
+    await expect(guest.domain.control.setVcpus(2, SOON)).rejects.toThrow();
   });
 });
 
@@ -118,13 +147,13 @@ describe('memory', () => {
     const guest = await ParaGuest.start(hypervisor, { memoryBytes: 8 * MIB, maxMemoryBytes: 256 * MIB });
     const { control } = guest.domain;
     await expect(guest.run('memory/chase', 1, 10)).rejects.toThrow('not enough memory');
-    const [, work] = await Promise.all([control.setMemory(200 * MIB), guest.run('cpu/sieve', 1, 60)]);
+    const [, work] = await Promise.all([control.setMemory(200 * MIB, SOON), guest.run('cpu/sieve', 1, 60)]);
     expect(work.errors).toBe('0');
     expect(control.memoryBytes).toBe(200 * MIB);
     expect((await guest.run('memory/chase', 1, 20)).errors).toBe('0');
-    await control.setMemory(160 * MIB);
+    await control.setMemory(160 * MIB, SOON);
     expect(control.memoryBytes).toBe(160 * MIB);
-    await control.setMemory(256 * MIB);
+    await control.setMemory(256 * MIB, SOON);
     expect((await guest.run('memory/copy', 1, 20)).errors).toBe('0');
     await stop(guest);
   });
@@ -132,7 +161,7 @@ describe('memory', () => {
   it('is refused with a sentence beyond its bounds, and what the guest cannot give it keeps', async () => {
     const guest = await ParaGuest.start(hypervisor, { memoryBytes: 64 * MIB });
     const { control } = guest.domain;
-    await expect(control.setMemory(65 * MIB)).rejects.toThrow(/can have 8388608 to 67108864/);
+    await expect(control.setMemory(65 * MIB, SOON)).rejects.toThrow(/can have 8388608 to 67108864/);
     await guest.run('memory/copy', 1, 5);
     await expect(control.setMemory(8 * MIB, { deadlineMs: 100 })).rejects.toThrow(/within 100 ms: it has \d/);
     expect((await guest.run('memory/copy', 1, 5)).errors).toBe('0');
@@ -147,10 +176,10 @@ describe('control/shutdown', () => {
     await guest.line('ready');
     guest.send('start ms=60000 seed=1');
     await guest.sampleBegun();
-    await guest.domain.control.shutdown();
+    await guest.domain.control.shutdown('poweroff', SOON);
     expect(await guest.ended()).toBe('powered itself off');
     const second = await ParaGuest.start(hypervisor);
-    await second.domain.control.shutdown('reboot');
+    await second.domain.control.shutdown('reboot', SOON);
     expect(await second.ended()).toBe('rebooted itself');
   });
 });
