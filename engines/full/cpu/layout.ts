@@ -213,6 +213,8 @@ export const REGION = {
   epoch: 28,
   slots: 32,
   slotCount: 47,
+  /** Counts accesses outside of their slots' ranges: now and then a slot follows. */
+  turns: 32 + 47 * 32,
   /** Pages besides the first that its code was read from, and for each: bytes from the first one, slot, the slot's generation. */
   pageCount: 32 + 47 * 32 + 4,
   pages: 32 + 47 * 32 + 8,

@@ -108,23 +108,20 @@ function defineRefill(body: Body, host: HostRefs & WalkFunctions): void {
   const index = body.keep(
     i32.and(i32.shrU(i32.wrap(address), i32.const(8)), i32.const((TLB.entries - 1) * TLB.entryBytes)),
   );
-  const entry = body.local('i32', i32.add(i32.load(base, OFFSET.tlbWrite), index));
-  const writable = body.local('i32', i32.const(1));
+  const table = select(writing, i32.load(base, OFFSET.tlbWrite), i32.load(base, OFFSET.tlbRead));
+  const entry = body.local('i32', i32.add(table, index));
   const missing = (): I32 => i64.ne(i64.load(entry), page);
   body.if(missing(), () => {
-    body.if(i32.eqz(writing), () => {
-      body.set(writable, i32.const(0));
-      body.set(entry, i32.add(i32.load(base, OFFSET.tlbRead), index));
+    const high = i32.wrap(i64.shrU(address, i64.const(32)));
+    body.if(i32.eqz(body.call('i32', host.fillData, base, address, writing)), () => {
+      const filled = body.call('i32', host.fill, i32.wrap(address), high, bytes, writing);
+      body.if(i32.eqz(filled), () => body.return(i32.const(0)));
     });
-    body.if(missing(), () => {
-      const high = i32.wrap(i64.shrU(address, i64.const(32)));
-      body.if(i32.eqz(body.call('i32', host.fillData, base, address, writing)), () => {
-        const filled = body.call('i32', host.fill, i32.wrap(address), high, bytes, writing);
-        body.if(i32.eqz(filled), () => body.return(i32.const(0)));
-      });
-      body.if(missing(), () => body.return(i32.const(0)));
-    });
+    body.if(missing(), () => body.return(i32.const(0)));
   });
+  const forStores = body.keep(i32.add(i32.load(base, OFFSET.tlbWrite), index));
+  const writable = body.keep(i64.eq(i64.load(forStores), page));
+  body.if(writable, () => body.set(entry, forStores));
   storeRange(body, slot, page, entry, writable);
   const end = i64.add(i64.load(slot, SLOT.read), i64.sub(i64.const(7), i64.extendU(bytes)));
   body.return(i64.leU(i64.sub(address, i64.load(slot, SLOT.low)), end));

@@ -26,10 +26,11 @@ export interface PageVersion extends CodePage {
   readonly generation: number;
 }
 
-/** What is known of fcsr when a region is made: see Assumptions. */
+/** What is known when a region is made: of fcsr (see Assumptions), and whether what it accesses lies scattered. */
 export interface RegionFacts {
   readonly inexact: boolean;
   readonly nearest: boolean;
+  readonly scattered: boolean;
 }
 
 /**
@@ -114,7 +115,7 @@ class RegionCode {
       (head, again) => this.emitBack(head, again),
       (at) => this.leave(at),
     );
-    this.ranges = new Ranges(body, this.base, imports.refill, this.record);
+    this.ranges = new Ranges(body, this.base, imports.refill, this.record, facts.scattered);
     this.strips = new StripCode(body, this.base, this.count, this.registers, this.ranges, imports.reach);
     this.vectors = new VectorCode(body, this.count, this.registers, this.strips, inexact);
     const ways: Ways = {

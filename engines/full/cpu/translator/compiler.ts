@@ -47,6 +47,8 @@ export interface RegionRequest {
   /** NX is raised; the rounding mode is to nearest. The region is made for that where they are set. */
   readonly inexact: boolean;
   readonly nearest: boolean;
+  /** What was there before has often left the ranges that its accesses were in: small pages that lie scattered. */
+  readonly scattered: boolean;
   /** The region's index: see REGION. */
   readonly index: number;
 }

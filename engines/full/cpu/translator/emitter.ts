@@ -23,7 +23,7 @@ import {
 import { type Choice, lineStart, mostOf } from './choices.js';
 import type { CodeSource, Instruction } from './code-source.js';
 import { type Merge, type Merges, mergeAccesses } from './merges.js';
-import type { Ranges } from './ranges.js';
+import { type Ranges, STACK } from './ranges.js';
 import { type Block, type Edge, isNoted } from './region.js';
 import { type Registers, unboxed } from './registers.js';
 import { singlesAfter, singlesAtStarts, writesSingle } from './singles.js';
@@ -513,7 +513,7 @@ export class TranslatorEmitter implements Emitter {
   /** One slot for the stack; other registers point elsewhere in other places. */
   private get slotKey(): string {
     const { rs1 } = this.operands;
-    return rs1 === SP ? 'sp' : `x${rs1} at ${lineStart(this.instruction, this.block)}`;
+    return rs1 === SP ? STACK : `x${rs1} at ${lineStart(this.instruction, this.block)}`;
   }
 
   private hostAddress(address: I64, bytes: number, writing: boolean): I32 {

@@ -1,7 +1,21 @@
-import { OFFSET, REGION, SLOT } from '../layout.js';
+import { OFFSET, REGION, SLOT, TLB } from '../layout.js';
 import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import { type I32, type I64, i32, i64 } from '../wasm/value.js';
 import type { Merge } from './merges.js';
+
+/** Of so many accesses outside of their slots' ranges one makes its slot follow. A power of 2. */
+const FOLLOWS = 32;
+/** Where an entry of a TLB has what makes an address in wasm memory: see TLB. */
+const ADDEND = 8;
+
+/** The stack's slot: it is in one place nearly always. */
+export const STACK = 'sp';
+
+/** Where the entry in the TLB is for the page of an address. */
+const indexOf = (address: I64): I32 =>
+  i32.and(i32.shrU(i32.wrap(address), i32.const(8)), i32.const((TLB.entries - 1) * TLB.entryBytes));
+/** Where the TLB for stores lies, from that for loads. */
+const tableOf = (writing: boolean): number => (writing ? TLB.writeTable(0) - TLB.readTable(0) : 0);
 
 /**
  * From guest addresses to wasm memory. For each base register a region has a slot (see SLOT) with the range that it
@@ -13,13 +27,18 @@ import type { Merge } from './merges.js';
  */
 export class Ranges {
   private readonly slots = new Map<string, number>();
+  /** Address of the TLB for loads, where it is looked in first. */
+  private readonly tlb: Local<'i32'> | undefined;
 
   constructor(
     private readonly body: Body,
     private readonly base: I32,
     private readonly refill: FunctionRef,
     private readonly record: I32,
-  ) {}
+    scattered: boolean,
+  ) {
+    this.tlb = scattered ? body.permanent('i32') : undefined;
+  }
 
   /** Where in the region's record the slot of what is named `key` lies; more names than slots share them. */
   slot(key: string): number {
@@ -28,21 +47,36 @@ export class Ranges {
     return REGION.slots + (index % REGION.slotCount) * SLOT.bytes;
   }
 
-  /** Address in wasm memory of an access; `fail` must leave when only the interpreter can do it. */
+  /**
+   * Address in wasm memory of an access; `fail` must leave when only the interpreter can do it. Most of what is outside of
+   * its slot's range is in the TLB: small pages that lie scattered, visited by turns. Now and then the slot follows.
+   */
   address(key: string, address: I64, bytes: number, writing: boolean, fail: () => void): I32 {
-    const { body, base } = this;
+    const { body, base, refill, tlb } = this;
     const slot = this.slot(key);
     const at = body.keep(address);
+    if (tlb !== undefined && key !== STACK) return this.scatteredAddress(tlb, slot, at, bytes, writing, fail);
+    const low = i32.wrap(at as I64);
+    const addend = body.local('i32', this.delta(slot));
     const outside = i64.geU(
       i64.sub(at, this.field(slot, SLOT.low)),
       this.field(slot, writing ? SLOT.write : SLOT.read),
     );
-    body.unlikely(outside, () => {
-      const { refill } = this;
-      const found = body.call('i32', refill, base, at, i32.const(bytes), i32.const(+writing), this.slotAddress(slot));
-      body.if(i32.eqz(found), fail);
-    });
-    return i32.add(i32.wrap(at as I64), this.delta(slot));
+    body.unlikely(outside, () =>
+      body.block((found) => {
+        const entry = body.keep(this.entryOf(at, writing));
+        // A misaligned access may reach into the next page: never equal.
+        const held = i64.eq(i64.load(entry), i64.and(at, i64.const(-4096 | (bytes - 1))));
+        body.if(i32.and(held, this.stays()), () => {
+          body.set(addend, i32.load(entry, ADDEND));
+          body.br(found);
+        });
+        const filled = body.call('i32', refill, base, at, i32.const(bytes), i32.const(+writing), this.slotAddress(slot));
+        body.if(i32.eqz(filled), fail);
+        body.set(addend, this.delta(slot));
+      }),
+    );
+    return i32.add(low, addend);
   }
 
   /**
@@ -50,9 +84,14 @@ export class Ranges {
    * base register's low half, less the least offset, or 0 when each access must look for itself (also when it would be 0).
    */
   checkMerge(key: string, merge: Merge, address: I64, bytes: number, delta: Local<'i32'>): void {
-    const { body, base, refill } = this;
+    const { body, base, refill, tlb } = this;
     const slot = this.slot(key);
     const at = body.keep(address);
+    if (tlb !== undefined && key !== STACK) {
+      this.checkScattered(tlb, slot, merge, at, bytes, delta);
+      return;
+    }
+    const setDelta = (addend: I32): void => body.set(delta, i32.add(addend, i32.const(merge.leastOffset)));
     body.block((done) => {
       body.block((sound) => {
         body.block((missed) => {
@@ -60,13 +99,112 @@ export class Ranges {
           body.br(sound);
         });
         body.set(delta, i32.const(0));
+        body.if(this.stays(), () => this.lookUpMerge(merge, at, setDelta, done));
         const writing = i32.const(+merge.writes);
         const found = body.call('i32', refill, base, at, i32.const(bytes), writing, this.slotAddress(slot));
         body.brIf(i32.eqz(found), done);
         this.leaveUnlessInside(slot, merge, at, done);
       });
-      body.set(delta, i32.add(this.delta(slot), i32.const(merge.leastOffset)));
+      setDelta(this.delta(slot));
     });
+  }
+
+  /** Goes to `done` when the TLB knows the merge's page, or it lies in two of them: then nothing is set. */
+  private lookUpMerge(merge: Merge, at: Local<'i64'>, setDelta: (addend: I32) => void, done: Label): void {
+    const { body } = this;
+    const first = body.keep(i64.add(at, i64.const(merge.low)));
+    const page = body.keep(i64.and(first, i64.const(-4096)));
+    const last = i64.add(at, i64.const(merge.high - 1));
+    body.brIf(i64.ne(i64.and(last, i64.const(-4096)), page), done);
+    const entry = body.keep(this.entryOf(first, merge.writing));
+    body.if(i64.eq(i64.load(entry), page), () => {
+      setDelta(i32.load(entry, ADDEND));
+      body.br(done);
+    });
+  }
+
+  /**
+   * The same where ranges are known to be left all the time: the TLB first, since the processor mispredicts the comparison
+   * with a range that is left by turns, which costs more than all the rest.
+   */
+  private scatteredAddress(
+    tlb: Local<'i32'>,
+    slot: number,
+    at: Local<'i64'>,
+    bytes: number,
+    writing: boolean,
+    fail: () => void,
+  ): I32 {
+    const { body, base, refill } = this;
+    const addend = body.local('i32');
+    body.block((found) => {
+      body.block((missed) => {
+        const entry = this.leaveUnlessHeld(tlb, at, bytes, writing, missed);
+        body.set(addend, i32.load(entry, tableOf(writing) + ADDEND));
+        body.br(found);
+      });
+      const outside = i64.geU(
+        i64.sub(at, this.field(slot, SLOT.low)),
+        this.field(slot, writing ? SLOT.write : SLOT.read),
+      );
+      body.if(outside, () => {
+        const filled = body.call('i32', refill, base, at, i32.const(bytes), i32.const(+writing), this.slotAddress(slot));
+        body.if(i32.eqz(filled), fail);
+      });
+      body.set(addend, this.delta(slot));
+    });
+    return i32.add(i32.wrap(at as I64), addend);
+  }
+
+  private checkScattered(
+    tlb: Local<'i32'>,
+    slot: number,
+    merge: Merge,
+    at: Local<'i64'>,
+    bytes: number,
+    delta: Local<'i32'>,
+  ): void {
+    const { body, base, refill } = this;
+    const least = i32.const(merge.leastOffset);
+    body.block((done) => {
+      body.block((missed) => {
+        const first = merge.low === 0 ? at : body.keep(i64.add(at, i64.const(merge.low)));
+        const entry = this.leaveUnlessHeld(tlb, first, merge.high - merge.low, merge.writing, missed);
+        body.set(delta, i32.add(i32.load(entry, tableOf(merge.writing) + ADDEND), least));
+        body.br(done);
+      });
+      body.set(delta, i32.const(0));
+      const writing = i32.const(+merge.writes);
+      const found = body.call('i32', refill, base, at, i32.const(bytes), writing, this.slotAddress(slot));
+      body.brIf(i32.eqz(found), done);
+      this.leaveUnlessInside(slot, merge, at, done);
+      body.set(delta, i32.add(this.delta(slot), least));
+    });
+  }
+
+  /**
+   * The TLB's entry for bytes in one page. It is compared with the page of the last one: the entry is that of the first one's,
+   * and neighbours have different ones, so both are the same page where it is equal.
+   */
+  private leaveUnlessHeld(tlb: I32, first: Local<'i64'>, bytes: number, writing: boolean, otherwise: Label): I32 {
+    const { body } = this;
+    const entry = body.keep(i32.add(tlb, indexOf(first)));
+    const page = i64.and(bytes === 1 ? first : i64.add(first, i64.const(bytes - 1)), i64.const(-4096));
+    body.brIfUnlikely(i64.ne(i64.load(entry, tableOf(writing)), page), otherwise);
+    return entry;
+  }
+
+  /** Whether a slot that an access is outside of stays as it is this time. */
+  private stays(): I32 {
+    const { body, record } = this;
+    const turn = body.keep(i32.add(i32.load(record, REGION.turns), i32.const(1)));
+    body.store('i32', record, turn, REGION.turns);
+    return i32.ne(i32.and(turn, i32.const(FOLLOWS - 1)), i32.const(0));
+  }
+
+  /** The TLB's entry where the page of an address may be. */
+  private entryOf(address: I64, writing: boolean): I32 {
+    return i32.add(i32.load(this.base, writing ? OFFSET.tlbWrite : OFFSET.tlbRead), indexOf(address));
   }
 
   /** A field of a slot. */
@@ -95,8 +233,9 @@ export class Ranges {
 
   /** Empties the slots when translations may have changed since the region was left. */
   emitPrologue(): void {
-    const { body, base, record, slots } = this;
+    const { body, base, record, slots, tlb } = this;
     if (slots.size === 0) return;
+    if (tlb !== undefined) body.set(tlb, i32.load(base, OFFSET.tlbRead));
     const known = (offset: number): I32 => i32.load(record, offset);
     const context = i32.xor(known(REGION.context), i32.load(base, OFFSET.tlbRead));
     const epoch = i32.xor(known(REGION.epoch), i32.load(base, OFFSET.epoch));

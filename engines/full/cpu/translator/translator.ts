@@ -40,6 +40,8 @@ const AFTER_WAIT = { samples: 2, weight: 3 } as const;
 const HOT_SLICES = 200;
 /** A large region that jumps so often to where it did not when it was made is made anew. */
 const MANY_MISSES = 100_000;
+/** Where so many accesses left their ranges in so many slices the region is made for that. */
+const MANY_TURNS = 100_000;
 const COUNTERS = 8192;
 
 /** Regions that a hart has asked for and not got: others must wait, and may have cooled down when their turn comes. */
@@ -135,12 +137,24 @@ export class Translator {
     const request = this.installed[index];
     // After a trap the place is another mode's.
     if (request === undefined || request.privilege !== hart.get(OFFSET.privilege)) return;
-    if (request.stage === 'hot' && hart.i32[(record + REGION.misses) >> 2] < MANY_MISSES) return;
     if (++this.slices[index] < HOT_SLICES || this.wanted.size >= MOST_WANTED) return;
     this.slices[index] = 0;
+    const scattered = request.scattered || this.turns(record) >= MANY_TURNS;
+    const known = scattered === request.scattered && hart.i32[(record + REGION.misses) >> 2] < MANY_MISSES;
+    if (request.stage === 'hot' && known) return;
     const { ip, slot } = request;
     const [low, high] = [hart.get(OFFSET.regionPc) & ~0xfff, hart.get(OFFSET.regionPc + 4)];
-    if (this.entered(ip, record)) this.translate({ ip, slot, low, high }, 'hot', request.stage === 'hot');
+    const anew = request.stage === 'hot' && scattered === request.scattered;
+    if (this.entered(ip, record)) this.translate({ ip, slot, low, high }, 'hot', { anew, scattered });
+  }
+
+  /** How often accesses have left their ranges since this was asked last. */
+  private turns(record: number): number {
+    const at = (record + REGION.turns) >> 2;
+    const { i32 } = this.hart;
+    const turns = i32[at];
+    i32[at] = 0;
+    return turns;
   }
 
   /** The instruction at OFFSET.ip has just been decoded. */
@@ -151,8 +165,12 @@ export class Translator {
     if (this.enterable(ip)) this.translate({ ip, slot: hart.get(OFFSET.slot), low, high }, 'hot');
   }
 
-  /** `anew`: more is known than when it was translated last. */
-  private translate({ ip, slot, low, high }: Place, stage: Stage, anew = false): void {
+  /** `anew`: more is known than when it was translated last. `scattered`: see RegionRequest. */
+  private translate(
+    { ip, slot, low, high }: Place,
+    stage: Stage,
+    { anew = false, scattered = false }: Partial<Pick<RegionRequest, 'anew' | 'scattered'>> = {},
+  ): void {
     const { hart } = this;
     if (this.fetch.divided(slot)) return;
     const index = this.regions++ % REGION.count;
@@ -169,6 +187,7 @@ export class Translator {
       anew,
       inexact: (hart.get(OFFSET.fflags) & 1) !== 0 && !this.unsettled.has(ip),
       nearest: hart.get(OFFSET.frm) === 0 && !this.unsettled.has(ip),
+      scattered,
       index,
     };
     if (this.own !== undefined) {
@@ -237,13 +256,13 @@ export class Translator {
   }
 
   /** Asks for a region again, for any fcsr. */
-  private makeGeneral({ ip, slot, page, stage, privilege }: RegionRequest): void {
+  private makeGeneral({ ip, slot, page, stage, privilege, scattered }: RegionRequest): void {
     if (this.unsettled.size >= COUNTERS) this.unsettled.clear();
     this.unsettled.add(ip);
     // After a trap the place is another mode's: it will be found again.
     if (!this.enterable(ip) || privilege !== this.hart.get(OFFSET.privilege)) return;
     const [low, high] = [Number(BigInt.asIntN(32, page)), Number(BigInt.asIntN(32, page >> 32n))];
-    this.translate({ ip, slot, low, high }, stage);
+    this.translate({ ip, slot, low, high }, stage, { scattered });
   }
 
   private enter({ ip, privilege, index }: RegionRequest): void {
@@ -255,6 +274,7 @@ export class Translator {
     hart.i32[(record + REGION.entry) >> 2] = ip;
     hart.i32[(record + REGION.context) >> 2] = 0; // its slots are empty
     hart.i32[(record + REGION.misses) >> 2] = 0;
+    hart.i32[(record + REGION.turns) >> 2] = 0;
     hart.i32[(record + REGION.declines) >> 2] = 0;
     hart.i32[(ip >> 2) + 1] = record;
     hart.i32[ip >> 2] = SPECIAL.region;
