@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { RAM_BASE } from '#engines/full/cpu/hart.js';
 import type { TranslateMode } from '#engines/full/cpu/translator/translator.js';
 import { AT, Bench, PTE } from './support/boot.js';
-import { add, addi, beq, bne, fld, fsd, hang, iType, li, nop, rType, sType } from './support/encode.js';
+import { add, addi, beq, bne, fld, fsd, hang, iType, li, nop, rType, slli, sType } from './support/encode.js';
 
 // Loops over memory in pages that lie scattered, from random places with random steps, up to pages that are not there:
 // the translator checks the addresses of many iterations at once, and all must be as the interpreter does it.
@@ -17,38 +17,40 @@ const PHYSICAL = [5, 2, 6, 9, 3, 8, 4].map((page) => RAM_BASE + 0x20_0000 + page
 const FILLED = { at: RAM_BASE + 0x20_0000, bytes: 12 * 4096 };
 
 const sub = rType(0x33, 0, 0x20);
+const [addw, subw] = [0, 0x20].map((funct7) => rType(0x3b, 0, funct7));
+const addiw = iType(0x1b, 0);
+const srli = iType(0x13, 5);
+const srai = (rd: number, rs1: number, shift: number) => iType(0x13, 5)(rd, rs1, shift | 0x400);
+const addUw = rType(0x3b, 0, 0x04);
+const shiftAddUw = [2, 4, 6].map((funct3) => rType(0x3b, funct3, 0x10));
 const LOADS = [0, 1, 2, 3, 4, 5, 6].map((funct3) => ({ bytes: 1 << (funct3 & 3), make: iType(0x03, funct3) }));
 const STORES = [0, 1, 2, 3].map((funct3) => ({ bytes: 1 << funct3, make: sType(0x23, funct3) }));
 
 /** Pointers in x10 to x12, a step in x13, iterations in x14; x20 to x23 get what is loaded. */
 const POINTERS = [10, 11, 12];
 const [STEP, LEFT, COPY] = [13, 14, 15];
+/** An index that is a word, and where it counts from. */
+const [WORD, BASE] = [16, 17];
+
+const MOVES = ['move', 'moveByStep', 'moveWord', 'moveWordByStep', 'skip'] as const;
+const ACCESSES = ['load', 'store', 'loadDouble', 'storeDouble', 'viaSum', 'viaCopy', 'viaWord', 'viaZba'] as const;
+const KINDS = [...MOVES, ...ACCESSES];
 
 interface Step {
-  kind: 'load' | 'store' | 'loadDouble' | 'storeDouble' | 'move' | 'moveByStep' | 'viaSum' | 'viaCopy' | 'skip';
+  kind: (typeof KINDS)[number];
   pointer: number;
   which: number;
   offset: number;
 }
 
 const step: fc.Arbitrary<Step> = fc.record({
-  kind: fc.constantFrom(
-    'load',
-    'store',
-    'loadDouble',
-    'storeDouble',
-    'move',
-    'moveByStep',
-    'viaSum',
-    'viaCopy',
-    'skip',
-  ),
+  kind: fc.constantFrom(...KINDS),
   pointer: fc.constantFrom(...POINTERS),
   which: fc.nat(6),
   offset: fc.oneof(fc.integer({ min: -24, max: 24 }), fc.constantFrom(-2048, 2047, 8, -8, 16, 512)),
 });
 
-function words({ kind, pointer, which, offset }: Step, value: number): number[] {
+function words({ kind, pointer, which, offset }: Step, value: number, { shift, signed }: Word): number[] {
   const load = LOADS[which];
   const store = STORES[which % STORES.length];
   switch (kind) {
@@ -68,12 +70,31 @@ function words({ kind, pointer, which, offset }: Step, value: number): number[] 
       return [add(COPY, pointer, STEP), load.make(value, COPY, offset), store.make(value, COPY, offset)];
     case 'viaCopy':
       return [addi(COPY, pointer, 1 << (which % 4)), load.make(value, COPY, offset), addi(pointer, COPY, 0)];
+    case 'moveWord':
+      return [addiw(WORD, WORD, offset)];
+    case 'moveWordByStep':
+      return [which < 5 ? addw(WORD, WORD, STEP) : subw(WORD, WORD, STEP)];
+    case 'viaWord': {
+      const extend = (signed ? srai : srli)(COPY, COPY, 32 - shift);
+      return [slli(COPY, WORD, 32), extend, add(COPY, COPY, BASE), load.make(value, COPY, offset)];
+    }
+    case 'viaZba':
+      return [(shift === 0 ? addUw : shiftAddUw[shift - 1])(COPY, WORD, BASE), store.make(value, COPY, offset)];
     case 'skip':
       return [beq(value, 0, 8), addi(pointer, pointer, which)];
   }
 }
 
+/** How a word is an index: where it starts, and what place that is. */
+interface Word {
+  start: number;
+  shift: number;
+  signed: boolean;
+  place: number;
+}
+
 interface Loop {
+  word: Word;
   body: Step[];
   starts: number[];
   step: number;
@@ -85,8 +106,27 @@ const place = fc.oneof(
   fc.integer({ min: 0, max: WRITABLE * 4096 }),
   fc.tuple(fc.integer({ min: 0, max: WRITABLE + 1 }), fc.integer({ min: -64, max: 64 })).map(([p, d]) => p * 4096 + d),
 );
+const ofKind = (...kinds: Step['kind'][]): fc.Arbitrary<Step> =>
+  fc.tuple(step, fc.constantFrom(...kinds)).map(([each, kind]) => ({ ...each, kind }));
+
+/** Mostly near where words overflow, or change their sign. */
+const word: fc.Arbitrary<Word> = fc.record({
+  start: fc.oneof(
+    fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
+    fc.tuple(fc.constantFrom(-(2 ** 31), 0, 2 ** 31), fc.integer({ min: -300, max: 300 })).map(([a, d]) => (a + d) | 0),
+  ),
+  shift: fc.nat(3),
+  signed: fc.boolean(),
+  place,
+});
 const loop: fc.Arbitrary<Loop> = fc.record({
-  body: fc.array(step, { minLength: 1, maxLength: 7 }),
+  word,
+  body: fc.oneof(
+    fc.array(step, { minLength: 1, maxLength: 7 }),
+    fc
+      .tuple(ofKind('viaWord', 'viaZba'), ofKind('moveWord', 'moveWordByStep'), fc.array(step, { maxLength: 3 }))
+      .map(([access, move, others]) => [access, move, ...others]),
+  ),
   starts: fc.tuple(place, place, place),
   step: fc.oneof(fc.integer({ min: 0, max: 40 }), fc.constantFrom(-8, 4095, 4096, 5000, 2 ** 31, -1)),
   rounds: fc.integer({ min: 1, max: 700 }),
@@ -94,7 +134,7 @@ const loop: fc.Arbitrary<Loop> = fc.record({
 });
 
 /** All that can be seen after a loop, run in pieces of `budget` instructions. */
-function outcome({ body, starts, step, rounds, budget }: Loop, translate: TranslateMode): unknown {
+function outcome({ word, body, starts, step, rounds, budget }: Loop, translate: TranslateMode): unknown {
   const bench = new Bench(translate);
   bench.machine.bytes(FILLED.at, FILLED.bytes).forEach((_, index, bytes) => {
     bytes[index] = (index * 37) ^ (index >> 8);
@@ -104,11 +144,14 @@ function outcome({ body, starts, step, rounds, budget }: Loop, translate: Transl
     bench.map(DATA + BigInt(index * 4096), page, V | R | U | A | D | (index < WRITABLE ? W : 0));
   });
   bench.page();
-  const inside = body.flatMap((each, index) => words(each, 20 + (index % 4)));
+  const inside = body.flatMap((each, index) => words(each, 20 + (index % 4), word));
+  const index = BigInt(word.signed ? word.start : word.start >>> 0) << BigInt(word.shift);
   const backwards = -4 * (inside.length + 1);
   const program = [
     ...starts.flatMap((start, index) => li(POINTERS[index], DATA + BigInt(start))),
     ...li(STEP, BigInt(step)),
+    ...li(WORD, BigInt(word.start)),
+    ...li(BASE, BigInt.asIntN(64, DATA + BigInt(word.place) - index)),
     ...li(LEFT, BigInt(rounds)),
     ...inside,
     addi(LEFT, LEFT, -1),

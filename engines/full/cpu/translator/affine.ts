@@ -10,6 +10,19 @@ export interface Linear {
   readonly terms: ReadonlyMap<number, number>;
   readonly low: number;
   readonly high: number;
+  /** Only if all of these hold. */
+  readonly bounds?: readonly Bound[];
+  /** It is this one, shifted left by 32 bits; `terms` name nothing else then. */
+  readonly upper?: Linear;
+}
+
+/**
+ * Where a value must lie: from `least` up to 2^31, exclusive. In there operations on words, and the shifts that extend them,
+ * are the same as those of 64 bits.
+ */
+export interface Bound {
+  readonly value: Linear;
+  readonly least: number;
 }
 
 /** What is known of each register; undefined: nothing. */
@@ -46,8 +59,25 @@ function combine(a: Linear | undefined, b: Linear | undefined, factor: number): 
     else terms.set(register, sum);
   }
   const [x, y] = [factor * b.low, factor * b.high];
-  return bounded(terms, a.low + Math.min(x, y), a.high + Math.max(x, y));
+  const sum = bounded(terms, a.low + Math.min(x, y), a.high + Math.max(x, y));
+  return sum && withBounds(sum, a, b);
 }
+
+/** The value, if all holds that must hold for what it was made of. */
+function withBounds(value: Linear, a: Linear, b: Linear): Linear {
+  if (a.bounds === undefined && b.bounds === undefined) return value;
+  return { ...value, bounds: [...new Set([...(a.bounds ?? []), ...(b.bounds ?? [])])] };
+}
+
+/** The value, given that it is not less than `least`, and is a word. */
+function asWord(value: Linear | undefined, least: number): Linear | undefined {
+  if (value === undefined) return undefined;
+  if (value.terms.size === 0) return value.low >= least && value.high < LARGEST ? value : undefined;
+  return { ...value, bounds: [...(value.bounds ?? []), { value, least }] };
+}
+
+/** Names of what is only known to be shifted up; below those of all registers. */
+let shifted = CODE - 1;
 
 /** a - b */
 export const difference = (a: Linear | undefined, b: Linear | undefined): Linear | undefined => combine(a, b, -1);
@@ -83,19 +113,55 @@ function result({ definition, operands, at }: Instruction, known: Knowledge): Li
   }
 }
 
-/** What is known after an instruction. */
-export function after(instruction: Instruction, known: Knowledge): Knowledge {
+/** The same where it is linear only as long as no word overflows. */
+function wordResult({ definition, operands }: Instruction, known: Knowledge): Linear | undefined {
+  const [a, b] = [known[operands.rs1], known[operands.rs2]];
+  const { imm } = operands;
+  const scaled = (word: Linear | undefined, bits: number): Linear | undefined => combine(constant(0), word, 2 ** bits);
+  switch (definition.name) {
+    case 'addiw':
+      return asWord(combine(a, constant(imm), 1), -LARGEST);
+    case 'addw':
+      return asWord(combine(a, b, 1), -LARGEST);
+    case 'subw':
+      return asWord(combine(a, b, -1), -LARGEST);
+    case 'slli':
+      return imm === 32 && a !== undefined ? { ...named(shifted--), upper: a } : undefined;
+    case 'srli':
+      return imm >= 26 && imm <= 32 ? scaled(asWord(a?.upper, 0), 32 - imm) : undefined;
+    case 'srai':
+      return imm >= 26 && imm <= 32 ? scaled(asWord(a?.upper, -LARGEST), 32 - imm) : undefined;
+    case 'slli.uw':
+      return imm <= 6 ? scaled(asWord(a, 0), imm) : undefined;
+    case 'add.uw':
+      return combine(b, asWord(a, 0), 1);
+    case 'sh1add.uw':
+      return combine(b, asWord(a, 0), 2);
+    case 'sh2add.uw':
+      return combine(b, asWord(a, 0), 4);
+    case 'sh3add.uw':
+      return combine(b, asWord(a, 0), 8);
+    default:
+      return undefined;
+  }
+}
+
+const named = (name: number): Linear => ({ terms: new Map([[name, 1]]), low: 0, high: 0 });
+
+/** What is known after an instruction; `words`: also what is so within bounds alone. */
+export function after(instruction: Instruction, known: Knowledge, words = false): Knowledge {
   const { definition, operands, chosen } = instruction;
-  if (chosen !== undefined) return chosen.first ? afterChoice(chosen.choice, known) : known;
+  if (chosen !== undefined) return chosen.first ? afterChoice(chosen.choice, known, words) : known;
   if (!definition.writesX || operands.rd === 0) return known;
   const next = known.slice();
-  next[operands.rd] = result(instruction, known);
+  next[operands.rd] = result(instruction, known) ?? (words ? wordResult(instruction, known) : undefined);
   return next;
 }
 
 /** Its first part writes all registers. */
-function afterChoice({ taken, next }: Choice, known: Knowledge): Knowledge {
-  const afterAll = (way: readonly Instruction[]): Knowledge => way.reduce((before, each) => after(each, before), known);
+function afterChoice({ taken, next }: Choice, known: Knowledge, words: boolean): Knowledge {
+  const afterAll = (way: readonly Instruction[]): Knowledge =>
+    way.reduce((before, each) => after(each, before, words), known);
   return meet(afterAll(taken), afterAll(next));
 }
 
@@ -106,7 +172,7 @@ export function afterNamed(instruction: Instruction, known: Knowledge, name: num
   const value = next[rd];
   if ((next === known && instruction.chosen === undefined) || (value !== undefined && value.low === value.high))
     return next;
-  return next.map((value, register) => (register === rd ? { terms: new Map([[name, 1]]), low: 0, high: 0 } : value));
+  return next.map((value, register) => (register === rd ? named(name) : value));
 }
 
 /** The address of a load or store. */
@@ -119,5 +185,5 @@ export const meet = (a: Knowledge, b: Knowledge): Knowledge => a.map((each, regi
 function hull(a: Linear | undefined, b: Linear | undefined): Linear | undefined {
   if (a === b) return a;
   if (a === undefined || b === undefined || termsKey(a) !== termsKey(b)) return undefined;
-  return { terms: a.terms, low: Math.min(a.low, b.low), high: Math.max(a.high, b.high) };
+  return withBounds({ terms: a.terms, low: Math.min(a.low, b.low), high: Math.max(a.high, b.high) }, a, b);
 }

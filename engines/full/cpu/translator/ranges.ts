@@ -71,7 +71,15 @@ export class Ranges {
           body.set(addend, i32.load(entry, ADDEND));
           body.br(found);
         });
-        const filled = body.call('i32', refill, base, at, i32.const(bytes), i32.const(+writing), this.slotAddress(slot));
+        const filled = body.call(
+          'i32',
+          refill,
+          base,
+          at,
+          i32.const(bytes),
+          i32.const(+writing),
+          this.slotAddress(slot),
+        );
         body.if(i32.eqz(filled), fail);
         body.set(addend, this.delta(slot));
       }),
@@ -148,7 +156,15 @@ export class Ranges {
         this.field(slot, writing ? SLOT.write : SLOT.read),
       );
       body.if(outside, () => {
-        const filled = body.call('i32', refill, base, at, i32.const(bytes), i32.const(+writing), this.slotAddress(slot));
+        const filled = body.call(
+          'i32',
+          refill,
+          base,
+          at,
+          i32.const(bytes),
+          i32.const(+writing),
+          this.slotAddress(slot),
+        );
         body.if(i32.eqz(filled), fail);
       });
       body.set(addend, this.delta(slot));

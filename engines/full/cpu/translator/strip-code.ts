@@ -4,10 +4,13 @@ import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import { type I32, type I64, i32, i64, select } from '../wasm/value.js';
 import type { Ranges } from './ranges.js';
 import type { Registers } from './registers.js';
-import type { Group, Strip } from './strips.js';
+import type { Group, Path, Strip, WordPath } from './strips.js';
 
 /** Larger steps that are known only when the loop is entered make it slow: few iterations would fit a range. */
 const LARGEST_STEP = 4096;
+
+/** Words are less. */
+const WORDS = 2 ** 31;
 
 /** A group, what its addresses need, and the slot with its range. */
 interface GroupCheck {
@@ -50,6 +53,7 @@ export class StripCode {
       body.block((near) => {
         const rounds = Math.ceil(SLICE / strip.shortest);
         for (const check of checks) body.scope(() => this.emitFar(check, rounds, near));
+        for (const path of strip.words) body.scope(() => this.emitFarWords(path, rounds, near));
         body.set(limit, i32.const(0));
         body.br(chosen);
       });
@@ -86,6 +90,7 @@ export class StripCode {
       const rounded = i32.add(count, i32.const(strip.shortest - 1));
       const rounds = body.local('i32', strip.shortest === 1 ? count : i32.divU(rounded, i32.const(strip.shortest)));
       for (const check of checks) this.emitGroup(check, rounds);
+      for (const path of strip.words) this.emitWords(path, rounds);
       const left = body.keep(i32.sub(count, i32.mul(rounds, i32.const(strip.shortest))));
       body.set(limit, select(i32.gtS(left, i32.const(0)), left, i32.const(0)));
       body.set(count, i32.sub(count, limit));
@@ -144,7 +149,32 @@ export class StripCode {
     body.set(rounds, body.call('i32', reach, base, first, extent, writing, address, back, forth, rounds));
   }
 
-  private first(group: Group): I64 {
+  /** The same for words that must not overflow. */
+  private emitFarWords(path: WordPath, rounds: number, near: Label): void {
+    const { body } = this;
+    const within = body.keep(i64.sub(this.first(path), i64.const(path.least + rounds * path.back)));
+    const each = i64.add(this.forth(path), i64.const(path.back));
+    const moving =
+      path.steps.length > 0 ? i64.mul(each, i64.const(rounds)) : i64.const(rounds * (path.forth + path.back));
+    const end = i64.add(within, i64.add(moving, i64.const(path.high - path.low)));
+    body.brIfUnlikely(i64.ltS(within, i64.const(0)), near);
+    body.brIfUnlikely(i64.geU(end, i64.const(WORDS - path.least)), near);
+  }
+
+  /** No iteration at all unless so many as there are now let no word overflow. */
+  private emitWords(path: WordPath, rounds: Local<'i32'>): void {
+    const { body } = this;
+    const many = i64.extendU(rounds);
+    const start = i64.sub(this.first(path), i64.mul(many, i64.const(path.back)));
+    const within = body.keep(i64.sub(start, i64.const(path.least)));
+    const moving = i64.mul(many, i64.add(this.forth(path), i64.const(path.back)));
+    const end = i64.add(within, i64.add(moving, i64.const(path.high - path.low)));
+    const size = i64.const(WORDS - path.least);
+    const fits = i32.and(i64.geS(within, i64.const(0)), i64.ltU(end, size));
+    body.unlikely(i32.eqz(fits), () => body.set(rounds, i32.const(0)));
+  }
+
+  private first(group: Path): I64 {
     let sum = i64.const(group.low);
     for (const [register, factor] of group.terms) {
       const value = this.registers.getX(register);
@@ -154,7 +184,7 @@ export class StripCode {
   }
 
   /** Bytes forward an iteration; too many for any range when a step is large or negative. */
-  private forth(group: Group): I64 {
+  private forth(group: Path): I64 {
     const { body } = this;
     let sum: I64 = i64.const(group.forth);
     for (const { register, factor } of group.steps) {

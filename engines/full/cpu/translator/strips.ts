@@ -5,23 +5,33 @@ import type { Instruction } from './code-source.js';
 import { goesBack } from './graph.js';
 import { Block, type Edge, redirect } from './region.js';
 import { planVector, type VectorLoop } from './vector-plan.js';
+import { Bounds, pathOf } from './word-bounds.js';
 
 /**
  * Loads and stores of a loop whose addresses have the same linear part: in each iteration they lie between `low` and
  * `high` bytes (exclusive) from the sum of `terms` as it is at the iteration's start, and this sum moves by -back to
  * `forth` bytes an iteration, and by `steps`.
  */
-export interface Group {
+export interface Group extends Path {
+  writing: boolean;
+  /** The least immediate offset. */
+  leastOffset: number;
+}
+
+/** Values of an iteration that move with the iterations, and between what they lie in one. */
+export interface Path {
   readonly terms: ReadonlyMap<number, number>;
   low: number;
   high: number;
-  writing: boolean;
   readonly back: number;
   readonly forth: number;
   /** Registers that are added in each iteration, with a factor. */
   readonly steps: readonly { register: number; factor: number }[];
-  /** The least immediate offset. */
-  leastOffset: number;
+}
+
+/** Words that must not be less than `least`, nor overflow, for the groups' addresses to be what they are taken for. */
+export interface WordPath extends Path {
+  least: number;
 }
 
 /**
@@ -31,19 +41,22 @@ export interface Group {
  */
 export interface Strip {
   readonly groups: readonly Group[];
+  readonly words: readonly WordPath[];
   /** Instructions of the shortest way through the loop. */
   readonly shortest: number;
   /** How several iterations are done at once, where they can be. */
   readonly vector: VectorLoop | undefined;
 }
 
-const LIMITS = { instructions: 160, groups: 8, extent: 1024, step: 512 } as const;
+const LIMITS = { instructions: 160, groups: 8, words: 6, extent: 1024 } as const;
 
 /** Gives all suitable loops of an analyzed graph their copies; true when the graph has changed. */
 export function mineStrips(blocks: readonly Block[]): boolean {
   let changed = false;
   for (const head of blocks.filter(({ loopHead }) => loopHead)) {
-    const plans = innermost(head, blocks).map((body) => ({ body, strip: plan(head, body) }));
+    const plans = innermost(head, blocks).flatMap((body) =>
+      [false, true].map((words) => ({ body, strip: plan(head, body, words) })),
+    );
     const best = plans.reduce((a, b) => (trusted(b) > trusted(a) ? b : a), { body: [], strip: undefined });
     if (best.strip === undefined) continue;
     split(head, best.body, best.strip);
@@ -100,7 +113,7 @@ interface Found {
 }
 
 /** What each register is at a block's start, and after the whole loop, in terms of what it was at the iteration's start. */
-function interpret(head: Block, body: readonly Block[]): { found: Found[]; end: Knowledge } {
+function interpret(head: Block, body: readonly Block[], words: boolean): { found: Found[]; end: Knowledge } {
   const starts = new Map<Block, Knowledge>([[head, asItIs()]]);
   const found: Found[] = [];
   let end: Knowledge | undefined;
@@ -109,7 +122,7 @@ function interpret(head: Block, body: readonly Block[]): { found: Found[]; end: 
     for (const instruction of block.instructions) {
       const address = accessKind(instruction) && addressOf(instruction, known);
       if (address !== undefined) found.push({ instruction, block, address });
-      known = after(instruction, known);
+      known = after(instruction, known, words);
     }
     for (const { to } of block.edges()) {
       if (to === head) end = end === undefined ? known : meet(end, known);
@@ -145,19 +158,24 @@ function movements(end: Knowledge): (Movement | undefined)[] {
 
 type PlannedStrip = Strip & { readonly members: Map<Instruction, Group> };
 
-function plan(head: Block, body: readonly Block[]): PlannedStrip | undefined {
-  const { found, end } = interpret(head, body);
+/** `words`: also of addresses that are linear only as long as no word overflows. */
+function plan(head: Block, body: readonly Block[], words: boolean): PlannedStrip | undefined {
+  const { found, end } = interpret(head, body, words);
   const moves = movements(end);
   const groups = new Map<string, Group>();
   const members = new Map<Instruction, Group>();
+  const bounds = new Bounds(end, moves);
   for (const { instruction, address } of found) {
     const group = groupOf(address, groups, moves);
-    if (group !== undefined && join(group, instruction, address)) members.set(instruction, group);
+    if (group === undefined || !join(group, instruction, address)) continue;
+    members.set(instruction, group);
+    bounds.need(address, group);
   }
   const used = new Set(members.values());
-  if (used.size === 0) return undefined;
-  const vector = body.length === 1 ? planVector(head, members, moves) : undefined;
-  return { groups: [...used], shortest: shortest(head, body), members, vector };
+  const paths = bounds.paths();
+  if (used.size === 0 || paths === undefined) return undefined;
+  const vector = body.length === 1 && !words ? planVector(head, members, moves) : undefined;
+  return { groups: [...used], words: paths, shortest: shortest(head, body), members, vector };
 }
 
 function groupOf(
@@ -168,18 +186,9 @@ function groupOf(
   const key = termsKey(address);
   const known = groups.get(key);
   if (known !== undefined || groups.size === LIMITS.groups) return known;
-  let [back, forth] = [0, 0];
-  const steps: { register: number; factor: number }[] = [];
-  for (const [register, factor] of address.terms) {
-    const move = moves[register];
-    if (move === undefined || (move.steps.length > 0 && factor < 0)) return undefined;
-    back -= Math.min(0, factor * move.low, factor * move.high);
-    forth += Math.max(0, factor * move.low, factor * move.high);
-    for (const step of move.steps) steps.push({ register: step.register, factor: step.factor * factor });
-  }
-  if (back + forth > LIMITS.step || steps.length > 1) return undefined;
-  const { terms, low } = address;
-  const group = { terms, low, high: low, writing: false, back, forth, steps, leastOffset: 0 };
+  const path = pathOf(address, moves);
+  if (path === undefined) return undefined;
+  const group = { ...path, high: path.low, writing: false, leastOffset: 0 };
   groups.set(key, group);
   return group;
 }

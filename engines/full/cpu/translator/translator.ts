@@ -85,7 +85,7 @@ export class Translator {
     private readonly tlb: TlbControl,
     memory: WebAssembly.Memory,
     private readonly host: RegionHost,
-    everything: boolean,
+    private readonly everything: boolean,
     private readonly service: CompileService | undefined,
   ) {
     if (service === undefined || everything) this.own = new RegionCompiler(memory, everything);
@@ -187,7 +187,7 @@ export class Translator {
       anew,
       inexact: (hart.get(OFFSET.fflags) & 1) !== 0 && !this.unsettled.has(ip),
       nearest: hart.get(OFFSET.frm) === 0 && !this.unsettled.has(ip),
-      scattered,
+      scattered: this.everything ? (index & 1) !== 0 : scattered, // both kinds, for tests
       index,
     };
     if (this.own !== undefined) {
