@@ -7,7 +7,14 @@ import { wantHugePages } from '../backends/huge-pages.js';
 import type { KickArea } from '../backends/kick.js';
 import { createFlowMemory } from '../backends/user-network.js';
 import { withHostCpus } from '../process/affinity.js';
-import { PARA_FRAME_BYTES, PARA_HANG_CPU_MS, SHUTDOWN_crash, SHUTDOWN_poweroff } from './abi.js';
+import {
+  PARA_FRAME_BYTES,
+  PARA_HANG_CPU_MS,
+  PARA_MAX_FRAMES,
+  PARA_MAX_VCPUS,
+  SHUTDOWN_crash,
+  SHUTDOWN_poweroff,
+} from './abi.js';
 import { consoleDrain, consoleFeed, RECORD_DOORBELL } from './console.js';
 import { COUNTER_COUNT, HYPERCALL_COUNTERS, namedCounters, sumCounters } from './counters.js';
 import { vcpuCpuSeconds } from './cpu-clock.js';
@@ -84,6 +91,7 @@ export class Domain {
     const { hv } = this.parts;
     const frames = framesOf(this.config.memoryBytes);
     const maxFrames = Math.max(frames, framesOf(this.config.maxMemoryBytes ?? 0));
+    checkSize(this.maxVcpus, maxFrames);
     if (!takeFromPool(hv, frames)) throw new Error(poolProblem(hv, frames));
     const memory = createMemory(frames, maxFrames, () => giveToPool(hv, frames));
     wantHugePages(memory);
@@ -285,6 +293,13 @@ export class Domain {
 }
 
 const framesOf = (bytes: number): number => Math.floor(bytes / WASM_PAGE) * (WASM_PAGE / PARA_FRAME_BYTES);
+
+function checkSize(vcpus: number, frames: number): void {
+  if (vcpus < 1 || vcpus > PARA_MAX_VCPUS) throw new Error(`a domain has 1 to ${PARA_MAX_VCPUS} vCPUs, not ${vcpus}`);
+  if (frames >= 1 && frames <= PARA_MAX_FRAMES) return;
+  const most = (PARA_MAX_FRAMES * PARA_FRAME_BYTES) / 2 ** 20;
+  throw new Error(`a domain has 64 KiB to ${most} MiB of memory, not ${(frames * PARA_FRAME_BYTES) / 2 ** 20} MiB`);
+}
 
 function poolProblem(hv: HypervisorMemory, frames: number): string {
   const left = hv.i32[POOL.total] - hv.i32[POOL.taken];

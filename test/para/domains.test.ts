@@ -206,6 +206,15 @@ describe('the hypervisor', () => {
     );
   });
 
+  it.each([
+    [{ vcpus: 33 }, /1 to 32 vCPUs, not 33/],
+    [{ maxVcpus: 33 }, /1 to 32 vCPUs, not 33/],
+    [{ memoryBytes: 1000 }, /64 KiB to 1024 MiB of memory, not 0/],
+    [{ maxMemoryBytes: 2 ** 31 }, /64 KiB to 1024 MiB of memory, not 2048/],
+  ])('refuses a domain of the size %j', async (config, message) => {
+    await expect(start({ start: SHUTDOWN }, config)).rejects.toThrow(message);
+  });
+
   it('builds no domain that its pool has no memory for, and gives memory back to it', async () => {
     const small = new Hypervisor(3 << 20);
     const config = {

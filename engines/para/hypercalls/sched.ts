@@ -86,7 +86,11 @@ function poll(vcpu: Vcpu, address: number): number {
   for (;;) {
     vcpu.takeEvents();
     const left = deadline - clockNs();
-    if (left <= 0 || ports.some((port) => isPending(vcpu, info, port))) return 0;
+    if (left <= 0) return 0;
+    if (ports.some((port) => isPending(vcpu, info, port))) {
+      vcpu.takeEvents(); // it may have come since: the guest finds it where it looks
+      return 0;
+    }
     sleep(vcpu, Math.min(left, vcpu.timerInNs()));
   }
 }

@@ -33,6 +33,7 @@
  *   - An event (bit `port` of evtchn_pending of its priority, then that priority's bit of evtchn_ready) is written into the
  *     vcpu_info of the vCPU that the channel is bound to, by sched_op (every cmd) and EVTCHNOP_unmask when that vCPU makes
  *     them, and by nothing else. No guest code is called: the guest looks after the hypercall returns (struct vcpu_info).
+ *     An event may come once too often (after its port was closed, moved or unmasked), never once too few.
  *   - I/O makes progress in sched_op too: the thread of the vCPU itself does the core OS's work for its own requests.
  *     While it has work a guest must therefore make one (SCHEDOP_poll, which never sleeps with arg1 = 0) at least every
  *     PARA_POLL_MS milliseconds of its own running time; until then its events, timer and completions wait.
