@@ -22,6 +22,7 @@ afterAll(() => {
 interface Running {
   domain: Domain;
   console: () => string;
+  bytes: () => number[];
   ended: Promise<string>;
 }
 
@@ -29,6 +30,7 @@ async function start(body: GuestBody, config: Partial<DomainConfig> = {}): Promi
   const image = guestFile(body);
   files.push(image);
   let text = '';
+  const all: number[] = [];
   let over: (reason: string) => void = () => {};
   const ended = new Promise<string>((resolve) => {
     over = resolve;
@@ -37,12 +39,13 @@ async function start(body: GuestBody, config: Partial<DomainConfig> = {}): Promi
   const domain = await hypervisor.create(full, {
     output: (bytes) => {
       text += Buffer.from(bytes).toString();
+      all.push(...bytes);
     },
     doorbell: () => {},
     facts: () => {},
     ended: over,
   });
-  return { domain, console: () => text, ended };
+  return { domain, console: () => text, bytes: () => all, ended };
 }
 
 const SHUTDOWN = op.hypercall(29, 2, 0);
@@ -93,6 +96,29 @@ describe('a domain', () => {
       { vcpus: 2 },
     );
     expect(await ended).toBe('powered itself off');
+  });
+});
+
+describe('run-state accounts', () => {
+  it('of a real vCPU are the time since the domain began, most of it before the vCPU was up', async () => {
+    const began = process.hrtime.bigint();
+    const { ended, bytes } = await start({
+      start: [
+        ...op.hypercall(24, 10, 0, 2048), // vcpu_info
+        ...op.hypercall(24, 4, 0, 8192), // VCPUOP_get_runstate_info
+        ...op.hypercall(18, 0, 48, 8192),
+        ...SHUTDOWN,
+      ],
+    });
+    expect(await ended).toBe('powered itself off');
+    const lasted = Number(process.hrtime.bigint() - began);
+    const words = new BigUint64Array(Uint8Array.from(bytes()).buffer);
+    if (words.every((word) => word === 0n)) return; // a host that does not tell: -EOPNOTSUPP
+    const [running, runnable, blocked, offline] = [...words.subarray(2)].map(Number);
+    expect(Number(words[0] & 0xffffffffn)).toBe(0); // RUNSTATE_running
+    expect(running).toBeGreaterThan(0);
+    expect(offline).toBeGreaterThan(0);
+    expect(running + runnable + blocked + offline).toBeLessThanOrEqual(lasted);
   });
 });
 
