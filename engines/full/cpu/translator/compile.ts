@@ -18,9 +18,6 @@ import { mineStrips } from './strips.js';
 import { Structure } from './structure.js';
 import { VectorCode } from './vector-code.js';
 
-/** The most pages that a WebAssembly memory can have: an import's maximum may be more than the memory's. */
-const ANY_MEMORY = 65_536;
-
 /** A page as it must still be for the code to be entered. */
 export interface PageVersion extends CodePage {
   readonly generation: number;
@@ -35,10 +32,16 @@ export interface RegionFacts {
 
 /**
  * One region as a module's bytes, which exports `region` (see REGION_SIGNATURE). They depend on the code alone, not on where
- * it lies or who executes it.
+ * it lies or who executes it, and on the memory's size: of one that can grow V8 takes the place for a variable, which each
+ * call may change, so that it was moved about wherever an access's slow path meets the fast one.
  */
-export function encodeRegion(entry: Block, source: CodeSource, facts: RegionFacts): Uint8Array<ArrayBuffer> {
-  const module = new ModuleBuilder(ANY_MEMORY);
+export function encodeRegion(
+  entry: Block,
+  source: CodeSource,
+  facts: RegionFacts,
+  memoryPages: number,
+): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder(memoryPages, memoryPages);
   const imported = (name: keyof typeof REGION_IMPORTS): FunctionRef =>
     module.importIfUsed('cpu', name, REGION_IMPORTS[name]);
   const imports = {

@@ -26,6 +26,8 @@ const STAGES = {
 } as const;
 export type Stage = keyof typeof STAGES;
 
+const WASM_PAGE = 65_536;
+
 /** A place that a hart wants translated: plain data. Addresses are in wasm memory, but for `page`. */
 export interface RegionRequest {
   /** Where the hart's state lies. */
@@ -112,7 +114,7 @@ export class RegionCompiler {
   private encode(request: RegionRequest, source: CodeSource): Uint8Array<ArrayBuffer> | undefined {
     const { ip, slot, stage } = request;
     const entry = new RegionFinder(source, (ip - slot) / ENTRY_SCALE, STAGES[stage].instructions).find();
-    return entry && encodeRegion(entry, source, request);
+    return entry && encodeRegion(entry, source, request, this.memory.view.byteLength / WASM_PAGE);
   }
 
   private unchanged({ slot, generation }: { slot: number; generation: number }): boolean {

@@ -212,11 +212,20 @@ export class TranslatorEmitter implements Emitter {
     }
     const { end } = block;
     if (end.kind !== 'branch') throw new Error('a branch within a block');
-    this.body.if(
-      taken,
-      () => ways.go(block, end.taken),
-      () => ways.go(block, end.next),
-    );
+    const go = (edge: Edge) => () => ways.go(block, edge);
+    this.hinted(taken, end, go(end.taken), go(end.next));
+  }
+
+  /** What is not in the region was not executed when it was made, or lies far away: V8 need not keep registers for it. */
+  private hinted(condition: I32, edges: { taken: Edge; next: Edge }, then: () => void, otherwise: () => void): void {
+    const { body } = this;
+    const [a, b] = [edges.taken.to !== undefined, edges.next.to !== undefined];
+    if (a === b) body.if(condition, then, otherwise);
+    else if (a) body.likely(condition, then, otherwise);
+    else {
+      body.unlikely(condition, then);
+      otherwise();
+    }
   }
 
   jumpRelative(): void {
@@ -281,7 +290,12 @@ export class TranslatorEmitter implements Emitter {
   private search(block: Block, target: Place, edges: readonly Edge[]): void {
     const { body, ways } = this;
     if (edges.length <= FEW_TARGETS) {
-      for (const edge of edges) body.if(i64.eq(target.value, target.of(edge.at)), () => ways.go(block, edge));
+      edges.forEach((edge, index) => {
+        const found = i64.eq(target.value, target.of(edge.at));
+        const go = (): void => ways.go(block, edge);
+        if (index < edges.length - 1) body.if(found, go);
+        else body.likely(found, go, () => {});
+      });
       return;
     }
     const middle = edges.length >> 1;

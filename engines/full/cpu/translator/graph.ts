@@ -1,15 +1,17 @@
-import { Block, type Edge, redirect } from './region.js';
+import { makeReducible } from './reducible.js';
+import type { Block, Edge } from './region.js';
 
 /** Instructions that may be copied to make a region's loops reducible. */
 const MOST_COPIED = 300;
 
 /**
- * Prepares a region's graph for structured code: blocks in reverse postorder, each with its dominator. Of a loop with
- * several entrances (common where compilers merge the ends of branches) blocks are copied until it has one; beyond a
- * limit an edge into it is made a way out of the region: what lies there becomes a region of its own when it is hot.
+ * Prepares a region's graph for structured code: blocks in reverse postorder, each with its dominator. Where loops with several
+ * entrances would take too much copying, edges into them are made ways out of the region: what lies there becomes a region of
+ * its own when it is hot.
  */
 export function analyze(entry: Block): Block[] {
-  for (let copied = 0; ; ) {
+  makeReducible(entry, MOST_COPIED);
+  for (;;) {
     const blocks = reversePostorder(entry);
     findDominators(blocks);
     const irreducible = blocks.flatMap((block) => block.edges().filter((edge) => isIrreducible(block, edge)));
@@ -17,22 +19,9 @@ export function analyze(entry: Block): Block[] {
       classify(blocks);
       return blocks;
     }
-    const edge = irreducible.reduce((a, b) => (lengthOf(b) < lengthOf(a) ? b : a));
-    copied += lengthOf(edge);
-    if (copied <= MOST_COPIED) edge.to = copy(edge.to as Block);
-    else for (const each of irreducible) each.to = undefined;
+    for (const each of irreducible) each.to = undefined;
   }
 }
-
-const lengthOf = ({ to }: Edge): number => (to as Block).instructions.length + 1;
-
-/** Another block with the same code and the same ways on. */
-const copy = ({ at, instructions, end }: Block): Block =>
-  new Block(
-    at,
-    instructions,
-    redirect(end, (edge) => ({ ...edge })),
-  );
 
 /** Whether an edge goes back (or stays). */
 export const goesBack = (from: Block, to: Block): boolean => to.order <= from.order;

@@ -86,8 +86,14 @@ export class ModuleBuilder {
   private readonly exports: { name: string; index: number }[] = [];
   private tableEntries = 0;
 
-  /** `maximumPages` must be the imported memory's. */
-  constructor(private readonly maximumPages: number) {}
+  /**
+   * Pages of the imported memory: at most `maximumPages`, at least `initialPages`. V8 takes a memory with as many as it may
+   * have for one that stays where it is.
+   */
+  constructor(
+    private readonly maximumPages: number,
+    private readonly initialPages = 1,
+  ) {}
 
   type(parameters: readonly ValueType[], results: readonly ValueType[]): number {
     const wanted = `${parameters}>${results}`;
@@ -153,7 +159,7 @@ export class ModuleBuilder {
       const codes = (types: readonly ValueType[]) => vector(types.map((type) => TYPE_CODE[type]));
       return [0x60, codes(parameters), codes(results)];
     });
-    const memory: Part = [utf8('env'), utf8('memory'), 0x02, 0x03, uleb(1), uleb(this.maximumPages)];
+    const memory: Part = [utf8('env'), utf8('memory'), 0x02, 0x03, uleb(this.initialPages), uleb(this.maximumPages)];
     const imports = this.imports.map((each): Part => [utf8(each.module), utf8(each.name), 0x00, uleb(each.type)]);
     const hints: Part[] = [];
     const bodies = this.functions.map(({ body }, index) => {
