@@ -22,7 +22,7 @@ import {
 } from '../wasm/value.js';
 import { type Choice, lineStart, mostOf } from './choices.js';
 import type { CodeSource, Instruction } from './code-source.js';
-import { type Merge, type Merges, mergeAccesses } from './merges.js';
+import { type Provisions, provide } from './covers.js';
 import { type Ranges, STACK } from './ranges.js';
 import { type Block, type Edge, isNoted } from './region.js';
 import { type Registers, unboxed } from './registers.js';
@@ -84,9 +84,9 @@ export class TranslatorEmitter implements Emitter {
   private block!: Block;
   private instruction!: Instruction;
   private undone = 0;
-  /** For each merge what makes an address in wasm memory of a base register's low half; 0: each access must look. */
-  private readonly deltas = new Map<Merge, Local<'i32'>>();
-  private merges: Merges = new Map();
+  /** For each register what makes an address in wasm memory of its low half, where it is known; 0: each access must look. */
+  private readonly deltas = new Map<number, Local<'i32'>>();
+  private provisions: Provisions = new Map();
   private wordsAtStarts: ReadonlyMap<Block, number> = new Map();
   private singlesAtStarts: ReadonlyMap<Block, number> = new Map();
   /** f registers whose singles have locals of their own now: see singles.ts. */
@@ -110,7 +110,7 @@ export class TranslatorEmitter implements Emitter {
 
   /** Must come before the blocks' code: what is known of the region, in reverse postorder. */
   prepare(blocks: readonly Block[]): void {
-    this.merges = mergeAccesses(blocks);
+    this.provisions = provide(blocks);
     this.wordsAtStarts = wordsAtStarts(blocks);
     this.singlesAtStarts = singlesAtStarts(blocks);
   }
@@ -128,6 +128,7 @@ export class TranslatorEmitter implements Emitter {
         if (chosen === undefined) instruction.definition.emit(this);
         else if (chosen.first) this.choose(chosen.choice);
       });
+      this.copyDelta(block, instruction);
       this.words = wordsAfter(instruction, this.words);
       this.singles = singlesAfter(instruction, this.singles);
     });
@@ -491,37 +492,47 @@ export class TranslatorEmitter implements Emitter {
 
   /** All loads and stores have their base in rs1, and an immediate offset. */
   private accessed(address: I64, bytes: number, writing: boolean, access: (at: I32, offset: number) => void): void {
-    const group = this.block.trusted?.get(this.instruction);
-    if (group === undefined) {
-      const merge = this.merges.get(this.block)?.get(this.instruction);
-      if (merge === undefined) access(this.hostAddress(address, bytes, writing), 0);
-      else this.mergedAccess(merge, address, bytes, writing, access);
+    const { block, body, instruction } = this;
+    const { rs1, imm } = this.operands;
+    const group = block.trusted?.get(instruction);
+    if (group !== undefined) {
+      const { at, offset } = this.strips.address(group, this.rs1, imm);
+      access(at, offset);
       return;
     }
-    const { at, offset } = this.strips.address(group, this.rs1, this.operands.imm);
+    const provision = this.provisions.get(block)?.get(instruction);
+    if (provision === undefined || provision.kind === 'copy') {
+      access(this.hostAddress(address, bytes, writing), 0);
+      return;
+    }
+    const offset = Math.max(0, imm);
+    const delta = this.deltaOf(rs1);
+    const at = body.local('i32');
+    const low = i32.wrap(imm < 0 ? address : this.rs1); // `offset` bytes before the access
+    if (provision.kind === 'check') {
+      const { cover } = provision;
+      const check = { cover, pointer: body.keep(this.rs1), address, bytes, writing, low, offset };
+      this.ranges.check(this.slotKey, check, { delta, at, fail: () => this.interpret() });
+    } else {
+      body.set(at, i32.add(low, delta));
+      body.unlikely(i32.eqz(delta), () =>
+        body.set(at, i32.sub(this.hostAddress(address, bytes, writing), i32.const(offset))),
+      );
+    }
     access(at, offset);
   }
 
-  private mergedAccess(
-    merge: Merge,
-    address: I64,
-    bytes: number,
-    writing: boolean,
-    access: (at: I32, offset: number) => void,
-  ): void {
-    const { body } = this;
-    const { imm } = this.operands;
-    const delta = this.deltas.get(merge) ?? body.permanent('i32');
-    this.deltas.set(merge, delta);
-    if (merge.first === this.instruction && merge.block === this.block) {
-      this.ranges.checkMerge(this.slotKey, merge, address, bytes, delta);
-    }
-    const offset = imm - merge.leastOffset;
-    const at = body.local('i32', i32.add(i32.wrap(this.rs1), delta));
-    body.unlikely(i32.eqz(delta), () => {
-      body.set(at, i32.sub(this.hostAddress(address, bytes, writing), i32.const(offset)));
-    });
-    access(at, offset);
+  private deltaOf(register: number): Local<'i32'> {
+    const delta = this.deltas.get(register) ?? this.body.permanent('i32');
+    this.deltas.set(register, delta);
+    return delta;
+  }
+
+  /** rd points to where another register does, as far as that has been checked. */
+  private copyDelta(block: Block, instruction: Instruction): void {
+    const provision = this.provisions.get(block)?.get(instruction);
+    if (provision?.kind !== 'copy') return;
+    this.body.set(this.deltaOf(instruction.operands.rd), this.deltaOf(provision.from));
   }
 
   /** One slot for the stack; other registers point elsewhere in other places. */

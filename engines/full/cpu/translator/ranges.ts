@@ -1,12 +1,31 @@
 import { OFFSET, REGION, SLOT, TLB } from '../layout.js';
 import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import { type I32, type I64, i32, i64 } from '../wasm/value.js';
-import type { Merge } from './merges.js';
+import type { Cover } from './covers.js';
 
 /** Of so many accesses outside of their slots' ranges one makes its slot follow. A power of 2. */
 const FOLLOWS = 32;
 /** Where an entry of a TLB has what makes an address in wasm memory: see TLB. */
 const ADDEND = 8;
+
+/** An access that checks for others: `cover` is around `pointer`, and it is `bytes` at `address`. */
+export interface Check {
+  readonly cover: Cover;
+  readonly pointer: Local<'i64'>;
+  readonly address: I64;
+  readonly bytes: number;
+  readonly writing: boolean;
+  /** The low half of the address, less `offset`. */
+  readonly low: I32;
+  readonly offset: number;
+}
+
+/** What a check finds; `fail` must leave when only the interpreter can do the access. */
+export interface Found {
+  readonly delta: Local<'i32'>;
+  readonly at: Local<'i32'>;
+  readonly fail: () => void;
+}
 
 /** The stack's slot: it is in one place nearly always. */
 export const STACK = 'sp';
@@ -88,47 +107,79 @@ export class Ranges {
   }
 
   /**
-   * Checks for a whole merge, given its first access's address: `delta` becomes what makes an address in wasm memory of a
-   * base register's low half, less the least offset, or 0 when each access must look for itself (also when it would be 0).
+   * Checks all that a pointer is for: `delta` becomes what makes an address in wasm memory of its low half, or 0 when each
+   * access must look for itself (also when it would be 0), and `at` where in wasm memory `offset` bytes before the access lie.
    */
-  checkMerge(key: string, merge: Merge, address: I64, bytes: number, delta: Local<'i32'>): void {
+  check(
+    key: string,
+    { cover, pointer, address, bytes, writing, low, offset }: Check,
+    { delta, at, fail }: Found,
+  ): void {
     const { body, base, refill, tlb } = this;
     const slot = this.slot(key);
-    const at = body.keep(address);
-    if (tlb !== undefined && key !== STACK) {
-      this.checkScattered(tlb, slot, merge, at, bytes, delta);
-      return;
-    }
-    const setDelta = (addend: I32): void => body.set(delta, i32.add(addend, i32.const(merge.leastOffset)));
+    const found = (addend: I32, done: Label): void => {
+      body.set(delta, addend);
+      body.set(at, i32.add(low, delta));
+      body.br(done);
+    };
     body.block((done) => {
-      body.block((sound) => {
-        body.block((missed) => {
-          this.leaveUnlessInside(slot, merge, at, missed);
-          body.br(sound);
-        });
-        body.set(delta, i32.const(0));
-        body.if(this.stays(), () => this.lookUpMerge(merge, at, setDelta, done));
-        const writing = i32.const(+merge.writes);
-        const found = body.call('i32', refill, base, at, i32.const(bytes), writing, this.slotAddress(slot));
-        body.brIf(i32.eqz(found), done);
-        this.leaveUnlessInside(slot, merge, at, done);
+      body.block((missed) => {
+        if (tlb !== undefined && key !== STACK) {
+          found(this.addendOf(tlb, cover, pointer, cover.writing, missed), done);
+        } else {
+          this.leaveUnlessInside(slot, cover, pointer, missed);
+          found(this.delta(slot), done);
+        }
       });
-      setDelta(this.delta(slot));
+      body.set(delta, i32.const(0));
+      body.block((alone) => {
+        this.lookUp(key, cover, pointer, writing, (addend) => found(addend, done), alone);
+        const filled = body.call(
+          'i32',
+          refill,
+          base,
+          address,
+          i32.const(bytes),
+          i32.const(+writing),
+          this.slotAddress(slot),
+        );
+        body.brIf(i32.eqz(filled), alone);
+        this.leaveUnlessInside(slot, cover, pointer, alone);
+        found(this.delta(slot), done);
+      });
+      body.set(at, i32.sub(this.address(key, address, bytes, writing, fail), i32.const(offset)));
     });
   }
 
-  /** Goes to `done` when the TLB knows the merge's page, or it lies in two of them: then nothing is set. */
-  private lookUpMerge(merge: Merge, at: Local<'i64'>, setDelta: (addend: I32) => void, done: Label): void {
+  /** In the TLB. Goes to `alone` when the check cannot succeed: not in one page, or only what is read now may be done. */
+  private lookUp(
+    key: string,
+    cover: Cover,
+    pointer: Local<'i64'>,
+    writing: boolean,
+    found: (addend: I32) => void,
+    alone: Label,
+  ): void {
     const { body } = this;
-    const first = body.keep(i64.add(at, i64.const(merge.low)));
-    const page = body.keep(i64.and(first, i64.const(-4096)));
-    const last = i64.add(at, i64.const(merge.high - 1));
-    body.brIf(i64.ne(i64.and(last, i64.const(-4096)), page), done);
-    const entry = body.keep(this.entryOf(first, merge.writing));
-    body.if(i64.eq(i64.load(entry), page), () => {
-      setDelta(i32.load(entry, ADDEND));
-      body.br(done);
+    const tlb = this.tlb ?? body.keep(i32.load(this.base, OFFSET.tlbRead));
+    body.block((unknown) => {
+      if (this.tlb === undefined || key === STACK) {
+        const first = body.keep(i64.add(pointer, i64.const(cover.low)));
+        const last = i64.add(pointer, i64.const(cover.high - 1));
+        body.brIf(i64.geU(i64.xor(first, last), i64.const(4096)), alone);
+        body.brIf(i32.eqz(this.stays()), unknown);
+        body.block((missed) => found(this.addendOf(tlb, cover, pointer, cover.writing, missed)));
+      }
+      if (!cover.writing || writing) return;
+      this.addendOf(tlb, cover, pointer, false, unknown);
+      body.br(alone);
     });
+  }
+
+  private addendOf(tlb: I32, cover: Cover, pointer: Local<'i64'>, writing: boolean, otherwise: Label): I32 {
+    const first = cover.low === 0 ? pointer : this.body.keep(i64.add(pointer, i64.const(cover.low)));
+    const entry = this.leaveUnlessHeld(tlb, first, cover.high - cover.low, writing, otherwise);
+    return i32.load(entry, tableOf(writing) + ADDEND);
   }
 
   /**
@@ -172,32 +223,6 @@ export class Ranges {
     return i32.add(i32.wrap(at as I64), addend);
   }
 
-  private checkScattered(
-    tlb: Local<'i32'>,
-    slot: number,
-    merge: Merge,
-    at: Local<'i64'>,
-    bytes: number,
-    delta: Local<'i32'>,
-  ): void {
-    const { body, base, refill } = this;
-    const least = i32.const(merge.leastOffset);
-    body.block((done) => {
-      body.block((missed) => {
-        const first = merge.low === 0 ? at : body.keep(i64.add(at, i64.const(merge.low)));
-        const entry = this.leaveUnlessHeld(tlb, first, merge.high - merge.low, merge.writing, missed);
-        body.set(delta, i32.add(i32.load(entry, tableOf(merge.writing) + ADDEND), least));
-        body.br(done);
-      });
-      body.set(delta, i32.const(0));
-      const writing = i32.const(+merge.writes);
-      const found = body.call('i32', refill, base, at, i32.const(bytes), writing, this.slotAddress(slot));
-      body.brIf(i32.eqz(found), done);
-      this.leaveUnlessInside(slot, merge, at, done);
-      body.set(delta, i32.add(this.delta(slot), least));
-    });
-  }
-
   /**
    * The TLB's entry for bytes in one page. It is compared with the page of the last one: the entry is that of the first one's,
    * and neighbours have different ones, so both are the same page where it is equal.
@@ -237,13 +262,13 @@ export class Ranges {
     return i32.add(this.record, i32.const(slot));
   }
 
-  private leaveUnlessInside(slot: number, merge: Merge, at: Local<'i64'>, otherwise: Label): void {
+  private leaveUnlessInside(slot: number, cover: Cover, pointer: Local<'i64'>, otherwise: Label): void {
     const { body } = this;
-    const within = i64.sub(at, this.field(slot, SLOT.low));
-    const first = body.keep(merge.low === 0 ? within : i64.add(within, i64.const(merge.low)));
-    const room = body.keep(this.field(slot, merge.writing ? SLOT.write : SLOT.read));
+    const within = i64.sub(pointer, this.field(slot, SLOT.low));
+    const first = body.keep(cover.low === 0 ? within : i64.add(within, i64.const(cover.low)));
+    const room = body.keep(this.field(slot, cover.writing ? SLOT.write : SLOT.read));
     body.brIfUnlikely(i64.geU(first, room), otherwise);
-    const beyond = merge.high - merge.low - 7;
+    const beyond = cover.high - cover.low - 7;
     if (beyond > 1) body.brIfUnlikely(i64.ltS(i64.sub(room, first), i64.const(beyond)), otherwise);
   }
 

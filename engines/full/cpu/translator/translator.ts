@@ -41,7 +41,7 @@ const HOT_SLICES = 200;
 /** A large region that jumps so often to where it did not when it was made is made anew. */
 const MANY_MISSES = 100_000;
 /** Where so many accesses left their ranges in so many slices the region is made for that. */
-const MANY_TURNS = 100_000;
+const MANY_TURNS = 200_000;
 const COUNTERS = 8192;
 
 /** Regions that a hart has asked for and not got: others must wait, and may have cooled down when their turn comes. */
