@@ -54,8 +54,8 @@ const bitsOf = (value: number): bigint => {
 };
 
 /** Nodes on several pages: at 0 where the next one is, the last one's being the first; at 8 the square of their number. */
-function ring(made: Bench): Place[] {
-  const nodes: Place[] = Array.from({ length: 60 }, (_, index) => [index % 3, 64 + index * 32]);
+function ring(made: Bench, stride = 32): Place[] {
+  const nodes: Place[] = Array.from({ length: 60 }, (_, index) => [index % 3, 64 + index * stride]);
   nodes.forEach((node, index) => {
     set64(made, node, virtual(nodes[(index + 1) % nodes.length]));
     set64(made, [node[0], node[1] + 8], BigInt(index * index));
@@ -150,6 +150,47 @@ describe.each(['off', 'forced'] as const)('translations %s', (mode) => {
     let sum = 0;
     for (let round = 0; round < 200; round++) sum += ((round * 7) % 60) ** 2;
     expect(made.hart.state.x(30)).toBe(BigInt(sum));
+  });
+
+  /** Far enough that a node of the ring and what lies so far behind it are often in two pages. */
+  const FAR = 1900;
+
+  function scene(made: Bench): { nodes: Place[]; sum: (far: (node: number) => number) => bigint } {
+    for (let at = 0; at < 4 * PAGE; at++) byteAt(made, at)[0] = (at * 7 + (at >> 5)) & 0xff;
+    const nodes = ring(made, 64);
+    const at = (node: number): number => nodes[node][0] * PAGE + nodes[node][1];
+    const sum = (far: (node: number) => number): bigint =>
+      BigInt.asUintN(
+        64,
+        nodes.reduce((all, _, node) => all + 10n * number(made, at(node) + far(node), 8), 0n),
+      );
+    return { nodes, sum };
+  }
+
+  it('where a pointer was moved to is not where it was checked', () => {
+    const made = bench(mode);
+    const { nodes, sum } = scene(made);
+    enter(made, [
+      ...[...li(10, virtual(nodes[0])), ...li(14, 600n)],
+      ...[ld(20, 10, 8), addi(11, 10, FAR), ld(20, 11, 8), add(30, 30, 20), ld(10, 10, 0)],
+      ...[addi(14, 14, -1), bne(14, 0, -24)],
+    ]);
+    expect(made.hart.state.x(30)).toBe(sum(() => FAR + 8));
+  });
+
+  it.each([
+    ['moves', beq, 0],
+    ['leaves alone', bne, 1],
+  ] as const)('nor where the one that a path %s was', (_, branch, moved) => {
+    const made = bench(mode);
+    const { nodes, sum } = scene(made);
+    enter(made, [
+      ...[...li(10, virtual(nodes[0])), ...li(14, 600n)],
+      ...[ld(20, 10, 8), iType(0x13, 7)(22, 14, 1), addi(11, 10, 0), branch(22, 0, 12)],
+      ...[ld(21, 10, 8), addi(11, 10, FAR)], // with a load it is no choice to be computed both ways
+      ...[ld(20, 11, 8), add(30, 30, 20), ld(10, 10, 0), addi(14, 14, -1), bne(14, 0, -40)],
+    ]);
+    expect(made.hart.state.x(30)).toBe(sum((node) => ((node & 1) === moved ? 8 : FAR + 8)));
   });
 
   const multiply = rType(0x53, 7, 0x09);

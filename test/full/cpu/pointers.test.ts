@@ -93,7 +93,7 @@ const target = fc.oneof({ weight: 40, arbitrary: fc.nat(11) }, { weight: 1, arbi
 const program: fc.Arbitrary<Program> = fc.record({
   body: fc.array(step, { minLength: 2, maxLength: 10 }),
   nodes: fc.array(fc.record({ at: place, next: target, other: target }), { minLength: 12, maxLength: 12 }),
-  rounds: fc.integer({ min: 1, max: 300 }),
+  rounds: fc.integer({ min: 1, max: 60 }), // which end within what is run
   budget: fc.integer({ min: 1, max: 400 }),
   apart: fc.boolean(),
 });

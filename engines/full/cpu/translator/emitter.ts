@@ -516,7 +516,7 @@ export class TranslatorEmitter implements Emitter {
     } else {
       body.set(at, i32.add(low, delta));
       body.unlikely(i32.eqz(delta), () =>
-        body.set(at, i32.sub(this.hostAddress(address, bytes, writing), i32.const(offset))),
+        body.set(at, i32.sub(this.addressAlone(address, bytes, writing), i32.const(offset))),
       );
     }
     access(at, offset);
@@ -543,6 +543,11 @@ export class TranslatorEmitter implements Emitter {
 
   private hostAddress(address: I64, bytes: number, writing: boolean): I32 {
     return this.ranges.address(this.slotKey, address, bytes, writing, () => this.interpret());
+  }
+
+  /** Of an access that could not be checked with others: they lie in two pages, a stack's frame for one, which is no range. */
+  private addressAlone(address: I64, bytes: number, writing: boolean): I32 {
+    return this.ranges.addressAlone(this.slotKey, address, bytes, writing, () => this.interpret());
   }
 
   private atomicAddress(width: 4 | 8, writing: boolean): Local<'i32'> {

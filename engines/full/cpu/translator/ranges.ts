@@ -74,7 +74,7 @@ export class Ranges {
     const { body, base, refill, tlb } = this;
     const slot = this.slot(key);
     const at = body.keep(address);
-    if (tlb !== undefined && key !== STACK) return this.scatteredAddress(tlb, slot, at, bytes, writing, fail);
+    if (tlb !== undefined && key !== STACK) return this.addressAlone(key, address, bytes, writing, fail);
     const low = i32.wrap(at as I64);
     const addend = body.local('i32', this.delta(slot));
     const outside = i64.geU(
@@ -147,7 +147,7 @@ export class Ranges {
         this.leaveUnlessInside(slot, cover, pointer, alone);
         found(this.delta(slot), done);
       });
-      body.set(at, i32.sub(this.address(key, address, bytes, writing, fail), i32.const(offset)));
+      body.set(at, i32.sub(this.addressAlone(key, address, bytes, writing, fail), i32.const(offset)));
     });
   }
 
@@ -186,15 +186,11 @@ export class Ranges {
    * The same where ranges are known to be left all the time: the TLB first, since the processor mispredicts the comparison
    * with a range that is left by turns, which costs more than all the rest.
    */
-  private scatteredAddress(
-    tlb: Local<'i32'>,
-    slot: number,
-    at: Local<'i64'>,
-    bytes: number,
-    writing: boolean,
-    fail: () => void,
-  ): I32 {
+  addressAlone(key: string, address: I64, bytes: number, writing: boolean, fail: () => void): I32 {
     const { body, base, refill } = this;
+    const slot = this.slot(key);
+    const at = body.keep(address);
+    const tlb = this.tlb ?? i32.load(base, OFFSET.tlbRead);
     const addend = body.local('i32');
     body.block((found) => {
       body.block((missed) => {
