@@ -10,6 +10,7 @@ import type { CodePage, CodeSource } from './code-source.js';
 import { Counting } from './counting.js';
 import { type Assumptions, type OutsideFunctions, type Place, TranslatorEmitter, type Ways } from './emitter.js';
 import { analyze } from './graph.js';
+import { MemoryCode } from './memory-code.js';
 import { Ranges } from './ranges.js';
 import type { Block, Edge, End } from './region.js';
 import { Registers } from './registers.js';
@@ -149,8 +150,7 @@ class RegionCode {
       this.base,
       source,
       this.registers,
-      this.ranges,
-      this.strips,
+      new MemoryCode(body, this.ranges, this.strips),
       ways,
       this.assumptions,
       imports,

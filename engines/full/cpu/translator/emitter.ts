@@ -20,17 +20,14 @@ import {
   Value,
   type ValueType,
 } from '../wasm/value.js';
-import { type Choice, lineStart, mostOf } from './choices.js';
+import { type Choice, mostOf } from './choices.js';
 import type { CodeSource, Instruction } from './code-source.js';
-import { type Provisions, provide } from './covers.js';
-import { type Ranges, STACK } from './ranges.js';
+import type { MemoryCode, Site } from './memory-code.js';
 import { type Block, type Edge, isNoted } from './region.js';
 import { type Registers, unboxed } from './registers.js';
 import { singlesAfter, singlesAtStarts, writesSingle } from './singles.js';
-import type { StripCode } from './strip-code.js';
 import { isIn, wordsAfter, wordsAtStarts } from './words.js';
 
-const SP = 2;
 /** So many targets of an indirect jump are compared with one after the other. */
 const FEW_TARGETS = 3;
 /** The rounding mode in frm. */
@@ -84,9 +81,6 @@ export class TranslatorEmitter implements Emitter {
   private block!: Block;
   private instruction!: Instruction;
   private undone = 0;
-  /** For each register what makes an address in wasm memory of its low half, where it is known; 0: each access must look. */
-  private readonly deltas = new Map<number, Local<'i32'>>();
-  private provisions: Provisions = new Map();
   private wordsAtStarts: ReadonlyMap<Block, number> = new Map();
   private singlesAtStarts: ReadonlyMap<Block, number> = new Map();
   /** f registers whose singles have locals of their own now: see singles.ts. */
@@ -101,8 +95,7 @@ export class TranslatorEmitter implements Emitter {
     private readonly base: I32,
     private readonly source: CodeSource,
     private readonly registers: Registers,
-    private readonly ranges: Ranges,
-    private readonly strips: StripCode,
+    private readonly memory: MemoryCode,
     private readonly ways: Ways,
     private readonly assumptions: Assumptions,
     private readonly outside: OutsideFunctions,
@@ -110,7 +103,7 @@ export class TranslatorEmitter implements Emitter {
 
   /** Must come before the blocks' code: what is known of the region, in reverse postorder. */
   prepare(blocks: readonly Block[]): void {
-    this.provisions = provide(blocks);
+    this.memory.prepare(blocks);
     this.wordsAtStarts = wordsAtStarts(blocks);
     this.singlesAtStarts = singlesAtStarts(blocks);
   }
@@ -128,7 +121,7 @@ export class TranslatorEmitter implements Emitter {
         if (chosen === undefined) instruction.definition.emit(this);
         else if (chosen.first) this.choose(chosen.choice);
       });
-      this.copyDelta(block, instruction);
+      this.memory.copy(block, instruction);
       this.words = wordsAfter(instruction, this.words);
       this.singles = singlesAfter(instruction, this.singles);
     });
@@ -490,69 +483,18 @@ export class TranslatorEmitter implements Emitter {
     this.accessed(address, bytes, true, (at, offset) => this.body.store(kind, at, value, offset));
   }
 
-  /** All loads and stores have their base in rs1, and an immediate offset. */
-  private accessed(address: I64, bytes: number, writing: boolean, access: (at: I32, offset: number) => void): void {
-    const { block, body, instruction } = this;
-    const { rs1, imm } = this.operands;
-    const group = block.trusted?.get(instruction);
-    if (group !== undefined) {
-      const { at, offset } = this.strips.address(group, this.rs1, imm);
-      access(at, offset);
-      return;
-    }
-    const provision = this.provisions.get(block)?.get(instruction);
-    if (provision === undefined || provision.kind === 'copy') {
-      access(this.hostAddress(address, bytes, writing), 0);
-      return;
-    }
-    const offset = Math.max(0, imm);
-    const delta = this.deltaOf(rs1);
-    const at = body.local('i32');
-    const low = i32.wrap(imm < 0 ? address : this.rs1); // `offset` bytes before the access
-    if (provision.kind === 'check') {
-      const { cover } = provision;
-      const check = { cover, pointer: body.keep(this.rs1), address, bytes, writing, low, offset };
-      this.ranges.check(this.slotKey, check, { delta, at, fail: () => this.interpret() });
-    } else {
-      body.set(at, i32.add(low, delta));
-      body.unlikely(i32.eqz(delta), () =>
-        body.set(at, i32.sub(this.addressAlone(address, bytes, writing), i32.const(offset))),
-      );
-    }
-    access(at, offset);
+  private accessed(address: I64, bytes: number, writing: boolean, use: (at: I32, offset: number) => void): void {
+    this.memory.access(this.site, { address, bytes, writing }, use);
   }
 
-  private deltaOf(register: number): Local<'i32'> {
-    const delta = this.deltas.get(register) ?? this.body.permanent('i32');
-    this.deltas.set(register, delta);
-    return delta;
-  }
-
-  /** rd points to where another register does, as far as that has been checked. */
-  private copyDelta(block: Block, instruction: Instruction): void {
-    const provision = this.provisions.get(block)?.get(instruction);
-    if (provision?.kind !== 'copy') return;
-    this.body.set(this.deltaOf(instruction.operands.rd), this.deltaOf(provision.from));
-  }
-
-  /** One slot for the stack; other registers point elsewhere in other places. */
-  private get slotKey(): string {
-    const { rs1 } = this.operands;
-    return rs1 === SP ? STACK : `x${rs1} at ${lineStart(this.instruction, this.block)}`;
-  }
-
-  private hostAddress(address: I64, bytes: number, writing: boolean): I32 {
-    return this.ranges.address(this.slotKey, address, bytes, writing, () => this.interpret());
-  }
-
-  /** Of an access that could not be checked with others: they lie in two pages, a stack's frame for one, which is no range. */
-  private addressAlone(address: I64, bytes: number, writing: boolean): I32 {
-    return this.ranges.addressAlone(this.slotKey, address, bytes, writing, () => this.interpret());
+  private get site(): Site {
+    const { block, instruction, rs1 } = this;
+    return { block, instruction, base: rs1, fail: () => this.interpret() };
   }
 
   private atomicAddress(width: 4 | 8, writing: boolean): Local<'i32'> {
     const { body } = this;
     body.unlikely(i32.and(this.rs1Word, i32.const(width - 1)), () => this.interpret());
-    return body.keep(this.hostAddress(this.rs1, width, writing));
+    return body.keep(this.memory.address(this.site, { address: this.rs1, bytes: width, writing }));
   }
 }
