@@ -167,14 +167,14 @@ export const TLB = {
   empty: 0xfff,
   /** Contexts of loads and stores; fetches have the first three. */
   contexts: { user: 0, supervisor: 1, machine: 2, supervisorUserMemory: 3 },
-  readTable: (context: number): number => OFFSET.tlb + context * 2 * 8192,
-  writeTable: (context: number): number => OFFSET.tlb + (context * 2 + 1) * 8192,
+  readTable: (context: number): number => OFFSET.tlb + context * 2 * TLB.tableBytes,
+  writeTable: (context: number): number => OFFSET.tlb + (context * 2 + 1) * TLB.tableBytes,
   /** Fetches have half as many entries. */
   executeEntries: 256,
   /** Pages (large ones) on either side that an entry speaks for at most, beyond its own page's. */
   mergedSmall: 31,
   mergedLarge: 64,
-  executeTable: (context: number): number => OFFSET.tlb + 8 * 8192 + context * 4096,
+  executeTable: (context: number): number => OFFSET.tlb + 8 * TLB.tableBytes + context * 256 * 16,
 } as const;
 
 /** The decode cache: slots of one physical page each. */
@@ -289,6 +289,12 @@ export const PLACES = {
 } as const;
 
 /**
+ * Entries of the execute TLBs that were filled since these were flushed, as in WALK. Linux executes fence.i after each place in its
+ * code that it patches, 40,000 times at its start, and a dozen pages of code in between.
+ */
+export const FETCHED = { count: PLACES.next + 4, most: 64, entries: PLACES.next + 8 } as const;
+
+/**
  * A slot of a region: a range of virtual addresses that lies in RAM in one piece, where its code has found it last. First
  * address, how far it may be read and written (bytes, less 7, so that an access of 8 bytes fits; 0: not at all), and what
  * makes an address in wasm memory of the low half of a virtual one.
@@ -296,4 +302,4 @@ export const PLACES = {
 export const SLOT = { bytes: 32, low: 0, read: 8, write: 16, delta: 24 } as const;
 
 /** Bytes of shared memory that one hart needs; a multiple of 64 KiB. */
-export const HART_STATE_BYTES = Math.ceil((PLACES.next + 4) / 65536) * 65536;
+export const HART_STATE_BYTES = Math.ceil((FETCHED.entries + FETCHED.most * 4) / 65536) * 65536;

@@ -5,13 +5,14 @@ import { OFFSET, RAM_BASE } from '../layout.js';
 export interface BulkMemory {
   fill(address: number, byte: number, bytes: number): void;
   copy(to: number, from: number, bytes: number): void;
-  /** 1 when both hold the same; `bytes` is a multiple of 8. */
+  /** 1 when both hold the same; `bytes` is a multiple of 32. */
   equal(a: number, b: number, bytes: number): number;
 }
 
 /** What the module exports for TlbControl: see ../interpreter/walk-code.ts. */
 export interface TlbMemory {
   flushTlb(stateBase: number): void;
+  flushExecute(stateBase: number): void;
   /** Which of SPOKEN's bits were set for the page. */
   flushTlbPage(stateBase: number, low: number, high: number): number;
   noteLarge(stateBase: number, first: bigint, last: bigint): void;
@@ -40,6 +41,7 @@ export class HartContext {
     copy: () => {},
     equal: () => 0,
     flushTlb: () => {},
+    flushExecute: () => {},
     flushTlbPage: () => 0,
     noteLarge: () => {},
   };

@@ -15,6 +15,7 @@ const PAGE_END = [2048, 2049];
 const PAGE_WORDS = 1024;
 /** Compared at a time; what BulkMemory.equal wants. */
 const FRESH_BYTES = 32;
+const PAGE = 4096;
 
 /**
  * The decode cache: an instruction cache that holds decoded instructions, by physical page. Each slot keeps a copy of
@@ -161,10 +162,30 @@ export class Fetch {
   private decodeOnce(offset: number, long: boolean): number {
     const { hart } = this;
     hart.count(EVENT.instructionsDecoded);
+    const known = long && offset === LAST_HALFWORD ? this.acrossPages() : undefined;
+    if (known !== undefined) {
+      this.writeEntry(hart.base + OFFSET.scratchOp, known, offset);
+      return DecodeResult.Once;
+    }
     hart.locatePc();
     if (!this.checkBytes(offset, long)) return DecodeResult.Redirected;
     this.writeEntry(hart.base + OFFSET.scratchOp, this.currentBits(), offset);
     return DecodeResult.Once;
+  }
+
+  /** The instruction at the end of the present page, if the TLB knows the next one too, and PMP divides neither. */
+  private acrossPages(): number | undefined {
+    const { hart } = this;
+    const slot = hart.get(OFFSET.slot);
+    const low = (hart.get(OFFSET.slotPage) + PAGE) | 0;
+    const high = hart.get(OFFSET.slotPage + 4) + (low === 0 ? 1 : 0);
+    const index = (low >>> 12) & (TLB.executeEntries - 1);
+    const entry = (hart.get(OFFSET.tlbExecute) + index * TLB.entryBytes) >> 2;
+    if (hart.i32[entry] !== low || hart.i32[entry + 1] !== (high | 0)) return undefined;
+    const next = hart.i32[entry + 2];
+    if (this.divided(slot) || this.divided(next)) return undefined;
+    const { view } = hart;
+    return view.getUint16(slot + DECODE.copy + LAST_HALFWORD, true) | (view.getUint16(next + DECODE.copy, true) << 16);
   }
 
   private checkBytes(offset: number, long: boolean): boolean {

@@ -1,4 +1,4 @@
-import { EVENT, JUMP, LARGE, OFFSET, SPOKEN, TLB, WALK } from '../layout.js';
+import { EVENT, FETCHED, JUMP, LARGE, OFFSET, SPOKEN, TLB, WALK } from '../layout.js';
 import type { HartContext } from './context.js';
 import { MODE, MSTATUS } from './status.js';
 
@@ -37,6 +37,7 @@ export class TlbControl {
     i32[at + 2] = addend;
     i32[at + 3] = around;
     this.noteFilled(at << 2);
+    if (table === OFFSET.tlbExecute) this.noteFetched(at << 2);
     this.noteSpoken(table === OFFSET.tlbExecute ? SPOKEN.code : SPOKEN.data, low >>> 12, around);
   }
 
@@ -67,8 +68,9 @@ export class TlbControl {
   flushAll(): void {
     const { hart } = this;
     this.changed();
-    hart.bulk.fill(hart.base + OFFSET.tlb, 0xff, OFFSET.decode - OFFSET.tlb);
+    hart.bulk.fill(hart.base + OFFSET.tlb, 0xff, TLB.executeTable(3) - OFFSET.tlb);
     hart.set(WALK.filledCount, 0);
+    hart.set(FETCHED.count, 0);
     hart.set(LARGE.count, 0);
     hart.bulk.fill(hart.base + SPOKEN.data, 0, 2 * SPOKEN.bytes);
   }
@@ -94,7 +96,7 @@ export class TlbControl {
   flushExecute(): void {
     const { hart } = this;
     this.forgetJumps();
-    hart.bulk.fill(hart.base + TLB.executeTable(0), 0xff, 3 * TLB.executeEntries * TLB.entryBytes);
+    hart.bulk.flushExecute(hart.base);
   }
 
   /** Makes regions be entered through the interpreter, which looks at where their code lies now. */
@@ -141,5 +143,14 @@ export class TlbControl {
     if (count >= WALK.filledMost) return;
     hart.i32[hart.at + (WALK.filled >> 2) + count] = entry;
     hart.set(WALK.filledCount, count + 1);
+  }
+
+  /** The same for flushExecute(). */
+  private noteFetched(entry: number): void {
+    const { hart } = this;
+    const count = hart.get(FETCHED.count);
+    if (count >= FETCHED.most) return;
+    hart.i32[hart.at + (FETCHED.entries >> 2) + count] = entry;
+    hart.set(FETCHED.count, count + 1);
   }
 }

@@ -1,5 +1,5 @@
 import { ACCESS } from '../host/status.js';
-import { DECODE, EVENT, LARGE, OFFSET, PLACES, SPOKEN, TLB, WALK } from '../layout.js';
+import { DECODE, EVENT, FETCHED, LARGE, OFFSET, PLACES, SPOKEN, TLB, WALK } from '../layout.js';
 import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import type { Declared, ModuleBuilder } from '../wasm/module.js';
 import { f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
@@ -32,11 +32,14 @@ export function exportWalks(module: ModuleBuilder, equal: Declared): WalkFunctio
   module.define(fillExecute, (body) => defineFillExecute(body, { walk, note, equal }));
   const flushTlb = module.declare(['i32'], []);
   module.define(flushTlb, defineFlush);
+  const flushExecute = module.declare(['i32'], []);
+  module.define(flushExecute, defineFlushExecute);
   const flushTlbPage = module.declare(['i32', 'i32', 'i32'], ['i32']);
   module.define(flushTlbPage, (body) => defineFlushPage(body, flushTlb));
   module.export('fillData', fillData);
   module.export('noteLarge', note);
   module.export('flushTlb', flushTlb);
+  module.export('flushExecute', flushExecute);
   module.export('flushTlbPage', flushTlbPage);
   return { fillData, fillExecute };
 }
@@ -116,16 +119,59 @@ function checkLeaf(body: Body, leaf: I32, giveUpIf: (condition: I32) => void): v
   giveUpIf(i32.and(wrong, i32.ne(mode, i32.const(TLB.contexts.supervisorUserMemory))));
 }
 
+/** A list of a TLB's entries: see WALK and FETCHED. */
+interface Noted {
+  readonly count: number;
+  readonly most: number;
+  readonly entries: number;
+}
+
+const FILLED: Noted = { count: WALK.filledCount, most: WALK.filledMost, entries: WALK.filled };
+
+function noteEntry(body: Body, base: I32, entry: I32, { count, most, entries }: Noted): void {
+  const noted = body.keep(i32.load(base, count));
+  body.if(i32.ltU(noted, i32.const(most)), () => {
+    body.store('i32', i32.add(base, i32.shl(noted, i32.const(2))), entry, entries);
+    body.store('i32', base, i32.add(noted, i32.const(1)), count);
+  });
+}
+
+/** Empties those that were noted, or, where they were too many, whatever `all` does; then returns. */
+function flushNoted(body: Body, base: I32, { count, most, entries }: Noted, all: () => void): void {
+  const noted = body.keep(i32.load(base, count));
+  body.store('i32', base, i32.const(0), count);
+  body.if(i32.geU(noted, i32.const(most)), () => {
+    all();
+    body.returnVoid();
+  });
+  const at = body.local('i32', base);
+  const end = body.keep(i32.add(base, i32.shl(noted, i32.const(2))));
+  body.block((done) => {
+    body.loop((again) => {
+      body.brIf(i32.geU(at, end), done);
+      body.store('i64', i32.load(at, entries), i64.const(-1));
+      body.set(at, i32.add(at, i32.const(4)));
+      body.br(again);
+    });
+  });
+}
+
+/** flushExecute(stateBase): see TlbControl.flushExecute. */
+function defineFlushExecute(body: Body): void {
+  const base = body.parameter(0, 'i32');
+  flushNoted(body, base, FETCHED, () => {
+    const tables = i32.add(base, i32.const(TLB.executeTable(0)));
+    body.fill(tables, i32.const(0xff), i32.const(3 * TLB.executeEntries * TLB.entryBytes));
+  });
+}
+
 /** Writes an entry of a TLB, and notes that it was. */
 function fill(body: Body, base: I32, entry: Local<'i32'>, address: I64, words: { addend: I32; around?: I32 }): void {
   body.store('i64', entry, i64.and(address, i64.const(-4096)));
   body.store('i32', entry, words.addend, 8);
   body.store('i32', entry, words.around ?? i32.const(0), 12);
-  const filled = body.keep(i32.load(base, WALK.filledCount));
-  body.if(i32.ltU(filled, i32.const(WALK.filledMost)), () => {
-    body.store('i32', i32.add(base, i32.shl(filled, i32.const(2))), entry, WALK.filled);
-    body.store('i32', base, i32.add(filled, i32.const(1)), WALK.filledCount);
-  });
+  noteEntry(body, base, entry, FILLED);
+  if (words.around === undefined) noteEntry(body, base, entry, FETCHED);
   const page = i32.shrU(i32.wrap(address), i32.const(12));
   if (words.around === undefined) noteSpoken(body, base, SPOKEN.code, page, i32.const(1));
   else {
@@ -164,7 +210,9 @@ function defineFillData(body: Body, walk: Declared, note: Declared): void {
   const address = body.parameter(1, 'i64');
   const writing = body.parameter(2, 'i32');
   const read = i32.load(base, OFFSET.tlbRead);
-  const context = body.keep(i32.shrU(i32.sub(read, i32.add(base, i32.const(TLB.readTable(0)))), i32.const(14)));
+  const context = body.keep(
+    i32.shrU(i32.sub(read, i32.add(base, i32.const(TLB.readTable(0)))), i32.const(Math.log2(2 * TLB.tableBytes))),
+  );
   body.if(i32.eq(context, i32.const(TLB.contexts.machine)), () => body.return(i32.const(0)));
   const table = select(writing, i32.load(base, OFFSET.tlbWrite), i32.load(base, OFFSET.tlbRead));
   const index = masked(i32.shrU(i32.wrap(address), i32.const(8)), (TLB.entries - 1) * TLB.entryBytes);
@@ -332,28 +380,15 @@ const TRANSLATED = [user, supervisor, supervisorUserMemory];
 /** flushTlb(stateBase): see TlbControl.flushTranslations. What was filled since the last time, if that was noted. */
 function defineFlush(body: Body): void {
   const base = body.parameter(0, 'i32');
-  const count = body.keep(i32.load(base, WALK.filledCount));
-  body.store('i32', base, i32.const(0), WALK.filledCount);
   body.store('i32', base, i32.const(0), LARGE.count);
   body.fill(i32.add(base, i32.const(SPOKEN.data)), i32.const(0), i32.const(2 * SPOKEN.bytes));
-  body.if(i32.geU(count, i32.const(WALK.filledMost)), () => {
+  flushNoted(body, base, FILLED, () => {
     for (const context of TRANSLATED) {
       const table = i32.add(base, i32.const(TLB.readTable(context)));
       body.fill(table, i32.const(0xff), i32.const(2 * TLB.tableBytes));
     }
     const execute = i32.add(base, i32.const(TLB.executeTable(user)));
     body.fill(execute, i32.const(0xff), i32.const(2 * TLB.executeEntries * TLB.entryBytes));
-    body.returnVoid();
-  });
-  const at = body.local('i32', base);
-  const end = body.keep(i32.add(base, i32.shl(count, i32.const(2))));
-  body.block((done) => {
-    body.loop((again) => {
-      body.brIf(i32.geU(at, end), done);
-      body.store('i64', i32.load(at, WALK.filled), i64.const(-1));
-      body.set(at, i32.add(at, i32.const(4)));
-      body.br(again);
-    });
   });
 }
 

@@ -87,7 +87,11 @@ interface Frame {
   readonly blocks: Map<number, Block>;
 }
 
-const LIMITS = { callDepth: 4, callees: 6 } as const;
+/**
+ * `line`: instructions of a straight line that is finished even where the region is large enough. Rounds of hashes and ciphers are
+ * longer than a small region: what lay behind its end was interpreted, each time, since slices end at targets of jumps alone.
+ */
+const LIMITS = { callDepth: 4, callees: 6, line: 2000 } as const;
 const RA = 1;
 
 /** Instructions that only the interpreter executes: they change how code is executed, or ask the host. */
@@ -148,7 +152,7 @@ export class RegionFinder {
   /** Follows a straight line. */
   private scan(frame: Frame, start: number): void {
     let previous: Instruction | undefined;
-    for (let at = start; !frame.known.has(at) && this.found < this.limit; ) {
+    for (let at = start, line = 0; !frame.known.has(at) && line < LIMITS.line; line++) {
       const instruction = this.source.instruction(at);
       if (instruction === undefined || !translatable(instruction, this.source.privilege)) return;
       frame.known.set(at, instruction);

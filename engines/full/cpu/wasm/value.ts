@@ -296,6 +296,7 @@ export const f64x2 = {
   ge: binary('v128', 'v128', 0xfd, 0x4c),
   and: binary('v128', 'v128', 0xfd, 0x4e),
   or: binary('v128', 'v128', 0xfd, 0x50),
+  xor: binary('v128', 'v128', 0xfd, 0x51),
   abs: unary('v128', 'v128', 0xfd, 0xec, 0x01),
   neg: unary('v128', 'v128', 0xfd, 0xed, 0x01),
   add: binary('v128', 'v128', 0xfd, 0xf0, 0x01),
