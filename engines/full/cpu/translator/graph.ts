@@ -52,24 +52,33 @@ function reversePostorder(entry: Block): Block[] {
 
 /** Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001). The entry dominates itself here. */
 function findDominators(blocks: readonly Block[]): void {
-  const predecessors = new Map<Block, Block[]>(blocks.map((block) => [block, []]));
+  const predecessors: Block[][] = blocks.map(() => []);
   for (const block of blocks) {
-    for (const { to } of block.edges()) if (to !== undefined) predecessors.get(to)?.push(block);
+    for (const { to } of block.edges()) if (to !== undefined) predecessors[to.order].push(block);
   }
   blocks[0].dominator = blocks[0];
   for (let changed = true; changed; ) {
     changed = false;
-    for (const block of blocks.slice(1)) {
-      const known = (predecessors.get(block) ?? []).filter(({ dominator }) => dominator !== undefined);
-      const dominator = known.reduce(common);
-      if (block.dominator !== dominator) changed = true;
-      block.dominator = dominator;
+    for (let order = 1; order < blocks.length; order++) {
+      const dominator = commonOf(predecessors[order]);
+      if (blocks[order].dominator !== dominator) changed = true;
+      blocks[order].dominator = dominator;
     }
   }
 }
 
+/** The nearest block that dominates all of those whose dominators are known: in reverse postorder there is one. */
+function commonOf(blocks: readonly Block[]): Block | undefined {
+  let found: Block | undefined;
+  for (const block of blocks) {
+    if (block.dominator !== undefined) found = found === undefined ? block : common(found, block);
+  }
+  return found;
+}
+
 function common(a: Block, b: Block): Block {
-  let [x, y] = [a, b];
+  let x = a;
+  let y = b;
   while (x !== y) {
     if (x.order > y.order) x = x.dominator as Block;
     else y = y.dominator as Block;
