@@ -165,16 +165,6 @@ function afterChoice({ taken, next }: Choice, known: Knowledge, words: boolean):
   return meet(afterAll(taken), afterAll(next));
 }
 
-/** The same, but what is not known exactly is given a name of its own: a number that no register has. */
-export function afterNamed(instruction: Instruction, known: Knowledge, name: number): Knowledge {
-  const next = after(instruction, known);
-  const { rd } = instruction.operands;
-  const value = next[rd];
-  if ((next === known && instruction.chosen === undefined) || (value !== undefined && value.low === value.high))
-    return next;
-  return next.map((value, register) => (register === rd ? named(name) : value));
-}
-
 /** The address of a load or store. */
 export const addressOf = ({ operands }: Instruction, known: Knowledge): Linear | undefined =>
   combine(known[operands.rs1], constant(operands.imm), 1);
