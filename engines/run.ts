@@ -24,7 +24,8 @@ export type TraceKind = (typeof TRACES)[number];
 
 export interface RunDisk {
   path: string;
-  interface: DiskInterface;
+  /** The engine's own choice when absent. */
+  interface?: DiskInterface;
   readonly: boolean;
   /** `cdrom` is for `scsi` alone. */
   media: 'disk' | 'cdrom';
@@ -37,6 +38,9 @@ export interface RunRequest {
   append: string;
   memoryBytes: number;
   vcpus: number;
+  /** The most that the guest may be given while it runs; the engine refuses what it cannot. Absent: what it has. */
+  maxMemoryBytes?: number;
+  maxVcpus?: number;
   disks: RunDisk[];
   nic?: RunNic;
   /** The guest's reset ends the machine. */

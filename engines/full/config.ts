@@ -9,6 +9,7 @@ export type VirtioTransport = 'pci' | 'mmio';
 export type VirtioExtra = 'rng' | 'balloon' | 'console';
 
 export interface VmDisk extends RunDisk {
+  interface: DiskInterface;
   /** As the guest sees it; the file may be larger. */
   bytes: number;
   /** O_DIRECT is wanted. */

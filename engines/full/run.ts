@@ -1,5 +1,5 @@
 /** `virtax run` on `full`: a VM's process, whose console is the user's terminal. */
-import { accessSync, constants, statSync } from 'node:fs';
+import { diskFile } from '../disk-file.js';
 import type { Child } from '../process/child.js';
 import {
   type ConsoleOutput,
@@ -16,7 +16,8 @@ import { startVm } from './vm/vm-program.js';
 /** What most guests bring a driver for. */
 const DEFAULT_NIC = 'e1000';
 
-const SECTOR_BYTES = 512;
+/** Where most guests look for their disk. */
+const DEFAULT_BUS = 'scsi';
 
 /** Harts that do not listen are ended by force within a second. */
 const STOP_MS = 3000;
@@ -110,7 +111,10 @@ class UserMachine implements RunningMachine {
 }
 
 function vmConfig(request: RunRequest): VmConfig {
-  const { vcpus, nic, disks, ...same } = request;
+  const { vcpus, nic, disks, maxVcpus, maxMemoryBytes, ...same } = request;
+  if (maxVcpus !== undefined || maxMemoryBytes !== undefined) {
+    throw new Error('the engine full has no hot plug: leave out --max-vcpus and --max-memory');
+  }
   return {
     ...same,
     id: 0,
@@ -122,32 +126,17 @@ function vmConfig(request: RunRequest): VmConfig {
 }
 
 function vmDisk(disk: RunDisk): VmDisk {
-  const { path } = disk;
-  if (disk.media === 'cdrom' && disk.interface !== 'scsi') {
+  const { path, interface: bus = DEFAULT_BUS } = disk;
+  if (disk.media === 'cdrom' && bus !== 'scsi') {
     throw new Error(`the disk ${path}: a CD-ROM is a SCSI device; write if=scsi`);
   }
-  const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats === undefined) throw new Error(`the disk ${path} is not there`);
-  if (!stats.isFile()) throw new Error(`the disk ${path} is not a file`);
-  if (stats.size === 0) throw new Error(`the disk ${path} is empty; make one for example with: truncate -s 1G ${path}`);
-  if (disk.media === 'disk' && stats.size % SECTOR_BYTES !== 0) {
-    const mend = `truncate -s %${SECTOR_BYTES} ${path}`;
-    throw new Error(
-      `the disk ${path} has ${stats.size} bytes, which are no whole sectors; this fills the last: ${mend}`,
-    );
-  }
   const readonly = disk.readonly || disk.media === 'cdrom';
-  checkAccess(path, readonly);
-  return { ...disk, readonly, bytes: stats.size, direct: false };
-}
-
-function checkAccess(path: string, readonly: boolean): void {
-  try {
-    accessSync(path, readonly ? constants.R_OK : constants.R_OK | constants.W_OK);
-  } catch {
-    const mend = readonly ? '' : '; ",readonly" behind it opens it for reading alone';
-    throw new Error(`the disk ${path} cannot be ${readonly ? 'read' : 'read and written'}${mend}`);
-  }
+  const { bytes } = diskFile(path, {
+    readonly,
+    wholeSectors: disk.media === 'disk',
+    ...(readonly ? {} : { mend: '",readonly" behind it opens it for reading alone' }),
+  });
+  return { ...disk, interface: bus, readonly, bytes, direct: false };
 }
 
 function runEnd(how: VmEnd): RunEnd {

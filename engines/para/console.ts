@@ -46,20 +46,22 @@ export function consoleNeedsNotice(hv: HypervisorMemory, domain: number): boolea
   return Atomics.exchange(hv.i32, hv.domainWord(domain) + DOM.consoleFlag, 1) === 0;
 }
 
-/** By the main thread: takes everything that is there. */
-export function consoleDrain(hv: HypervisorMemory, domain: number): ConsoleRecord[] {
+/** By the main thread: takes records until there are none, or `bytes` of them or more. */
+export function consoleDrain(hv: HypervisorMemory, domain: number, bytes = Number.POSITIVE_INFINITY): ConsoleRecord[] {
   const { i32 } = hv;
   Atomics.store(i32, hv.domainWord(domain) + DOM.consoleFlag, 0);
   const ring = hv.consoleOutWord(domain);
   const start = (ring + CONSOLE.data) * 4;
   const records: ConsoleRecord[] = [];
   let consumed = i32[ring + CONSOLE.consumed];
-  while (Atomics.load(i32, ring + CONSOLE.produced) !== consumed) {
+  let left = bytes;
+  while (left > 0 && Atomics.load(i32, ring + CONSOLE.produced) !== consumed) {
     const header = i32[(start + ((consumed >>> 0) % CONSOLE_OUT_BYTES)) / 4];
-    const bytes = header & 0xffffff;
-    const payload = copyOut(hv.u8, start, CONSOLE_OUT_BYTES, consumed + RECORD_HEADER, bytes);
+    const size = header & 0xffffff;
+    const payload = copyOut(hv.u8, start, CONSOLE_OUT_BYTES, consumed + RECORD_HEADER, size);
     records.push({ kind: header >>> 24, payload });
-    consumed = (consumed + padded(bytes)) | 0;
+    left -= size;
+    consumed = (consumed + padded(size)) | 0;
     Atomics.store(i32, ring + CONSOLE.consumed, consumed);
   }
   return records;

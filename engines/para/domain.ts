@@ -25,7 +25,7 @@ import type { MemoryAnswer } from './foreign-memory.js';
 import type { HostIoShared } from './host-io.js';
 import { DOM, DomainState, type HypervisorMemory, POOL, VCPU, VcpuState } from './hypervisor-memory.js';
 import { IoQueue } from './io-queue.js';
-import type { DomainConfig, DoorbellMessage } from './messages.js';
+import type { DomainConfig, DoorbellMessage, EndKind } from './messages.js';
 import { giveToPool, takeFromPool } from './reservation.js';
 import { beginAccounts } from './runstate.js';
 import { Store } from './store.js';
@@ -51,7 +51,7 @@ export interface DomainListener {
   doorbell(stamp: DoorbellMessage): void;
   facts(facts: Record<string, string>): void;
   /** Its threads are gone and all it had is given back. */
-  ended(reason: string): void;
+  ended(reason: string, how: EndKind, counters: Record<string, number>): void;
 }
 
 export class Domain {
@@ -63,10 +63,12 @@ export class Domain {
   private readonly threads = new Map<number, Worker>();
   private readonly word: number;
   private readonly input: Uint8Array[] = [];
+  /** Bytes of output that its reader has not taken. */
+  private underWay = 0;
   private readonly watch: { calls: number; cpu: number }[] = [];
   private readonly flows: SharedArrayBuffer | undefined;
   private memory: WebAssembly.Memory | undefined;
-  private reason: string | undefined;
+  private verdict: { reason: string; how: EndKind } | undefined;
   private grace: NodeJS.Timeout | undefined;
 
   constructor(
@@ -169,10 +171,24 @@ export class Domain {
   }
 
   private drainConsole(): void {
-    for (const { kind, payload } of consoleDrain(this.parts.hv, this.id)) {
+    const { outputWindow = Number.POSITIVE_INFINITY } = this.config;
+    this.drainUpTo(outputWindow - this.underWay);
+  }
+
+  private drainUpTo(bytes: number): void {
+    for (const { kind, payload } of consoleDrain(this.parts.hv, this.id, bytes)) {
       if (kind === RECORD_DOORBELL) this.listener.doorbell(doorbellOf(payload));
-      else this.listener.output(payload);
+      else {
+        this.underWay += payload.length;
+        this.listener.output(payload);
+      }
     }
+  }
+
+  /** So much of the output has reached its reader: the guest may write on. Matters with config.outputWindow alone. */
+  outputTaken(bytes: number): void {
+    this.underWay -= bytes;
+    this.drainConsole();
   }
 
   /* ---- console input ---- */
@@ -243,17 +259,17 @@ export class Domain {
   }
 
   crash(reason: string): void {
-    this.end(`crashed: ${reason}`, SHUTDOWN_crash);
+    this.end({ reason: `crashed: ${reason}`, how: 'crash' }, SHUTDOWN_crash);
   }
 
   /** Ends the domain from outside. */
   destroy(): void {
-    this.end('was destroyed', SHUTDOWN_poweroff);
+    this.end({ reason: 'was destroyed', how: 'destroyed' }, SHUTDOWN_poweroff);
   }
 
-  private end(reason: string, how: number): void {
-    this.reason ??= reason;
-    shutDown(this.parts.hv, this.events, this.id, how);
+  private end(verdict: { reason: string; how: EndKind }, shutdownReason: number): void {
+    this.verdict ??= verdict;
+    shutDown(this.parts.hv, this.events, this.id, shutdownReason);
     this.terminateLater();
   }
 
@@ -275,14 +291,15 @@ export class Domain {
   private cleanUp(): void {
     const { hv } = this.parts;
     clearTimeout(this.grace);
-    this.drainConsole();
-    const reason = this.reason ?? shutdownPhrase(hv.i32[this.word + DOM.shutdownReason]);
+    this.drainUpTo(Number.POSITIVE_INFINITY);
+    const { reason, how } = this.verdict ?? shutdownVerdict(hv.i32[this.word + DOM.shutdownReason]);
+    const counters = this.counters();
     this.store.forget();
     this.events.closeAll(this.id);
     new IoQueue(hv, this.events).removeDomain(this.id);
     giveToPool(hv, hv.i32[this.word + DOM.populated]);
     hv.clearDomain(this.id);
-    this.listener.ended(reason);
+    this.listener.ended(reason, how, counters);
   }
 
   counters(): Record<string, number> {
@@ -323,9 +340,11 @@ function hypercallsOf(hv: HypervisorMemory, domain: number, vcpu: number): numbe
   for (let at = 0; at < HYPERCALL_COUNTERS; at++) calls += hv.f64[base + at];
   return calls;
 }
-function shutdownPhrase(reason: number): string {
-  if (reason === SHUTDOWN_poweroff) return 'powered itself off';
-  return reason === SHUTDOWN_crash ? 'crashed: the guest said so' : 'rebooted itself';
+
+function shutdownVerdict(reason: number): { reason: string; how: EndKind } {
+  if (reason === SHUTDOWN_poweroff) return { reason: 'powered itself off', how: 'poweroff' };
+  if (reason === SHUTDOWN_crash) return { reason: 'crashed: the guest said so', how: 'crash' };
+  return { reason: 'rebooted itself', how: 'reboot' };
 }
 
 /** A doorbell's record (hypercalls/console.ts). */

@@ -2,8 +2,9 @@
 import { paraImage } from '../../workloads/images.js';
 import { type Engine, type Machine, type MachineConfig, MachineFailure, type Probe } from '../engine.js';
 import { type Child, startNode } from '../process/child.js';
-import { DomainMachine } from './machine.js';
+import { DomainMachine, macOf } from './machine.js';
 import type { DomainConfig, FromHypervisor, ToHypervisor } from './messages.js';
+import { run } from './run.js';
 
 const MIB = 2 ** 20;
 /** The guest's image says what it can use at most (workloads/build/ports.ts). */
@@ -74,6 +75,7 @@ export const para: Engine = {
     'a guest OS that knows the hypervisor: hypercalls, event channels, grants and shared rings, run directly as WebAssembly',
   probe,
   boot,
+  run,
   async close() {
     const closing = hypervisor;
     hypervisor = undefined;
@@ -130,11 +132,4 @@ function domainConfig(config: MachineConfig, image: string): DomainConfig {
     ...(config.peer === undefined ? {} : { mac: macOf(config.id) }),
     ...(config.hostCpus === undefined ? {} : { hostCpus: config.hostCpus }),
   };
-}
-
-/** 52:54:00:12:34:56 plus the machine's number. */
-function macOf(id: number): string {
-  const low = (0x123456 + id) & 0xffffff;
-  const bytes = [0x52, 0x54, 0, low >>> 16, (low >>> 8) & 255, low & 255];
-  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 }

@@ -24,12 +24,13 @@ async function create({ key, config }: Extract<ToHypervisor, { type: 'create' }>
       output: (bytes) => tell({ type: 'output', key, bytes }),
       doorbell: (stamp) => tell({ type: 'doorbell', key, ...stamp }),
       facts: (facts) => tell({ type: 'facts', key, facts }),
-      ended: (reason) => {
+      ended: (reason, how, counters) => {
         domains.delete(key);
-        tell({ type: 'ended', key, reason });
+        tell({ type: 'ended', key, reason, how, counters });
       },
     });
     domains.set(key, domain);
+    tell({ type: 'created', key });
     if (creating.get(key)) domain.destroy();
   } catch (error) {
     tell({ type: 'refused', key, message: error instanceof Error ? error.message : String(error) });
@@ -42,6 +43,7 @@ process.on('message', (message: ToHypervisor) => {
   const domain = domains.get(message.key);
   if (message.type === 'create') void create(message);
   else if (message.type === 'input') domain?.feed(Buffer.from(message.text, 'latin1'));
+  else if (message.type === 'taken') domain?.outputTaken(message.bytes);
   else if (message.type === 'counters') {
     tell({ type: 'counters', key: message.key, id: message.id, counters: domain?.counters() ?? {} });
   } else if (domain !== undefined) domain.destroy();

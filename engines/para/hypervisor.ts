@@ -43,9 +43,9 @@ export class Hypervisor {
       },
       {
         ...listener,
-        ended: (reason) => {
+        ended: (...end) => {
           this.domains[id] = undefined;
-          listener.ended(reason);
+          listener.ended(...end);
         },
       },
     );

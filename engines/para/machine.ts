@@ -41,7 +41,8 @@ export class DomainMachine extends ControlledMachine {
     else if (message.type === 'doorbell') this.control.doorbell(message.which, message);
     else if (message.type === 'facts') Object.assign(this.facts, message.facts);
     else if (message.type === 'counters') this.queries.answer(message.id, message.counters);
-    else this.ended(message.type === 'refused' ? `could not be built: ${message.message}` : message.reason);
+    else if (message.type === 'refused' || message.type === 'ended')
+      this.ended(message.type === 'refused' ? `could not be built: ${message.message}` : message.reason);
   }
 
   /** The domain is no more, or its hypervisor is not. */
@@ -76,4 +77,11 @@ export class DomainMachine extends ControlledMachine {
     await Promise.race([this.gone, late]); // a hypervisor that does not answer is ended by the engine's close()
     clearTimeout(timer);
   }
+}
+
+/** Its network card's address: 52:54:00:12:34:56 plus the machine's number. */
+export function macOf(id: number): string {
+  const low = (0x123456 + id) & 0xffffff;
+  const bytes = [0x52, 0x54, 0, low >>> 16, (low >>> 8) & 255, low & 255];
+  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 }

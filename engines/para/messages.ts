@@ -16,6 +16,8 @@ export interface DomainConfig {
   pollUs: number;
   disk?: DiskConfig;
   mac?: string;
+  /** Console output that may be under way to its reader, bytes (DomainOutput); absent: any amount. */
+  outputWindow?: number;
   /** CPUs of the host for the vCPUs' threads; absent: all. */
   hostCpus?: readonly number[];
 }
@@ -27,16 +29,30 @@ export interface DoorbellMessage {
   counters: Record<string, number>;
 }
 
+export type EndKind = 'poweroff' | 'reboot' | 'crash' | 'destroyed';
+
+/** How a domain came to its end. */
+export interface DomainEnd {
+  /** For the user. */
+  reason: string;
+  how: EndKind;
+  /** Totals since its start. */
+  counters: Record<string, number>;
+}
+
 export type ToHypervisor =
   | { type: 'create'; key: number; config: DomainConfig }
   | { type: 'input'; key: number; text: string }
   | { type: 'counters'; key: number; id: number }
+  /** So much of the output has gone out. */
+  | { type: 'taken'; key: number; bytes: number }
   | { type: 'destroy'; key: number };
 
 export type FromHypervisor =
+  | { type: 'created'; key: number }
   | { type: 'refused'; key: number; message: string }
   | { type: 'facts'; key: number; facts: Record<string, string> }
   | { type: 'output'; key: number; bytes: Uint8Array }
   | ({ type: 'doorbell'; key: number } & DoorbellMessage)
   | { type: 'counters'; key: number; id: number; counters: Record<string, number> }
-  | { type: 'ended'; key: number; reason: string };
+  | ({ type: 'ended'; key: number } & DomainEnd);

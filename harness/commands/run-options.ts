@@ -20,6 +20,8 @@ export interface RunFlags {
   append: string;
   memory: string;
   vcpus: string;
+  maxMemory?: string;
+  maxVcpus?: string;
   disk: string[];
   net?: string;
   reboot: boolean;
@@ -38,6 +40,8 @@ Examples:
   virtax run --bios fw_dynamic.bin --kernel vmlinux --append "console=ttyS0 root=/dev/vda" \\
              --disk root.img,if=virtio --net user,model=e1000 --vcpus 4 --memory 2G
 
+  virtax run --engine para --kernel guest.wasm --disk disk.img --vcpus 2 --max-vcpus 4
+
 The console is on this terminal: Ctrl-A x ends the machine, Ctrl-A twice sends one Ctrl-A.
 Without --bios a kernel starts in M-mode at 0x80000000, as with QEMU's \`-M virt -bios none\`.
 
@@ -55,10 +59,12 @@ export function runCommand(): Command {
     .option('--initrd <file>', 'initial RAM disk')
     .option('--append <text>', 'kernel command line', '')
     .option('--memory <size>', 'RAM of the machine', '512M')
-    .option('--vcpus <n>', `harts, 1 to ${MAX_COUNT}`, '1')
+    .option('--vcpus <n>', `harts or vCPUs, 1 to ${MAX_COUNT}`, '1')
+    .option('--max-memory <size>', 'the most that the guest may be given while it runs (para)')
+    .option('--max-vcpus <n>', 'the most that the guest may be given while it runs (para)')
     .option(
       '--disk <file[,option…]>',
-      'a disk: if=scsi|virtio|virtio-mmio, readonly, media=disk|cdrom; may be repeated',
+      'a disk: if=scsi (full’s default)|virtio|virtio-mmio, readonly, media=disk|cdrom; may be repeated',
       collect,
       [],
     )
@@ -86,8 +92,7 @@ export function runRequest(flags: RunFlags): RunRequest {
     ...(kernel === undefined ? {} : { kernel }),
     ...(initrd === undefined ? {} : { initrd }),
     append: flags.append,
-    memoryBytes: memoryBytes(flags.memory),
-    vcpus: parseInteger(flags.vcpus, '--vcpus', 1, MAX_COUNT),
+    ...sizes(flags),
     disks: flags.disk.map(parseDisk),
     ...(nic === undefined ? {} : { nic }),
     noReboot: !flags.reboot,
@@ -97,9 +102,23 @@ export function runRequest(flags: RunFlags): RunRequest {
 
 const PAGE = 4096;
 
-function memoryBytes(text: string): number {
-  const bytes = parseSize(text, '--memory');
-  if (bytes % PAGE !== 0) throw new UsageError(`--memory: ${bytes} bytes are not a multiple of ${PAGE}`);
+function sizes(flags: RunFlags): Pick<RunRequest, 'memoryBytes' | 'vcpus' | 'maxMemoryBytes' | 'maxVcpus'> {
+  const memory = memoryBytes(flags.memory, '--memory');
+  const vcpus = parseInteger(flags.vcpus, '--vcpus', 1, MAX_COUNT);
+  const { maxMemory, maxVcpus } = flags;
+  const most = maxMemory === undefined ? undefined : memoryBytes(maxMemory, '--max-memory');
+  if (most !== undefined && most < memory) throw new UsageError('--max-memory is less than --memory');
+  return {
+    memoryBytes: memory,
+    vcpus,
+    ...(most === undefined ? {} : { maxMemoryBytes: most }),
+    ...(maxVcpus === undefined ? {} : { maxVcpus: parseInteger(maxVcpus, '--max-vcpus', vcpus, MAX_COUNT) }),
+  };
+}
+
+function memoryBytes(text: string, flag: string): number {
+  const bytes = parseSize(text, flag);
+  if (bytes % PAGE !== 0) throw new UsageError(`${flag}: ${bytes} bytes are not a multiple of ${PAGE}`);
   return bytes;
 }
 
@@ -107,7 +126,7 @@ function memoryBytes(text: string): number {
 export function parseDisk(text: string): RunDisk {
   const [path, ...options] = splitOptions(text);
   if (path === '') throw new UsageError(`--disk: "${text}" names no file; write FILE,if=scsi or FILE,if=virtio`);
-  const disk: RunDisk = { path, interface: 'scsi', readonly: false, media: 'disk' };
+  const disk: RunDisk = { path, readonly: false, media: 'disk' };
   for (const option of options) {
     const [name, value] = nameAndValue(option);
     if (name === 'if') disk.interface = oneOf(INTERFACES, value, '--disk: if=');
@@ -120,7 +139,7 @@ export function parseDisk(text: string): RunDisk {
         ...['readonly', 'media=disk', 'media=cdrom'],
       ]);
   }
-  if (disk.media === 'cdrom' && disk.interface !== 'scsi') {
+  if (disk.media === 'cdrom' && (disk.interface ?? 'scsi') !== 'scsi') {
     throw new UsageError(`--disk: "${text}": a CD-ROM is a SCSI device; write if=scsi`);
   }
   return disk;

@@ -43,7 +43,7 @@ describe('virtax run: what the flags ask for', () => {
       initrd: 'rd',
       disks: [
         { path: 'a.img', interface: 'virtio', readonly: false, media: 'disk' },
-        { path: 'b.iso', interface: 'scsi', readonly: true, media: 'cdrom' },
+        { path: 'b.iso', readonly: true, media: 'cdrom' },
       ],
       nic: { mode: 'user', model: 'e1000' },
       noReboot: true,
@@ -51,10 +51,9 @@ describe('virtax run: what the flags ask for', () => {
     });
   });
 
-  it('a comma in a file name is written twice; scsi is the default', () => {
+  it('a comma in a file name is written twice; the engine chooses the bus', () => {
     expect(parseDisk('a,,b.img,readonly=on')).toEqual({
       path: 'a,b.img',
-      interface: 'scsi',
       readonly: true,
       media: 'disk',
     });
