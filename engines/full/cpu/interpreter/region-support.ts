@@ -100,6 +100,8 @@ export function jumpEntry(base: I32, pc: I64): I32 {
 function defineRefill(body: Body, host: HostRefs & WalkFunctions): void {
   const base = body.parameter(0, 'i32');
   countEvent(body, base, EVENT.rangeMisses);
+  const region = body.keep(i32.load(base, OFFSET.region));
+  body.store('i32', region, i32.add(i32.load(region, REGION.turns), i32.const(1)), REGION.turns);
   const address = body.parameter(1, 'i64');
   const bytes = body.parameter(2, 'i32');
   const writing = body.parameter(3, 'i32');

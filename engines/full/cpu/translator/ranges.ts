@@ -133,7 +133,8 @@ export class Ranges {
       });
       body.set(delta, i32.const(0));
       body.block((alone) => {
-        this.lookUp(key, cover, pointer, writing, (addend) => found(addend, done), alone);
+        // Only where it is worth it: code that is hardly ever executed makes V8 keep less in registers all the same.
+        if (tlb !== undefined) this.lookUp(key, cover, pointer, writing, (addend) => found(addend, done), alone);
         const filled = body.call(
           'i32',
           refill,
@@ -190,7 +191,8 @@ export class Ranges {
     const { body, base, refill } = this;
     const slot = this.slot(key);
     const at = body.keep(address);
-    const tlb = this.tlb ?? i32.load(base, OFFSET.tlbRead);
+    const { tlb } = this;
+    if (tlb === undefined) return this.addressInRange(slot, at, bytes, writing, fail);
     const addend = body.local('i32');
     body.block((found) => {
       body.block((missed) => {
@@ -217,6 +219,20 @@ export class Ranges {
       body.set(addend, this.delta(slot));
     });
     return i32.add(i32.wrap(at as I64), addend);
+  }
+
+  /** By the slot alone, with little code: what is hardly ever executed makes V8 keep less in registers all the same. */
+  private addressInRange(slot: number, at: Local<'i64'>, bytes: number, writing: boolean, fail: () => void): I32 {
+    const { body, base, refill } = this;
+    const outside = i64.geU(
+      i64.sub(at, this.field(slot, SLOT.low)),
+      this.field(slot, writing ? SLOT.write : SLOT.read),
+    );
+    body.unlikely(outside, () => {
+      const filled = body.call('i32', refill, base, at, i32.const(bytes), i32.const(+writing), this.slotAddress(slot));
+      body.if(i32.eqz(filled), fail);
+    });
+    return i32.add(i32.wrap(at as I64), this.delta(slot));
   }
 
   /**
