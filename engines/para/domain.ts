@@ -26,8 +26,9 @@ import type { HostIoShared } from './host-io.js';
 import { DOM, DomainState, type HypervisorMemory, POOL, VCPU, VcpuState } from './hypervisor-memory.js';
 import { IoQueue } from './io-queue.js';
 import type { DomainConfig, DoorbellMessage, EndKind } from './messages.js';
+import { DomainPause } from './pause.js';
 import { giveToPool, takeFromPool } from './reservation.js';
-import { beginAccounts } from './runstate.js';
+import { beginAccounts, type Runstate, runstateOf } from './runstate.js';
 import { Store } from './store.js';
 import type { FromVcpu, VcpuThreadConfig } from './vcpu-config.js';
 
@@ -60,6 +61,7 @@ export class Domain {
   readonly store: Store;
   /** What its guest is asked to do by the store: more or fewer vCPUs, memory, shutdown. */
   readonly control: DomainControl;
+  readonly pause: DomainPause;
   private readonly threads = new Map<number, Worker>();
   private readonly word: number;
   private readonly input: Uint8Array[] = [];
@@ -81,6 +83,7 @@ export class Domain {
     this.store = new Store(parts.hv, id, this.events);
     this.word = parts.hv.domainWord(id);
     this.control = new DomainControl(parts.hv, id, this.store, (vcpu) => this.startThread(vcpu));
+    this.pause = new DomainPause(parts.hv, id, parts.kicker, () => this.threads.keys());
     this.flows = config.mac === undefined ? undefined : createFlowMemory();
   }
 
@@ -106,6 +109,7 @@ export class Domain {
     beginAccounts(hv, this.id, this.maxVcpus);
     this.fillStore();
     hv.i32[hv.vcpuWord(this.id, 0) + VCPU.state] = VcpuState.starting;
+    if (this.config.paused) this.pause.begin();
     Atomics.store(hv.i32, this.word + DOM.state, DomainState.running);
     for (let vcpu = 0; vcpu < this.config.vcpus; vcpu++) this.startThread(vcpu);
   }
@@ -300,6 +304,12 @@ export class Domain {
     giveToPool(hv, hv.i32[this.word + DOM.populated]);
     hv.clearDomain(this.id);
     this.listener.ended(reason, how, counters);
+  }
+
+  /** Of each vCPU that has a thread, where the host tells. */
+  runstates(): Runstate[] {
+    const all = [...this.threads.keys()].map((vcpu) => runstateOf(this.parts.hv, this.id, vcpu));
+    return all.filter((one) => one !== undefined);
   }
 
   counters(): Record<string, number> {

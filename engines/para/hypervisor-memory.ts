@@ -114,6 +114,8 @@ export const DOM = {
   watchNext: 36,
   /** Counts transactions, so that numbers do not come again soon. */
   transactions: 37,
+  /** 1: its vCPUs are to stop (pause.ts). */
+  paused: 38,
 } as const;
 const DOM_HEADER_BYTES = 256;
 

@@ -14,6 +14,8 @@ export interface DomainConfig {
   image: string;
   bootargs: string;
   pollUs: number;
+  /** It is built, and runs when it is resumed. */
+  paused?: boolean;
   disk?: DiskConfig;
   mac?: string;
   /** Console output that may be under way to its reader, bytes (DomainOutput); absent: any amount. */

@@ -185,6 +185,16 @@ export class RunstateAccounts {
   }
 }
 
+/** Of any vCPU, by any thread; undefined where the host does not tell. */
+export function runstateOf(hv: HypervisorMemory, domain: number, vcpu: number): Runstate | undefined {
+  const stat = new SchedStat(Atomics.load(hv.i32, hv.vcpuWord(domain, vcpu) + VCPU.tid));
+  try {
+    return new RunstateAccounts(hv, domain, vcpu, stat).read();
+  } finally {
+    stat.close();
+  }
+}
+
 const HALF = 4;
 const TWO_32 = 2 ** 32;
 

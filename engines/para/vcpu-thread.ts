@@ -17,6 +17,7 @@ import { allHypercalls } from './hypercalls/register.js';
 import { hypercallEntry } from './hypercalls/table.js';
 import { DOM, DomainState, HypervisorMemory, VCPU, VcpuState } from './hypervisor-memory.js';
 import { IoQueue } from './io-queue.js';
+import { isPaused } from './pause.js';
 import { RunstateAccounts, SchedStat } from './runstate.js';
 import { GuestCrash, Vcpu, VcpuStop } from './vcpu.js';
 import type { FromVcpu, VcpuThreadConfig } from './vcpu-config.js';
@@ -63,15 +64,19 @@ tell({ type: 'facts', facts: host.facts });
 
 const alive = (): boolean => Atomics.load(i32, vcpu.domainWord + DOM.state) === DomainState.running;
 
+const mayStart = (): boolean =>
+  !isPaused(hv, domainWord) &&
+  Atomics.compareExchange(i32, stateWord, VcpuState.starting, VcpuState.running) === VcpuState.starting;
+
 /** Waits for VCPUOP_up, and goes on with what its queues have under way; false when the domain ends before. */
 function untilUp(): boolean {
   while (alive()) {
-    const was = Atomics.compareExchange(i32, stateWord, VcpuState.starting, VcpuState.running);
-    if (was === VcpuState.starting) return true;
+    if (mayStart()) return true;
     Atomics.store(i32, vcpu.word + VCPU.parked, 1);
     coreOs.service();
     // Whoever changes the state or asks for attention does that first and kicks then; a kick that comes before the sleep ends it.
-    if (Atomics.load(i32, stateWord) === VcpuState.offline && alive()) host.io.wait(PARKED_NS);
+    const stays = Atomics.load(i32, stateWord) === VcpuState.offline || isPaused(hv, domainWord);
+    if (stays && alive()) host.io.wait(PARKED_NS);
     Atomics.store(i32, vcpu.word + VCPU.parked, 0);
   }
   return false;

@@ -7,7 +7,7 @@ import { counterIndex } from './counters.js';
 import type { EventChannels } from './event-channels.js';
 import type { GuestAddress, GuestMemory } from './guest-memory.js';
 import { DOM, DomainState, type HypervisorMemory, VCPU } from './hypervisor-memory.js';
-import { type Runstate, RunstateAccounts, SchedStat, writeRunstate, writeState } from './runstate.js';
+import { type Runstate, type RunstateAccounts, runstateOf, writeRunstate, writeState } from './runstate.js';
 
 /** Thrown through the guest's frames when its domain ends or the vCPU goes down: the guest runs no further. */
 export class VcpuStop extends Error {
@@ -134,12 +134,7 @@ export class Vcpu {
   /** Of any vCPU of the domain; undefined where the host does not tell. */
   runstateOf(id: number): Runstate | undefined {
     if (id === this.id) return this.accounts.read();
-    const stat = new SchedStat(Atomics.load(this.hv.i32, this.hv.vcpuWord(this.domain, id) + VCPU.tid));
-    try {
-      return new RunstateAccounts(this.hv, this.domain, id, stat).read();
-    } finally {
-      stat.close();
-    }
+    return runstateOf(this.hv, this.domain, id);
   }
 
   goesDown(): void {

@@ -21,6 +21,7 @@ import { clockNs } from '../clock.js';
 import { shutDown } from '../domain-state.js';
 import type { GuestAddress } from '../guest-memory.js';
 import { VCPU, VcpuState } from '../hypervisor-memory.js';
+import { holdWhilePaused, isPaused } from '../pause.js';
 import { type Vcpu, VcpuStop } from '../vcpu.js';
 
 export function schedOp(vcpu: Vcpu, cmd: number, arg1: number): number {
@@ -67,6 +68,7 @@ function sleep(vcpu: Vcpu, timeoutNs: number): void {
     if (quiet) vcpu.unblocks();
     vcpu.publishIoCounters();
   }
+  if (isPaused(vcpu.hv, vcpu.domainWord)) holdWhilePaused(vcpu);
   vcpu.stopIfDying();
 }
 

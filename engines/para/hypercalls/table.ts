@@ -5,6 +5,7 @@
 import { PARA_ENOSYS, PARA_MAX_HYPERCALLS } from '../abi.js';
 import { type CounterName, counterIndex } from '../counters.js';
 import { DOM, DomainState } from '../hypervisor-memory.js';
+import { holdWhilePaused } from '../pause.js';
 import { type Vcpu, VcpuStop } from '../vcpu.js';
 
 export type HypercallHandler = (vcpu: Vcpu, cmd: number, arg1: number, arg2: number) => number;
@@ -30,10 +31,12 @@ export function hypercallEntry(vcpu: Vcpu, table: HypercallTable) {
   const { i32, f64 } = vcpu.hv;
   const { handlers, counters } = table;
   const state = vcpu.domainWord + DOM.state;
+  const paused = vcpu.domainWord + DOM.paused;
   const counterBase = vcpu.counters;
   const unknown = counterIndex('hypercall_unknown');
   const errors = counterIndex('hypercall_errors');
   return (number: number, cmd: number, arg1: number, arg2: number): number => {
+    if (Atomics.load(i32, paused) !== 0) holdWhilePaused(vcpu);
     if (Atomics.load(i32, state) !== DomainState.running) throw new VcpuStop();
     const handler = number >>> 0 < PARA_MAX_HYPERCALLS ? handlers[number] : undefined;
     if (handler === undefined) {

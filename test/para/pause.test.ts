@@ -1,0 +1,109 @@
+/** A domain that is paused runs nothing, and goes on where it was. */
+import { rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { domainCpuSeconds } from '#engines/para/cpu-clock.js';
+import { Hypervisor } from '#engines/para/hypervisor.js';
+import type { HypervisorMemory } from '#engines/para/hypervisor-memory.js';
+import { ParaGuest } from './para-guest.js';
+import { guestFile, op } from './wasm-guest.js';
+
+let hypervisor: Hypervisor;
+let hv: HypervisorMemory;
+beforeAll(() => {
+  hypervisor = new Hypervisor();
+  hv = (hypervisor as unknown as { hv: HypervisorMemory }).hv;
+});
+afterAll(() => hypervisor.close());
+
+/** CPU seconds that the domain uses while this thread is busy for 100 ms. */
+async function cpuMeanwhile(guest: ParaGuest, vcpus: number): Promise<number> {
+  const before = domainCpuSeconds(hv, guest.domain.id, vcpus);
+  const end = performance.now() + 100;
+  while (performance.now() < end) await new Promise((resolve) => setImmediate(resolve));
+  return domainCpuSeconds(hv, guest.domain.id, vcpus) - before;
+}
+
+describe('a paused domain', () => {
+  it('uses no CPU in the middle of its work, and ends it when resumed', async () => {
+    const guest = await ParaGuest.start(hypervisor, { vcpus: 2 });
+    guest.send('prepare cpu/sieve seed=1 cpus=2');
+    await guest.line('ready');
+    guest.send('start ms=300 seed=7');
+    await guest.sampleBegun();
+    await guest.domain.pause.pause();
+    expect(guest.domain.pause.paused).toBe(true);
+    expect(await cpuMeanwhile(guest, 2)).toBeLessThan(0.005);
+    guest.domain.pause.resume();
+    expect(await guest.line('result')).toMatch(/units=[1-9]/);
+    guest.send('poweroff');
+    expect(await guest.ended()).toBe('powered itself off');
+  });
+
+  it('takes no input while it sleeps, and all of it afterwards', async () => {
+    const guest = await ParaGuest.start(hypervisor);
+    await guest.domain.pause.pause();
+    await guest.domain.pause.pause(); // it is already
+    guest.send('poweroff');
+    expect(await cpuMeanwhile(guest, 1)).toBeLessThan(0.005);
+    expect(guest.reason).toBeUndefined();
+    guest.domain.pause.resume();
+    guest.domain.pause.resume();
+    expect(await guest.ended()).toBe('powered itself off');
+  });
+
+  it('can be built so, and be destroyed so', async () => {
+    const text: number[] = [];
+    let over: (reason: string) => void = () => {};
+    const ended = new Promise<string>((resolve) => {
+      over = resolve;
+    });
+    const image = guestFile({ start: [...op.hypercall(29, 2, 0)] });
+    const config = { name: 'p', vcpus: 1, memoryBytes: 1 << 20, image, bootargs: '', pollUs: 0, paused: true };
+    const listener = { output: (b: Uint8Array) => void text.push(...b), doorbell() {}, facts() {}, ended: over };
+    const domain = await hypervisor.create(config, listener);
+    await domain.pause.pause(); // its thread is there and waits
+    expect(domain.control.vcpusUp).toBe(0);
+    domain.destroy();
+    expect(await ended).toBe('was destroyed');
+    expect(text).toEqual([]);
+    rmSync(dirname(image), { recursive: true });
+  });
+
+  it('that is destroyed in the middle of its work ends', async () => {
+    const guest = await ParaGuest.start(hypervisor, { vcpus: 2 });
+    await guest.domain.pause.pause();
+    guest.domain.destroy();
+    expect(await guest.ended()).toBe('was destroyed');
+  });
+
+  it('is not yet, when a vCPU does not come out of the guest: that is said', async () => {
+    const image = guestFile({ start: op.forever });
+    let over: () => void = () => {};
+    const ended = new Promise<void>((resolve) => {
+      over = resolve;
+    });
+    const config = { name: 's', vcpus: 1, memoryBytes: 1 << 20, image, bootargs: '', pollUs: 0 };
+    const listener = { output() {}, doorbell() {}, facts() {}, ended: () => over() };
+    const domain = await hypervisor.create(config, listener);
+    while (domain.control.vcpusUp === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    while (domainCpuSeconds(hv, domain.id, 1) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    await expect(domain.pause.pause(30)).rejects.toThrow('vCPU 0 made no hypercall for 30 ms');
+    domain.destroy();
+    await ended;
+    rmSync(dirname(image), { recursive: true });
+  });
+
+  it('has its paused time as RUNSTATE_offline', async () => {
+    const guest = await ParaGuest.start(hypervisor);
+    await guest.domain.pause.pause();
+    const offline = () => guest.domain.runstates()[0].timeNs[3];
+    const before = offline();
+    await cpuMeanwhile(guest, 1);
+    expect(guest.domain.runstates()[0].state).toBe(3);
+    expect(offline() - before).toBeGreaterThan(90e6);
+    guest.domain.pause.resume();
+    guest.domain.destroy();
+    await guest.ended();
+  });
+});
