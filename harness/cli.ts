@@ -1,6 +1,7 @@
 /** The command line. Exit status: 0 fine, 1 a failed run or a regression, 2 bad usage or input. */
 import { Command, CommanderError } from 'commander';
 import type { BenchFlags } from './commands/bench-options.js';
+import type { DomainsAction, DomainsFlags } from './commands/domains.js';
 import type { ListName } from './commands/list.js';
 import type { RunFlags } from './commands/run-options.js';
 import { type Context, hostShell, type Output, type Shell } from './context.js';
@@ -53,6 +54,13 @@ const COMMANDS: Readonly<Record<string, (run: Run, argv: readonly string[]) => P
     const { runCommand } = await import('./commands/run-options.js');
     const { run: runGuest } = await import('./commands/run.js');
     return runCommand().action((flags: RunFlags) => run((context) => runGuest(flags, context))());
+  },
+  async domains(run) {
+    const { domains, domainsCommand } = await import('./commands/domains.js');
+    return domainsCommand().action(
+      (action: DomainsAction, domain: string | undefined, value: string | undefined, flags: DomainsFlags) =>
+        run((context) => domains([action, domain, value], flags, context))(),
+    );
   },
   async list(run) {
     const { list, listCommand } = await import('./commands/list.js');

@@ -104,6 +104,14 @@ export class DomainControl {
     );
   }
 
+  get maxVcpus(): number {
+    return this.get(DOM.vcpus);
+  }
+
+  get maxMemoryBytes(): number {
+    return this.get(DOM.maxFrames) * PARA_FRAME_BYTES;
+  }
+
   /** Populated memory, in bytes. */
   get memoryBytes(): number {
     return this.get(DOM.populated) * PARA_FRAME_BYTES;

@@ -17,7 +17,7 @@ import {
 } from './abi.js';
 import { consoleDrain, consoleFeed, RECORD_DOORBELL } from './console.js';
 import { COUNTER_COUNT, HYPERCALL_COUNTERS, namedCounters, sumCounters } from './counters.js';
-import { vcpuCpuSeconds } from './cpu-clock.js';
+import { domainCpuSeconds, vcpuCpuSeconds } from './cpu-clock.js';
 import { DomainControl } from './domain-control.js';
 import { shutDown } from './domain-state.js';
 import { EventChannels } from './event-channels.js';
@@ -85,6 +85,20 @@ export class Domain {
     this.control = new DomainControl(parts.hv, id, this.store, (vcpu) => this.startThread(vcpu));
     this.pause = new DomainPause(parts.hv, id, parts.kicker, () => this.threads.keys());
     this.flows = config.mac === undefined ? undefined : createFlowMemory();
+  }
+
+  get name(): string {
+    return this.config.name;
+  }
+
+  /** It has not begun to end. */
+  get runs(): boolean {
+    return Atomics.load(this.parts.hv.i32, this.word + DOM.state) === DomainState.running;
+  }
+
+  /** Of all its vCPUs' threads. */
+  get cpuSeconds(): number {
+    return domainCpuSeconds(this.parts.hv, this.id, this.maxVcpus);
   }
 
   private get maxVcpus(): number {

@@ -3,6 +3,7 @@ import { paraImage } from '../../workloads/images.js';
 import { type Engine, type Machine, type MachineConfig, MachineFailure, type Probe } from '../engine.js';
 import { type Child, startNode } from '../process/child.js';
 import { DomainMachine, macOf } from './machine.js';
+import { removeSocket } from './management/folder.js';
 import type { DomainConfig, FromHypervisor, ToHypervisor } from './messages.js';
 import { run } from './run.js';
 
@@ -63,6 +64,7 @@ class HypervisorProcess {
     const stopping = Promise.all([...this.machines.values()].map((machine) => machine.stop()));
     await Promise.race([stopping, this.child.endsWithin(STOP_GRACE_MS)]);
     await this.child.stop();
+    removeSocket(this.child.process.pid ?? 0);
   }
 }
 

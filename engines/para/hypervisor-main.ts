@@ -3,11 +3,16 @@ import { childArguments } from '../process/child.js';
 import { dieWithParent } from '../process/die-with-parent.js';
 import type { Domain } from './domain.js';
 import { Hypervisor } from './hypervisor.js';
+import { serveManagement } from './management/server.js';
 import type { FromHypervisor, ToHypervisor } from './messages.js';
 
 dieWithParent(childArguments().parentPid);
 
 const hypervisor = new Hypervisor();
+// Without one the domains run all the same.
+serveManagement(hypervisor).catch((error: Error) => {
+  process.stderr.write(`virtax: this hypervisor is not among virtax domains: ${error.message}\n`);
+});
 const domains = new Map<number, Domain>();
 /** Being created; true: destroyed meanwhile. */
 const creating = new Map<number, boolean>();

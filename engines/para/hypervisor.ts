@@ -59,6 +59,11 @@ export class Hypervisor {
     return domain;
   }
 
+  /** Its domains, but for the core OS. */
+  get running(): Domain[] {
+    return this.domains.filter((domain) => domain !== undefined);
+  }
+
   /** Each image is compiled once and shared by all vCPUs of all domains. */
   private module(path: string): Promise<WebAssembly.Module> {
     let module = this.modules.get(path);

@@ -1,4 +1,5 @@
 /** `virtax run` on `para`: a domain of a hypervisor of its own, whose console is the user's terminal. */
+import { parse } from 'node:path';
 import { diskFile } from '../disk-file.js';
 import type { DiskConfig } from '../engine.js';
 import { type Child, startNode } from '../process/child.js';
@@ -12,6 +13,7 @@ import {
   type RunRequest,
 } from '../run.js';
 import { macOf } from './machine.js';
+import { removeSocket } from './management/folder.js';
 import type { DomainConfig, FromHypervisor, ToHypervisor } from './messages.js';
 
 /** A domain ends within the hypervisor's grace of 250 ms, with what its disk has under way. */
@@ -89,6 +91,7 @@ class UserDomain implements RunningMachine {
       await Promise.race([this.#over, this.#child.endsWithin(STOP_MS)]);
     }
     await this.#child.stop();
+    removeSocket(this.#child.process.pid ?? 0);
   }
 
   #hear(message: FromHypervisor): void {
@@ -135,7 +138,7 @@ function domainConfig(request: RunRequest): DomainConfig {
   if (kernel === undefined) throw new Error('a domain starts from a guest module: give it with --kernel');
   if (disks.length > 1) throw new Error(`a domain has one disk, and these are ${disks.length}; leave out all but one`);
   return {
-    name: 'run',
+    name: parse(kernel).name,
     vcpus: request.vcpus,
     memoryBytes: request.memoryBytes,
     image: kernel,

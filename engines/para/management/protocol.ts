@@ -1,0 +1,52 @@
+/**
+ * The language of a hypervisor's socket: JSON, one object a line. Each request has a number, which its answer has too; answers may come
+ * in another order than the requests.
+ */
+import { z } from 'zod';
+
+const domain = z.int().min(1);
+
+export const requestSchema = z.discriminatedUnion('command', [
+  z.strictObject({ id: z.int(), command: z.literal('list') }),
+  z.strictObject({ id: z.int(), command: z.literal('pause'), domain }),
+  z.strictObject({ id: z.int(), command: z.literal('resume'), domain }),
+  z.strictObject({ id: z.int(), command: z.literal('shutdown'), domain }),
+  z.strictObject({ id: z.int(), command: z.literal('destroy'), domain }),
+  z.strictObject({ id: z.int(), command: z.literal('vcpus'), domain, vcpus: z.int().min(1) }),
+  z.strictObject({ id: z.int(), command: z.literal('memory'), domain, bytes: z.int().min(1) }),
+]);
+export type ManagementRequest = z.infer<typeof requestSchema>;
+
+/** Totals are since the domain's start; rates are differences of two lists. */
+export const summarySchema = z.object({
+  domain: z.int(),
+  name: z.string(),
+  state: z.enum(['running', 'blocked', 'paused', 'ending']),
+  /** Up now, and at most. */
+  vcpus: z.int(),
+  maxVcpus: z.int(),
+  memoryBytes: z.number(),
+  maxMemoryBytes: z.number(),
+  /** Of its vCPUs' threads. */
+  cpuSeconds: z.number(),
+  /** Runnable without a processor; null where the host does not tell. */
+  stealSeconds: z.number().nullable(),
+  blockRequests: z.number(),
+  blockBytes: z.number(),
+  netFrames: z.number(),
+});
+export type DomainSummary = z.infer<typeof summarySchema>;
+
+export const listSchema = z.object({
+  /** When it was made, seconds of CLOCK_MONOTONIC. */
+  seconds: z.number(),
+  domains: z.array(summarySchema),
+});
+export type DomainList = z.infer<typeof listSchema>;
+
+export const answerSchema = z.union([
+  z.object({ id: z.int(), ok: z.literal(true), result: listSchema.optional() }),
+  /** id 0: of a line that was no request. */
+  z.object({ id: z.int(), ok: z.literal(false), error: z.string() }),
+]);
+export type ManagementAnswer = z.infer<typeof answerSchema>;

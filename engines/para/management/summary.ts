@@ -1,0 +1,32 @@
+/** A domain in figures, for whoever lists them. All is measured; what the host does not tell is null. */
+import { RUNSTATE_runnable, RUNSTATE_running } from '../abi.js';
+import type { Domain } from '../domain.js';
+import type { Runstate } from '../runstate.js';
+import type { DomainSummary } from './protocol.js';
+
+export function summaryOf(domain: Domain): DomainSummary {
+  const { vcpusUp, maxVcpus, memoryBytes, maxMemoryBytes } = domain.control;
+  const states = domain.runstates();
+  const counters = domain.counters();
+  return {
+    domain: domain.id,
+    name: domain.name,
+    state: stateOf(domain, states),
+    vcpus: vcpusUp,
+    maxVcpus,
+    memoryBytes,
+    maxMemoryBytes,
+    cpuSeconds: domain.cpuSeconds,
+    stealSeconds:
+      states.length === 0 ? null : states.reduce((sum, { timeNs }) => sum + timeNs[RUNSTATE_runnable], 0) / 1e9,
+    blockRequests: counters.block_requests,
+    blockBytes: counters.block_bytes,
+    netFrames: counters.net_tx_frames + counters.net_rx_frames,
+  };
+}
+
+function stateOf(domain: Domain, states: Runstate[]): DomainSummary['state'] {
+  if (!domain.runs) return 'ending';
+  if (domain.pause.paused) return 'paused';
+  return states.some(({ state }) => state === RUNSTATE_running) ? 'running' : 'blocked';
+}

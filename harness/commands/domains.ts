@@ -1,0 +1,147 @@
+/** `virtax domains`: the domains of all para hypervisors of this user, live, and what can be done with them. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import Table from 'cli-table3';
+import { Argument, Command } from 'commander';
+import type { Context } from '../context.js';
+import { connectAll, type HypervisorClient, ManagementFailure, type Wish } from '../domains/client.js';
+import { type DomainUsage, UsageWatch } from '../domains/usage.js';
+import { onStopSignals } from '../signals.js';
+import { formatSize, parseInteger, parseSize, UsageError } from '../usage.js';
+
+const ACTIONS = ['list', 'pause', 'resume', 'shutdown', 'destroy', 'vcpus', 'memory'] as const;
+export type DomainsAction = (typeof ACTIONS)[number];
+
+export interface DomainsFlags {
+  watch: boolean;
+  json: boolean;
+}
+
+/** Between the two looks that a rate needs. */
+const LOOK_MS = 250;
+const WATCH_MS = 1000;
+const MAX_VCPUS = 32;
+/** ECMA-48: CUP, ED. */
+const HOME_AND_CLEAR = '\x1b[H\x1b[J';
+const NONE = 'No domains run. This starts one: virtax run --engine para --kernel IMAGE\n';
+const HELP = `
+Examples:
+  virtax domains --watch
+  virtax domains pause 4711.1
+  virtax domains vcpus guest 4
+  virtax domains memory guest 256M
+
+DOMAIN is the ID or the name as the list shows them. CPU and STEAL are percent of one processor.
+
+Exit status: 1 when the hypervisor or the guest did not do it, 2 for bad usage.`;
+
+export function domainsCommand(): Command {
+  return new Command('domains')
+    .summary('list and drive the domains of para hypervisors')
+    .description('Lists the domains of all running para hypervisors of this user, and drives them.')
+    .addArgument(new Argument('[action]', 'what to do').choices(ACTIONS).default('list'))
+    .argument('[domain]', 'ID or name')
+    .argument('[value]', 'vcpus: how many; memory: how much (64M)')
+    .option('--watch', 'the list anew each second, until Ctrl-C', false)
+    .option('--json', 'each list as one line of JSON', false)
+    .addHelpText('after', HELP);
+}
+
+/** @returns the exit status */
+export async function domains(
+  [action, domain, value]: [DomainsAction, string | undefined, string | undefined],
+  flags: DomainsFlags,
+  context: Context,
+): Promise<number> {
+  if (action === 'list') return await list(flags, context);
+  if (flags.watch || flags.json) throw new UsageError(`--watch and --json are for the list, not for ${action}`);
+  const wish = wishOf(action, value);
+  if (domain === undefined) throw new UsageError(`${action} what? Give a domain; virtax domains lists them`);
+  const clients = await connectAll();
+  try {
+    const { client, id } = await find(clients, domain);
+    await client.ask({ ...wish, domain: id } as Wish);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof ManagementFailure)) throw error;
+    context.err.write(`virtax: ${action} ${domain}: ${error.message}\n`);
+    return 1;
+  } finally {
+    for (const client of clients) client.close();
+  }
+}
+
+/** Without its domain. @throws UsageError */
+function wishOf(command: Exclude<DomainsAction, 'list'>, value: string | undefined): object {
+  if (command === 'vcpus') return { command, vcpus: parseInteger(needed(value, 'vcpus 2'), 'vcpus', 1, MAX_VCPUS) };
+  if (command === 'memory') return { command, bytes: parseSize(needed(value, 'memory 64M'), 'memory') };
+  if (value !== undefined) throw new UsageError(`${command} takes a domain alone, not ${value} too`);
+  return { command };
+}
+
+function needed(value: string | undefined, example: string): string {
+  const [action, amount] = example.split(' ');
+  if (value === undefined)
+    throw new UsageError(`${action}: how much? For example: virtax domains ${action} DOMAIN ${amount}`);
+  return value;
+}
+
+/** By ID or, if only one has it, name. @throws UsageError */
+async function find(clients: HypervisorClient[], wanted: string): Promise<{ client: HypervisorClient; id: number }> {
+  const all = await new UsageWatch().look(clients);
+  const found = all.filter(({ id, name }) => id === wanted || name === wanted);
+  const ids = (some: DomainUsage[]): string => some.map(({ id, name }) => `${id} (${name})`).join(', ');
+  if (found.length > 1) throw new UsageError(`${wanted} is the name of several: take the ID, of ${ids(found)}`);
+  const [one] = found;
+  const client = clients.find(({ pid }) => found.length === 1 && one.id === `${pid}.${one.domain}`);
+  if (client === undefined) {
+    const there = all.length === 0 ? 'none runs' : `there are ${ids(all)}`;
+    throw new UsageError(`there is no domain ${wanted}; ${there}`);
+  }
+  return { client, id: one.domain };
+}
+
+async function list(flags: DomainsFlags, { out }: Context): Promise<number> {
+  const watch = new UsageWatch();
+  const stop = onStopSignals();
+  const pause = (ms: number) => sleep(ms, undefined, { signal: stop.signal }).catch(() => {});
+  const look = async (): Promise<DomainUsage[]> => {
+    const clients = await connectAll(); // each time: hypervisors come and go
+    try {
+      return await watch.look(clients);
+    } finally {
+      for (const client of clients) client.close();
+    }
+  };
+  try {
+    if ((await look()).length > 0) await pause(LOOK_MS);
+    while (!stop.signal.aborted) {
+      const usage = await look();
+      if (flags.watch && !flags.json && out.isTTY) out.write(HOME_AND_CLEAR);
+      out.write(flags.json ? `${JSON.stringify(usage)}\n` : listText(usage));
+      if (!flags.watch) break;
+      await pause(WATCH_MS);
+    }
+    return 0;
+  } finally {
+    stop.release();
+  }
+}
+
+const round = (value: number | null, digits = 0): string => (value === null ? '-' : value.toFixed(digits));
+
+function listText(usage: DomainUsage[]): string {
+  if (usage.length === 0) return NONE;
+  const table = new Table({
+    head: ['ID', 'NAME', 'STATE', 'VCPUS', 'MEMORY', 'CPU', 'STEAL', 'DISK OPS/S', 'DISK BYTES/S', 'NET FRAMES/S'],
+    style: { head: [], border: [] },
+  });
+  for (const each of usage) {
+    table.push([
+      ...[each.id, each.name, each.state, `${each.vcpus} of ${each.maxVcpus}`],
+      `${formatSize(each.memoryBytes)} of ${formatSize(each.maxMemoryBytes)}`,
+      ...[`${round(each.cpuPercent, 1)} %`, `${round(each.stealPercent, 1)} %`],
+      ...[each.blockRequestsPerSecond, each.blockBytesPerSecond, each.netFramesPerSecond].map((rate) => round(rate)),
+    ]);
+  }
+  return `${table.toString()}\n`;
+}
