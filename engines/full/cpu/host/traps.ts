@@ -16,7 +16,17 @@ export class Traps {
   /** An exception at OFFSET.pc. */
   exception(cause: number, tvalLow: number, tvalHigh: number): void {
     this.hart.count(EVENT.exceptions);
+    this.charge();
     this.enter(cause, false, this.delegated(OFFSET.medeleg, cause), tvalLow, tvalHigh);
+  }
+
+  /**
+   * The instruction is not retired, but the slice and the budget pay for it: a handler that cannot be executed itself would
+   * never end them, and no one could stop the hart or interrupt it. As in environmentCall (../interpreter/trap-code.ts).
+   */
+  private charge(): void {
+    const { hart } = this;
+    for (const each of [OFFSET.count, OFFSET.sliceLength, OFFSET.budget]) hart.set(each, hart.get(each) - 1);
   }
 
   /** Takes the most urgent interrupt that is pending and enabled, at OFFSET.pc; false when there is none. */

@@ -132,9 +132,11 @@ export class Flow {
     body.store('i64', place, note, TARGETS.targets);
   }
 
-  /** This instruction is not done but an exception, which has set OFFSET.pc; on there. */
+  /** This instruction is not done but an exception, which has set OFFSET.pc; on there. The slice pays for it all the same. */
   trapped(): void {
-    this.body.set(this.pc, i64.load(this.registers.base, OFFSET.pc));
+    const { base, count } = this.registers;
+    this.body.set(count, i32.sub(count, i32.const(1)));
+    this.body.set(this.pc, i64.load(base, OFFSET.pc));
     this.body.br(this.fetchLabel as Label);
   }
 

@@ -13,7 +13,10 @@ import { countEvent } from './region-support.js';
 const SIGNATURES = {
   /** selectTlbs(stateBase): see TlbControl.select. */
   selectTlbs: { parameters: ['i32'], results: [] },
-  /** environmentCall(stateBase): takes the exception of the ecall at OFFSET.pc. */
+  /**
+   * environmentCall(stateBase): takes the exception of the ecall at OFFSET.pc. The caller subtracts 1 from its count: the
+   * slice pays for what is not retired.
+   */
   environmentCall: { parameters: ['i32'], results: [] },
   /** supervisorReturn(stateBase), machineReturn(stateBase): 1 when OFFSET.pc is where execution goes on. */
   supervisorReturn: { parameters: ['i32'], results: ['i32'] },
@@ -132,6 +135,9 @@ function switchTo(body: Body, base: I32, mode: I32, selectTlbs: FunctionRef): vo
 function defineEnvironmentCall(body: Body, selectTlbs: FunctionRef): void {
   const base = body.parameter(0, 'i32');
   countEvent(body, base, EVENT.exceptions);
+  for (const each of [OFFSET.sliceLength, OFFSET.budget]) {
+    body.store('i32', base, i32.sub(i32.load(base, each), i32.const(1)), each);
+  }
   const privilege = body.keep(i32.load(base, OFFSET.privilege));
   // Environment calls are exceptions 8, 9 and 11: 8 and the mode.
   const cause = body.keep(i32.add(privilege, i32.const(8)));

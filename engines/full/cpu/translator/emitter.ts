@@ -329,7 +329,7 @@ export class TranslatorEmitter implements Emitter {
     if (operation === 'ecall') {
       body.store('i64', base, this.pc, OFFSET.pc);
       body.callVoid(outside.environmentCall, base);
-      this.ways.redirected(this.block, this.undone); // an exception: not executed
+      this.ways.redirected(this.block, this.undone - 1); // an exception: not executed, but paid for
       return;
     }
     const back = { mret: outside.machineReturn, sret: outside.supervisorReturn }[operation as string];
