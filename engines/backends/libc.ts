@@ -65,6 +65,7 @@ export interface Libc {
   recvmmsg(fd: number, messages: number, count: number, flags: number): number;
   prctl(option: number, a: number, b: number): number;
   schedYield(): void;
+  setpriority(which: number, who: number, nice: number): number;
   schedSetaffinity(pid: number, bytes: number, mask: number): number;
   /** Writes a struct timespec (two 64-bit words) at `timespec`. */
   clockGettime(clock: number, timespec: number): number;
@@ -197,6 +198,7 @@ function bind(koffi: Koffi, numbers: SystemCalls): Libc {
     schedYield: () => {
       schedYield();
     },
+    setpriority: checked('setpriority', ['int', 'uint', 'int']),
     schedSetaffinity: checked('sched_setaffinity', ['int', 'size_t', 'uintptr_t']),
     clockGettime: checked('clock_gettime', ['int', 'uintptr_t']),
     futexWait: (address, value, timespec) =>

@@ -18,6 +18,7 @@ import {
 import { consoleDrain, consoleFeed, RECORD_DOORBELL } from './console.js';
 import { COUNTER_COUNT, HYPERCALL_COUNTERS, namedCounters, sumCounters } from './counters.js';
 import { domainCpuSeconds, vcpuCpuSeconds } from './cpu-clock.js';
+import { CpuShare } from './cpu-share.js';
 import { DomainControl } from './domain-control.js';
 import { shutDown } from './domain-state.js';
 import { EventChannels } from './event-channels.js';
@@ -62,6 +63,7 @@ export class Domain {
   /** What its guest is asked to do by the store: more or fewer vCPUs, memory, shutdown. */
   readonly control: DomainControl;
   readonly pause: DomainPause;
+  readonly share: CpuShare;
   private readonly threads = new Map<number, Worker>();
   private readonly word: number;
   private readonly input: Uint8Array[] = [];
@@ -84,6 +86,9 @@ export class Domain {
     this.word = parts.hv.domainWord(id);
     this.control = new DomainControl(parts.hv, id, this.store, (vcpu) => this.startThread(vcpu));
     this.pause = new DomainPause(parts.hv, id, parts.kicker, () => this.threads.keys());
+    this.share = new CpuShare(() =>
+      [...this.threads.keys()].map((vcpu) => this.tidOf(vcpu)).filter((tid) => tid !== 0),
+    );
     this.flows = config.mac === undefined ? undefined : createFlowMemory();
   }
 
@@ -166,8 +171,16 @@ export class Domain {
   private hear(vcpu: number, message: FromVcpu): void {
     if (message.type === 'console') this.drainConsole();
     else if (message.type === 'memory') this.answerMemory(vcpu, message.domain);
-    else if (message.type === 'facts') this.listener.facts(message.facts);
-    else this.crash(message.reason);
+    else if (message.type === 'facts') {
+      this.share.applyTo(this.tidOf(vcpu));
+      this.listener.facts(message.facts);
+    } else this.crash(message.reason);
+  }
+
+  /** 0: not yet known. */
+  private tidOf(vcpu: number): number {
+    const { hv } = this.parts;
+    return Atomics.load(hv.i32, hv.vcpuWord(this.id, vcpu) + VCPU.tid);
   }
 
   /** The vCPU's thread waits in a hypercall: it takes the message when its reply word says that it is there. */
@@ -181,7 +194,7 @@ export class Domain {
   }
 
   /** Its memory, for threads of other domains; undefined once it is going. */
-  share(): MemoryAnswer | undefined {
+  sharedMemory(): MemoryAnswer | undefined {
     const { i32 } = this.parts.hv;
     if (this.memory === undefined || i32[this.word + DOM.state] !== DomainState.running) return undefined;
     const generation = i32[this.word + DOM.generation];

@@ -38,7 +38,7 @@ export class Hypervisor {
         io: this.io,
         kicker: this.kicker,
         module,
-        memoryOf: (other) => this.domains[other]?.share(),
+        memoryOf: (other) => this.domains[other]?.sharedMemory(),
         firstSlot: id * PARA_MAX_VCPUS,
       },
       {

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { libc, NativeMemory } from '../backends/libc.js';
 
 /** Room for 1024 CPUs, as glibc's cpu_set_t. */
-const MASK_BYTES = 128;
+export const MASK_BYTES = 128;
 
 /** CPUs that the calling thread may run on, ascending; empty where the host does not say. */
 export function allowedCpus(): number[] {
@@ -44,6 +44,12 @@ export function withHostCpus<T>(cpus: readonly number[] | undefined, start: () =
   }
 }
 
+/** Writes a cpu_set_t. */
+export function cpuMask(memory: NativeMemory, cpus: readonly number[]): void {
+  const bytes = new Uint8Array(memory.buffer, 0, MASK_BYTES).fill(0);
+  for (const cpu of cpus) bytes[cpu >> 3] |= 1 << (cpu & 7);
+}
+
 let mask: NativeMemory | undefined;
 
 /** Sets the calling thread's mask; false where the host refuses. */
@@ -51,7 +57,6 @@ function confine(cpus: readonly number[]): boolean {
   const c = libc();
   if (c === undefined) return false;
   mask ??= new NativeMemory(c, MASK_BYTES);
-  const bytes = new Uint8Array(mask.buffer, 0, MASK_BYTES).fill(0);
-  for (const cpu of cpus) bytes[cpu >> 3] |= 1 << (cpu & 7);
+  cpuMask(mask, cpus);
   return c.schedSetaffinity(0, MASK_BYTES, mask.address) === 0;
 }

@@ -2,13 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import Table from 'cli-table3';
 import { Argument, Command } from 'commander';
+import { parseCpuList } from '../../engines/process/affinity.js';
 import type { Context } from '../context.js';
 import { connectAll, type HypervisorClient, ManagementFailure, type Wish } from '../domains/client.js';
 import { type DomainUsage, UsageWatch } from '../domains/usage.js';
 import { onStopSignals } from '../signals.js';
 import { formatSize, parseInteger, parseSize, UsageError } from '../usage.js';
 
-const ACTIONS = ['list', 'pause', 'resume', 'shutdown', 'destroy', 'vcpus', 'memory'] as const;
+const ACTIONS = ['list', 'pause', 'resume', 'shutdown', 'destroy', 'vcpus', 'memory', 'weight', 'pin'] as const;
 export type DomainsAction = (typeof ACTIONS)[number];
 
 export interface DomainsFlags {
@@ -29,8 +30,10 @@ Examples:
   virtax domains pause 4711.1
   virtax domains vcpus guest 4
   virtax domains memory guest 256M
+  virtax domains weight guest 512
 
 DOMAIN is the ID or the name as the list shows them. CPU and STEAL are percent of one processor.
+A weight is each vCPU's against those of other domains, by nice values of the host's scheduler (steps of 1.25); there are no caps.
 
 Exit status: 1 when the hypervisor or the guest did not do it, 2 for bad usage.`;
 
@@ -40,7 +43,10 @@ export function domainsCommand(): Command {
     .description('Lists the domains of all running para hypervisors of this user, and drives them.')
     .addArgument(new Argument('[action]', 'what to do').choices(ACTIONS).default('list'))
     .argument('[domain]', 'ID or name')
-    .argument('[value]', 'vcpus: how many; memory: how much (64M)')
+    .argument(
+      '[value]',
+      'vcpus: how many; memory: how much (64M); weight: 1 to 65535, 256 at first; pin: CPUs of the host (0-1,3)',
+    )
     .option('--watch', 'the list anew each second, until Ctrl-C', false)
     .option('--json', 'each list as one line of JSON', false)
     .addHelpText('after', HELP);
@@ -74,8 +80,17 @@ export async function domains(
 function wishOf(command: Exclude<DomainsAction, 'list'>, value: string | undefined): object {
   if (command === 'vcpus') return { command, vcpus: parseInteger(needed(value, 'vcpus 2'), 'vcpus', 1, MAX_VCPUS) };
   if (command === 'memory') return { command, bytes: parseSize(needed(value, 'memory 64M'), 'memory') };
+  if (command === 'weight') return { command, weight: parseInteger(needed(value, 'weight 512'), 'weight', 1, 65535) };
+  if (command === 'pin') return { command, cpus: hostCpus(needed(value, 'pin 0-1')) };
   if (value !== undefined) throw new UsageError(`${command} takes a domain alone, not ${value} too`);
   return { command };
+}
+
+/** `0-1,3`. @throws UsageError */
+function hostCpus(list: string): number[] {
+  if (!/^\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*$/.test(list))
+    throw new UsageError(`pin: ${list} is no list of CPUs; write 0-1,3`);
+  return parseCpuList(list);
 }
 
 function needed(value: string | undefined, example: string): string {

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Hypervisor } from '#engines/para/hypervisor.js';
 import { hypervisorPids, socketFolder, socketPath } from '#engines/para/management/folder.js';
 import { serveManagement } from '#engines/para/management/server.js';
+import { allowedCpus } from '#engines/process/affinity.js';
 import { main } from '#harness/cli.js';
 import { hostShell } from '#harness/context.js';
 import { usageOf } from '#harness/domains/usage.js';
@@ -115,6 +116,9 @@ describe('virtax domains', () => {
     expect(table).toMatch(/ web .* blocked .* 1 of 3 .* 32 MiB of 64 MiB /);
     expect((await virtax('vcpus', 'web', '2')).stderr).toBe('');
     expect((await virtax('memory', id(), '48M')).stderr).toBe('');
+    expect((await virtax('weight', 'web', '128')).stderr).toBe('');
+    expect((await virtax('pin', 'web', String(allowedCpus()[0]))).stderr).toBe('');
+    expect((await virtax('pin', 'web', '1023')).stderr).toMatch(/pin web: CPU 1023 is not for this process/);
     expect((await virtax('pause', 'web')).status).toBe(0);
     expect(await listed()).toMatchObject({ id: id(), state: 'paused', vcpus: 2, memoryBytes: 48 << 20 });
     const refused = await virtax('vcpus', 'web', '1');
@@ -139,6 +143,8 @@ describe('virtax domains', () => {
     ['an action that is none', ['fly', 'web'], /fly.*pause/s],
     ['vCPUs without a number', ['vcpus', 'web'], /virtax domains vcpus DOMAIN 2/],
     ['a size that is none', ['memory', 'web', 'lots'], /lots.*64M/],
+    ['a weight that is none', ['weight', 'web', '0'], /weight.*1 to 65535/],
+    ['CPUs that are none', ['pin', 'web', 'all'], /all is no list of CPUs; write 0-1,3/],
     ['a value too many', ['pause', 'web', '3'], /domain alone/],
     ['--json of an action', ['pause', 'web', '--json'], /--json/],
   ])('%s: status 2 and a message', async (_name, args, message) => {

@@ -42,6 +42,8 @@ async function act(request: Action, hypervisor: Hypervisor): Promise<void> {
   if (domain === undefined) throw new Error(`there is no domain ${request.domain}`);
   if (request.command === 'pause') await domain.pause.pause();
   else if (request.command === 'resume') domain.pause.resume();
+  else if (request.command === 'weight') domain.share.setWeight(request.weight);
+  else if (request.command === 'pin') domain.share.pin(request.cpus);
   else if (request.command === 'destroy') domain.destroy();
   else await ask(domain, request);
 }

@@ -14,6 +14,8 @@ export const requestSchema = z.discriminatedUnion('command', [
   z.strictObject({ id: z.int(), command: z.literal('destroy'), domain }),
   z.strictObject({ id: z.int(), command: z.literal('vcpus'), domain, vcpus: z.int().min(1) }),
   z.strictObject({ id: z.int(), command: z.literal('memory'), domain, bytes: z.int().min(1) }),
+  z.strictObject({ id: z.int(), command: z.literal('weight'), domain, weight: z.int().min(1).max(65535) }),
+  z.strictObject({ id: z.int(), command: z.literal('pin'), domain, cpus: z.array(z.int().min(0).max(1023)).min(1) }),
 ]);
 export type ManagementRequest = z.infer<typeof requestSchema>;
 
