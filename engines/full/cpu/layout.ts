@@ -202,7 +202,7 @@ export const REGION = {
   records: OFFSET.decode + DECODE.slots * DECODE.slotBytes,
   count: 2048,
   /** The fields, the slots and the pages. */
-  bytes: 32 + 47 * 32 + 8 + 8 * 16 + 8,
+  bytes: 32 + 47 * 32 + 8 + 8 * 16 + 16,
   operation: 0,
   privilege: 8,
   index: 16,
@@ -223,6 +223,8 @@ export const REGION = {
   misses: 32 + 47 * 32 + 8 + 8 * 16,
   /** How often fcsr was not what the code was made for. */
   declines: 32 + 47 * 32 + 8 + 8 * 16 + 4,
+  /** How often a loop was begun, or gone on with, outside of the ranges of its last accesses. */
+  reaches: 32 + 47 * 32 + 8 + 8 * 16 + 8,
 } as const;
 
 /**

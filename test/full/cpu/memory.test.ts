@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { HART_STATE_BYTES, RAM_BASE } from '#engines/full/cpu/hart.js';
+import { EVENT } from '#engines/full/cpu/layout.js';
 import { DEVICE } from './support/bare-hart.js';
 import { AT, Bench, PTE } from './support/boot.js';
 import { addi, CSR, csrrs, hang, lb, ld, li, lw, nop, rType, sb, sd, sfenceVma, sw } from './support/encode.js';
@@ -184,6 +185,26 @@ describe('misaligned and device accesses', () => {
     expect(bench.hart.state.x(13)).toBe(0x44556677n);
     expect([...bench.machine.bytes(AT.data + 0x3ffd, 3)]).toEqual([0x88, 0x77, 0x66]);
     expect([...bench.machine.bytes(AT.data, 5)]).toEqual([0x55, 0x44, 0x33, 0x22, 0x11]);
+  });
+
+  it('are done without the host where they lie in one page', () => {
+    const code = [
+      ...li(10, PAGE + 0xff7n),
+      ...li(11, 0x1122334455667788n),
+      sd(11, 10, 0),
+      ld(12, 10, 1),
+      lw(13, 10, 3),
+      hang,
+    ];
+    const bench = paged(0, (b) => b.map(PAGE, AT.data, V | R | W | U), code);
+    expect(bench.hart.state.x(12)).toBe(0x11223344556677n);
+    expect(bench.hart.state.x(13)).toBe(0x22334455n);
+    const before = bench.hart.state.count(EVENT.tlbMisses);
+    bench.machine.set64(AT.data + 0xff8, 0n);
+    bench.hart.state.pc = CODE;
+    bench.continue();
+    expect(bench.hart.state.x(12)).toBe(0x11223344556677n);
+    expect(bench.hart.state.count(EVENT.tlbMisses)).toBe(before);
   });
 
   it('fault on the second page before the first is written', () => {

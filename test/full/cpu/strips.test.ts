@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RAM_BASE } from '#engines/full/cpu/hart.js';
+import { EVENT } from '#engines/full/cpu/layout.js';
 import type { TranslateMode } from '#engines/full/cpu/translator/translator.js';
 import { AT, Bench, PTE } from './support/boot.js';
-import { add, addi, beq, bne, fld, fsd, hang, iType, li, nop, rType, slli, sType } from './support/encode.js';
+import { add, addi, beq, bne, fld, fsd, hang, iType, jal, li, nop, rType, slli, sType } from './support/encode.js';
 
 // Loops over memory in pages that lie scattered, from random places with random steps, up to pages that are not there:
 // the translator checks the addresses of many iterations at once, and all must be as the interpreter does it.
@@ -17,6 +18,7 @@ const PHYSICAL = [5, 2, 6, 9, 3, 8, 4].map((page) => RAM_BASE + 0x20_0000 + page
 const FILLED = { at: RAM_BASE + 0x20_0000, bytes: 12 * 4096 };
 
 const sub = rType(0x33, 0, 0x20);
+const xor = rType(0x33, 4, 0);
 const [addw, subw] = [0, 0x20].map((funct7) => rType(0x3b, 0, funct7));
 const addiw = iType(0x1b, 0);
 const srli = iType(0x13, 5);
@@ -176,4 +178,33 @@ describe('loops over memory', () => {
       { numRuns: 60 },
     );
   });
+});
+
+/** Runs a program for ever, in two pages by turns: `rounds` words of each. */
+function byTurns(rounds: number): Bench {
+  const bench = new Bench('on');
+  bench.map(CODE, AT.code, V | R | X | U | A);
+  for (const index of [0, 1]) bench.map(DATA + BigInt(index * 4096), PHYSICAL[index], V | R | W | U | A | D);
+  bench.page();
+  bench.hart.state.setX(10, DATA);
+  bench.hart.state.setX(13, 4096n);
+  const loop = [iType(0x03, 3)(20, 11, 0), addi(11, 11, 8), addi(14, 14, -1), bne(14, 0, -12)];
+  const turn = [add(11, 10, 0), addi(14, 0, rounds), ...loop, xor(10, 10, 13)];
+  bench.enter(0, [...turn, jal(0, -4 * turn.length)], 0n, CODE);
+  return bench;
+}
+
+/** Ranges that translated code asks for, in a million instructions, when it has been executed for long. */
+function rangesAskedFor(rounds: number): number {
+  const { hart } = byTurns(rounds);
+  for (let slice = 0; slice < 2000; slice++) hart.run(20_000);
+  const asked = hart.state.count(EVENT.rangeMisses);
+  for (let slice = 0; slice < 50; slice++) hart.run(20_000);
+  return hart.state.count(EVENT.rangeMisses) - asked;
+}
+
+it('loops that are short, in one small page now and in another one then, look up no ranges in the end', () => {
+  expect(rangesAskedFor(6)).toBeLessThan(100);
+  // One for each 2000 instructions is worth it: the loop keeps its copy, and asks on.
+  expect(rangesAskedFor(500)).toBeGreaterThan(400);
 });

@@ -2,7 +2,7 @@ import { type ExactOperation, exactCode } from '../float/exact.js';
 import { emitAmo, emitLoadReserved, emitStoreConditional } from '../isa/atomic-code.js';
 import type { AmoChange, CsrOperation, Emitter, MemoryKind, SystemOperation } from '../isa/emitter.js';
 import { OFFSET, TLB } from '../layout.js';
-import { type Body, type Local, not } from '../wasm/body.js';
+import type { Body, Local } from '../wasm/body.js';
 import { type F32, type F64, f32, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
 import { changedCsr, FLOAT_CSR, PLAIN_CSR, splitFloatCsr } from './fast-csr.js';
 import type { Flow, Registers } from './flow.js';
@@ -61,7 +61,7 @@ export class InterpreterEmitter implements Emitter {
       ? ({ 1: i64.load8S, 2: i64.load16S, 4: i64.load32S, 8: i64.load } as const)[bytes]
       : ({ 1: i64.load8U, 2: i64.load16U, 4: i64.load32U, 8: i64.load } as const)[bytes];
     body.block((done) => {
-      this.unlessFound(entry, at, bytes, 0, () => {
+      this.unlessFound(entry, at, lastByte(at, bytes), 0, () => {
         this.sync();
         this.leaveIf(body.call('i32', this.flow.host.load, i32.wrap(at), this.high(at), i32.const(bytes)));
         body.set(result, read(this.registers.base, OFFSET.value));
@@ -78,7 +78,7 @@ export class InterpreterEmitter implements Emitter {
     const entry = this.tlbEntry(OFFSET.tlbWrite, at);
     const kind = ({ 1: 'i64_8', 2: 'i64_16', 4: 'i64_32', 8: 'i64' } as const)[bytes];
     body.block((done) => {
-      this.unlessFound(entry, at, bytes, 1, () => {
+      this.unlessFound(entry, at, lastByte(at, bytes), 1, () => {
         this.sync();
         body.store('i64', this.registers.base, value, OFFSET.value);
         this.leaveIf(body.call('i32', this.flow.host.store, i32.wrap(at), this.high(at), i32.const(bytes)));
@@ -361,20 +361,18 @@ export class InterpreterEmitter implements Emitter {
     return this.body.keep(i32.add(i32.load(this.registers.base, table), index));
   }
 
-  /** The tag is the page; an address that is not aligned keeps low bits and cannot hit. */
-  private tlbHit(entry: I32, address: I64, bytes: number): I32 {
-    return i64.eq(i64.load(entry), i64.and(address, i64.const(BigInt(-4096 | (bytes - 1)))));
-  }
-
-  /** What happens when it does not hit, not even after a walk; must not fall through. Hinted, or V8 would spill registers before each access. */
-  private unlessFound(entry: I32, address: Local<'i64'>, bytes: number, writing: 0 | 1, otherwise: () => void): void {
+  /**
+   * What happens when the entry's tag, a page, is not what it must be, not even after a walk; must not fall through. Hinted, or V8 would
+   * spill registers before each access.
+   */
+  private unlessFound(entry: I32, address: Local<'i64'>, tag: () => I64, writing: 0 | 1, otherwise: () => void): void {
     const { body } = this;
-    body.unlikely(not(this.tlbHit(entry, address, bytes)), () => {
+    body.unlikely(i64.ne(i64.load(entry), tag()), () => {
       body.block((found) => {
         body.block((lost) => {
           const filled = body.call('i32', this.flow.host.fillData, this.registers.base, address, i32.const(writing));
           body.brIf(i32.eqz(filled), lost);
-          body.brIf(this.tlbHit(entry, address, bytes), found);
+          body.brIf(i64.eq(i64.load(entry), tag()), found);
         });
         otherwise();
       });
@@ -392,23 +390,38 @@ export class InterpreterEmitter implements Emitter {
     const entry = this.tlbEntry(reading ? OFFSET.tlbRead : OFFSET.tlbWrite, at);
     const address = body.local('i32');
     body.block((done) => {
-      this.unlessFound(entry, at, width, reading ? 0 : 1, () => {
-        this.sync();
-        const { atomicAddress } = this.flow.host;
-        const found = body.call(
-          'i32',
-          atomicAddress,
-          i32.wrap(at),
-          this.high(at),
-          i32.const(width),
-          i32.const(+reading),
-        );
-        body.set(address, found);
-        this.leaveIf(i32.eqz(address));
-        body.br(done);
-      });
+      this.unlessFound(
+        entry,
+        at,
+        () => i64.and(at, i64.const(-4096 | (width - 1))),
+        reading ? 0 : 1,
+        () => {
+          this.sync();
+          const { atomicAddress } = this.flow.host;
+          const found = body.call(
+            'i32',
+            atomicAddress,
+            i32.wrap(at),
+            this.high(at),
+            i32.const(width),
+            i32.const(+reading),
+          );
+          body.set(address, found);
+          this.leaveIf(i32.eqz(address));
+          body.br(done);
+        },
+      );
       body.set(address, this.hostAddress(entry, at));
     });
     return address;
   }
 }
+
+/**
+ * The page of an access's last byte. The entry it is compared with is that of the first one's page, and neighbours have
+ * different ones: so accesses within a page hit, aligned or not, and those that reach into the next one never do.
+ */
+const lastByte =
+  (address: Local<'i64'>, bytes: number): (() => I64) =>
+  () =>
+    i64.and(bytes === 1 ? address : i64.add(address, i64.const(bytes - 1)), i64.const(-4096));

@@ -97,11 +97,16 @@ export function jumpEntry(base: I32, pc: I64): I32 {
   return i32.add(i32.load(base, OFFSET.jumps), i32.shl(index, i32.const(Math.log2(JUMP.entryBytes / 2))));
 }
 
+/** One more in a field of the record of the region that is being executed. */
+function countInRecord(body: Body, base: I32, field: number): void {
+  const region = body.keep(i32.load(base, OFFSET.region));
+  body.store('i32', region, i32.add(i32.load(region, field), i32.const(1)), field);
+}
+
 function defineRefill(body: Body, host: HostRefs & WalkFunctions): void {
   const base = body.parameter(0, 'i32');
   countEvent(body, base, EVENT.rangeMisses);
-  const region = body.keep(i32.load(base, OFFSET.region));
-  body.store('i32', region, i32.add(i32.load(region, REGION.turns), i32.const(1)), REGION.turns);
+  countInRecord(body, base, REGION.turns);
   const address = body.parameter(1, 'i64');
   const bytes = body.parameter(2, 'i32');
   const writing = body.parameter(3, 'i32');
@@ -132,6 +137,7 @@ function defineRefill(body: Body, host: HostRefs & WalkFunctions): void {
 
 function defineReach(body: Body, refill: Declared): void {
   const base = body.parameter(0, 'i32');
+  countInRecord(body, base, REGION.reaches);
   const address = body.parameter(1, 'i64');
   const [bytes, writing, slot] = ([2, 3, 4] as const).map((index) => body.parameter(index, 'i32'));
   const rounds = body.parameter(7, 'i32');

@@ -29,6 +29,8 @@ export interface RegionFacts {
   readonly inexact: boolean;
   readonly nearest: boolean;
   readonly scattered: boolean;
+  /** Loops have no copies but those for SIMD. */
+  readonly plain: boolean;
 }
 
 /**
@@ -88,6 +90,7 @@ class RegionCode {
   private readonly exit: Local<'i32'>;
   private readonly imports: RegionImports;
   private readonly entryAt: number;
+  private readonly plain: boolean;
   private readonly registers: Registers;
   private readonly ranges: Ranges;
   private readonly strips: StripCode;
@@ -105,6 +108,7 @@ class RegionCode {
     const { inexact, nearest } = facts;
     this.imports = imports;
     this.entryAt = entryAt;
+    this.plain = facts.plain;
     this.assumptions = { float: false, roundsToNearest: false, inexact, nearest };
     this.base = body.parameter(0, 'i32');
     this.count = body.parameter(1, 'i32');
@@ -161,7 +165,7 @@ class RegionCode {
     const { body, base, registers } = this;
     straighten(entry);
     const blocks = analyze(entry);
-    const mined = mineStrips(blocks) ? analyze(entry) : blocks;
+    const mined = mineStrips(blocks, this.plain) ? analyze(entry) : blocks;
     this.counting = new Counting(mined);
     this.emitter.prepare(mined);
     const prologue = body.later();

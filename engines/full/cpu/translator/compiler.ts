@@ -51,6 +51,8 @@ export interface RegionRequest {
   readonly nearest: boolean;
   /** What was there before has often left the ranges that its accesses were in: small pages that lie scattered. */
   readonly scattered: boolean;
+  /** Its loops are too short for copies of their own (see Strip), given how often they began in other ranges. */
+  readonly plain: boolean;
   /** The region's index: see REGION. */
   readonly index: number;
 }
@@ -112,8 +114,10 @@ export class RegionCompiler {
   }
 
   private encode(request: RegionRequest, source: CodeSource): Uint8Array<ArrayBuffer> | undefined {
-    const { ip, slot, stage } = request;
-    const entry = new RegionFinder(source, (ip - slot) / ENTRY_SCALE, STAGES[stage].instructions).find();
+    const { ip, slot, stage, plain } = request;
+    // Loops that have no copies leave room for as much other code at the same cost.
+    const limit = STAGES[stage].instructions * (plain ? 2 : 1);
+    const entry = new RegionFinder(source, (ip - slot) / ENTRY_SCALE, limit).find();
     return entry && encodeRegion(entry, source, request, this.memory.view.byteLength / WASM_PAGE);
   }
 

@@ -68,8 +68,8 @@ export class ModuleCache {
     if (this.contents.size > MOST_MODULES) this.contents.clear();
   }
 
-  private key({ slot, ip, privilege, stage, inexact, nearest, scattered }: RegionRequest): string {
-    return `${this.number(slot)} ${ip - slot} ${privilege} ${stage} ${inexact} ${nearest} ${scattered}`;
+  private key({ slot, ip, privilege, stage, inexact, nearest, scattered, plain }: RegionRequest): string {
+    return `${this.number(slot)} ${ip - slot} ${privilege} ${stage} ${inexact} ${nearest} ${scattered} ${plain}`;
   }
 
   private known(distance: number, slot: number): KnownPage {

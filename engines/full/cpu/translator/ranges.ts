@@ -33,6 +33,9 @@ export const STACK = 'sp';
 /** Where the entry in the TLB is for the page of an address. */
 const indexOf = (address: I64): I32 =>
   i32.and(i32.shrU(i32.wrap(address), i32.const(8)), i32.const((TLB.entries - 1) * TLB.entryBytes));
+/** The page of the last of some bytes. */
+const pageOfLast = (first: Local<'i64'>, bytes: number): I64 =>
+  i64.and(bytes === 1 ? first : i64.add(first, i64.const(bytes - 1)), i64.const(-4096));
 /** Where the TLB for stores lies, from that for loads. */
 const tableOf = (writing: boolean): number => (writing ? TLB.writeTable(0) - TLB.readTable(0) : 0);
 
@@ -84,8 +87,8 @@ export class Ranges {
     body.unlikely(outside, () =>
       body.block((found) => {
         const entry = body.keep(this.entryOf(at, writing));
-        // A misaligned access may reach into the next page: never equal.
-        const held = i64.eq(i64.load(entry), i64.and(at, i64.const(-4096 | (bytes - 1))));
+        // See leaveUnlessHeld().
+        const held = i64.eq(i64.load(entry), pageOfLast(at, bytes));
         body.if(i32.and(held, this.stays()), () => {
           body.set(addend, i32.load(entry, ADDEND));
           body.br(found);
@@ -242,8 +245,7 @@ export class Ranges {
   private leaveUnlessHeld(tlb: I32, first: Local<'i64'>, bytes: number, writing: boolean, otherwise: Label): I32 {
     const { body } = this;
     const entry = body.keep(i32.add(tlb, indexOf(first)));
-    const page = i64.and(bytes === 1 ? first : i64.add(first, i64.const(bytes - 1)), i64.const(-4096));
-    body.brIfUnlikely(i64.ne(i64.load(entry, tableOf(writing)), page), otherwise);
+    body.brIfUnlikely(i64.ne(i64.load(entry, tableOf(writing)), pageOfLast(first, bytes)), otherwise);
     return entry;
   }
 

@@ -50,15 +50,18 @@ export interface Strip {
 
 const LIMITS = { instructions: 160, groups: 8, words: 6, extent: 1024 } as const;
 
-/** Gives all suitable loops of an analyzed graph their copies; true when the graph has changed. */
-export function mineStrips(blocks: readonly Block[]): boolean {
+/**
+ * Gives all suitable loops of an analyzed graph their copies; true when the graph has changed. `vectorsOnly`: those alone
+ * that do several iterations at once.
+ */
+export function mineStrips(blocks: readonly Block[], vectorsOnly: boolean): boolean {
   let changed = false;
   for (const head of blocks.filter(({ loopHead }) => loopHead)) {
     const plans = innermost(head, blocks).flatMap((body) =>
       [false, true].map((words) => ({ body, strip: plan(head, body, words) })),
     );
     const best = plans.reduce((a, b) => (trusted(b) > trusted(a) ? b : a), { body: [], strip: undefined });
-    if (best.strip === undefined) continue;
+    if (best.strip === undefined || (vectorsOnly && best.strip.vector === undefined)) continue;
     split(head, best.body, best.strip);
     changed = true;
   }

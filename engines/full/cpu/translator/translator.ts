@@ -42,6 +42,12 @@ const HOT_SLICES = 200;
 const MANY_MISSES = 100_000;
 /** Where so many accesses left their ranges in so many slices the region is made for that. */
 const MANY_TURNS = 200_000;
+/**
+ * Where loops found so often in so many slices that they had left their ranges they get no copies: strings of some ten bytes,
+ * in one small page now and in another one then. What is looked up before such a loop costs more than all of it. A stream through
+ * memory changes its page a third as often, since it moves 4096 bytes each time.
+ */
+const MANY_REACHES = 40_000;
 const COUNTERS = 8192;
 
 /** Regions that a hart has asked for and not got: others must wait, and may have cooled down when their turn comes. */
@@ -139,22 +145,24 @@ export class Translator {
     if (request === undefined || request.privilege !== hart.get(OFFSET.privilege)) return;
     if (++this.slices[index] < HOT_SLICES || this.wanted.size >= MOST_WANTED) return;
     this.slices[index] = 0;
-    const scattered = request.scattered || this.turns(record) >= MANY_TURNS;
-    const known = scattered === request.scattered && hart.i32[(record + REGION.misses) >> 2] < MANY_MISSES;
+    const scattered = request.scattered || this.takeCount(record, REGION.turns) >= MANY_TURNS;
+    const plain = request.plain || this.takeCount(record, REGION.reaches) >= MANY_REACHES;
+    const same = scattered === request.scattered && plain === request.plain;
+    const known = same && hart.i32[(record + REGION.misses) >> 2] < MANY_MISSES;
     if (request.stage === 'hot' && known) return;
     const { ip, slot } = request;
     const [low, high] = [hart.get(OFFSET.regionPc) & ~0xfff, hart.get(OFFSET.regionPc + 4)];
-    const anew = request.stage === 'hot' && scattered === request.scattered;
-    if (this.entered(ip, record)) this.translate({ ip, slot, low, high }, 'hot', { anew, scattered });
+    const anew = request.stage === 'hot' && same;
+    if (this.entered(ip, record)) this.translate({ ip, slot, low, high }, 'hot', { anew, scattered, plain });
   }
 
-  /** How often accesses have left their ranges since this was asked last. */
-  private turns(record: number): number {
-    const at = (record + REGION.turns) >> 2;
+  /** What a field of a record has counted since this was asked last. */
+  private takeCount(record: number, field: number): number {
+    const at = (record + field) >> 2;
     const { i32 } = this.hart;
-    const turns = i32[at];
+    const count = i32[at];
     i32[at] = 0;
-    return turns;
+    return count;
   }
 
   /** The instruction at OFFSET.ip has just been decoded. */
@@ -165,11 +173,15 @@ export class Translator {
     if (this.enterable(ip)) this.translate({ ip, slot: hart.get(OFFSET.slot), low, high }, 'hot');
   }
 
-  /** `anew`: more is known than when it was translated last. `scattered`: see RegionRequest. */
+  /** `anew`: more is known than when it was translated last. `scattered`, `plain`: see RegionRequest. */
   private translate(
     { ip, slot, low, high }: Place,
     stage: Stage,
-    { anew = false, scattered = false }: Partial<Pick<RegionRequest, 'anew' | 'scattered'>> = {},
+    {
+      anew = false,
+      scattered = false,
+      plain = false,
+    }: Partial<Pick<RegionRequest, 'anew' | 'scattered' | 'plain'>> = {},
   ): void {
     const { hart } = this;
     if (this.fetch.divided(slot)) return;
@@ -188,6 +200,7 @@ export class Translator {
       inexact: (hart.get(OFFSET.fflags) & 1) !== 0 && !this.unsettled.has(ip),
       nearest: hart.get(OFFSET.frm) === 0 && !this.unsettled.has(ip),
       scattered: this.everything ? (index & 1) !== 0 : scattered, // both kinds, for tests
+      plain: this.everything ? (index & 2) !== 0 : plain,
       index,
     };
     if (this.own !== undefined) {
@@ -256,13 +269,13 @@ export class Translator {
   }
 
   /** Asks for a region again, for any fcsr. */
-  private makeGeneral({ ip, slot, page, stage, privilege, scattered }: RegionRequest): void {
+  private makeGeneral({ ip, slot, page, stage, privilege, scattered, plain }: RegionRequest): void {
     if (this.unsettled.size >= COUNTERS) this.unsettled.clear();
     this.unsettled.add(ip);
     // After a trap the place is another mode's: it will be found again.
     if (!this.enterable(ip) || privilege !== this.hart.get(OFFSET.privilege)) return;
     const [low, high] = [Number(BigInt.asIntN(32, page)), Number(BigInt.asIntN(32, page >> 32n))];
-    this.translate({ ip, slot, low, high }, stage, { scattered });
+    this.translate({ ip, slot, low, high }, stage, { scattered, plain });
   }
 
   private enter({ ip, privilege, index }: RegionRequest): void {
@@ -275,6 +288,7 @@ export class Translator {
     hart.i32[(record + REGION.context) >> 2] = 0; // its slots are empty
     hart.i32[(record + REGION.misses) >> 2] = 0;
     hart.i32[(record + REGION.turns) >> 2] = 0;
+    hart.i32[(record + REGION.reaches) >> 2] = 0;
     hart.i32[(record + REGION.declines) >> 2] = 0;
     hart.i32[(ip >> 2) + 1] = record;
     hart.i32[ip >> 2] = SPECIAL.region;
