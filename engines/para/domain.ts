@@ -306,7 +306,10 @@ export class Domain {
 
   private terminateLater(): void {
     this.grace ??= setTimeout(() => {
-      for (const thread of this.threads.values()) void thread.terminate();
+      this.grace = undefined;
+      // One that is still loading sees by itself that the domain has ended; terminated in the middle of koffi, it ends the process.
+      for (const [vcpu, thread] of this.threads) if (this.tidOf(vcpu) !== 0) void thread.terminate();
+      if (this.threads.size > 0) this.terminateLater();
     }, GRACE_MS);
   }
 
