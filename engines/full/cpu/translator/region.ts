@@ -91,7 +91,7 @@ interface Frame {
  * `line`: instructions of a straight line that is finished even where the region is large enough. Rounds of hashes and ciphers are
  * longer than a small region: what lay behind its end was interpreted, each time, since slices end at targets of jumps alone.
  */
-const LIMITS = { callDepth: 4, callees: 6, line: 2000 } as const;
+const LIMITS = { callDepth: 4, callees: 6, line: 2000, function: 4096 } as const;
 const RA = 1;
 
 /** Instructions that only the interpreter executes: they change how code is executed, or ask the host. */
@@ -117,6 +117,8 @@ export class RegionFinder {
   private readonly queue: { frame: Frame; at: number }[] = [];
   private readonly root: Frame;
   private found = 0;
+  /** Functions that are called, and whether the region begins within them. */
+  private readonly ofRoot = new Map<number, boolean>();
 
   constructor(
     private readonly source: CodeSource,
@@ -201,15 +203,52 @@ export class RegionFinder {
     this.queue.push({ frame, at });
   }
 
-  /** A function that is being executed already is not inlined again: recursion is a jump to its start, with one more return. */
+  /**
+   * A function that is being executed already is not inlined again: recursion is a jump to its start, with one more return.
+   */
   private call(frame: Frame, { at, length }: Instruction, target: number): void {
-    const running = active(frame, target);
-    if (running === undefined ? frame.depth >= LIMITS.callDepth : running !== frame || frame !== this.root) return;
+    const running = this.running(frame, target);
+    if (running === undefined && frame.depth >= LIMITS.callDepth) return;
     const callee = running ?? this.frame(target, frame, at + length);
     if (running !== undefined) running.returns.push({ frame, at: at + length });
     frame.calls.set(at, [...(frame.calls.get(at) ?? []), callee]);
     this.leader(callee, target);
     this.leader(frame, at + length);
+  }
+
+  /** The activation of a function that is being executed already. */
+  private running(frame: Frame, entry: number): Frame | undefined {
+    for (let each: Frame | undefined = frame; each !== undefined; each = each.caller) {
+      if (each.entry === entry || (each === this.root && this.isOfRoot(entry))) return each;
+    }
+    return undefined;
+  }
+
+  /** Whether the function at `entry` is the one that the region begins within. */
+  private isOfRoot(entry: number): boolean {
+    const { root, ofRoot } = this;
+    const known = ofRoot.get(entry) ?? this.leadsTo(entry, root.entry);
+    ofRoot.set(entry, known);
+    return known;
+  }
+
+  /** Whether a function's own code leads to a place. */
+  private leadsTo(entry: number, place: number): boolean {
+    if (entry > place || place - entry > LIMITS.function) return false;
+    const places = new Set([entry]);
+    for (let at of places) {
+      for (let line = 0; line < LIMITS.line; line++) {
+        if (at === place) return true;
+        const instruction = this.source.instruction(at);
+        if (instruction === undefined) break;
+        const { definition, operands, length } = instruction;
+        const goesOn = definition.flow === 'next' || definition.flow === 'branch' || operands.rd === RA;
+        if (definition.flow === 'branch' || (definition.flow === 'jump' && operands.rd === 0)) places.add(at + operands.imm);
+        at += length;
+        if (!goesOn) break;
+      }
+    }
+    return false;
   }
 
   private block(frame: Frame, start: number): Block | undefined {
@@ -283,9 +322,4 @@ function targetOf({ definition, operands, at }: Instruction, previous: Instructi
   if (definition.flow !== 'jumpIndirect') return at + operands.imm;
   const pair = previous?.definition.name === 'auipc' && previous.operands.rd === operands.rs1 && operands.rs1 !== 0;
   return pair ? (previous.at + previous.operands.imm + operands.imm) & ~1 : undefined;
-}
-
-/** The activation of a function that is being executed already. */
-function active(frame: Frame | undefined, entry: number): Frame | undefined {
-  return frame === undefined || frame.entry === entry ? frame : active(frame.caller, entry);
 }
