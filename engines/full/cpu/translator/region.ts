@@ -210,9 +210,11 @@ export class RegionFinder {
     const running = this.running(frame, target);
     if (running === undefined && frame.depth >= LIMITS.callDepth) return;
     const callee = running ?? this.frame(target, frame, at + length);
-    if (running !== undefined) running.returns.push({ frame, at: at + length });
     frame.calls.set(at, [...(frame.calls.get(at) ?? []), callee]);
     this.leader(callee, target);
+    // Where another copy of this call returns to this one does as well: addresses are all that is compared.
+    if (running?.returns.some((known) => known.at === at + length)) return;
+    running?.returns.push({ frame, at: at + length });
     this.leader(frame, at + length);
   }
 
