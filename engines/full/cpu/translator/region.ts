@@ -245,7 +245,8 @@ export class RegionFinder {
         if (instruction === undefined) break;
         const { definition, operands, length } = instruction;
         const goesOn = definition.flow === 'next' || definition.flow === 'branch' || operands.rd === RA;
-        if (definition.flow === 'branch' || (definition.flow === 'jump' && operands.rd === 0)) places.add(at + operands.imm);
+        if (definition.flow === 'branch' || (definition.flow === 'jump' && operands.rd === 0))
+          places.add(at + operands.imm);
         at += length;
         if (!goesOn) break;
       }
