@@ -1,6 +1,7 @@
 import { MODE } from '../host/status.js';
 import { csrPrivilege, fastCsr } from '../interpreter/fast-csr.js';
 import type { CodeSource, Instruction } from './code-source.js';
+import { leadsTo } from './own-code.js';
 import type { Group, Strip } from './strips.js';
 
 /** Where a block goes on: in another block, or out of the region at `at`. */
@@ -91,7 +92,7 @@ interface Frame {
  * `line`: instructions of a straight line that is finished even where the region is large enough. Rounds of hashes and ciphers are
  * longer than a small region: what lay behind its end was interpreted, each time, since slices end at targets of jumps alone.
  */
-const LIMITS = { callDepth: 4, callees: 6, line: 2000, function: 4096 } as const;
+const LIMITS = { callDepth: 4, callees: 6, line: 2000 } as const;
 const RA = 1;
 
 /** Instructions that only the interpreter executes: they change how code is executed, or ask the host. */
@@ -203,9 +204,7 @@ export class RegionFinder {
     this.queue.push({ frame, at });
   }
 
-  /**
-   * A function that is being executed already is not inlined again: recursion is a jump to its start, with one more return.
-   */
+  /** A function that is being executed already is not inlined again: recursion is a jump to its start, with one more return. */
   private call(frame: Frame, { at, length }: Instruction, target: number): void {
     const running = this.running(frame, target);
     if (running === undefined && frame.depth >= LIMITS.callDepth) return;
@@ -226,32 +225,12 @@ export class RegionFinder {
     return undefined;
   }
 
-  /** Whether the function at `entry` is the one that the region begins within. */
+  /** Whether the function at `entry` is the one that the region begins in: after a call, where a loop was interrupted. */
   private isOfRoot(entry: number): boolean {
     const { root, ofRoot } = this;
-    const known = ofRoot.get(entry) ?? this.leadsTo(entry, root.entry);
+    const known = ofRoot.get(entry) ?? leadsTo(this.source, entry, root.entry);
     ofRoot.set(entry, known);
     return known;
-  }
-
-  /** Whether a function's own code leads to a place. */
-  private leadsTo(entry: number, place: number): boolean {
-    if (entry > place || place - entry > LIMITS.function) return false;
-    const places = new Set([entry]);
-    for (let at of places) {
-      for (let line = 0; line < LIMITS.line; line++) {
-        if (at === place) return true;
-        const instruction = this.source.instruction(at);
-        if (instruction === undefined) break;
-        const { definition, operands, length } = instruction;
-        const goesOn = definition.flow === 'next' || definition.flow === 'branch' || operands.rd === RA;
-        if (definition.flow === 'branch' || (definition.flow === 'jump' && operands.rd === 0))
-          places.add(at + operands.imm);
-        at += length;
-        if (!goesOn) break;
-      }
-    }
-    return false;
   }
 
   private block(frame: Frame, start: number): Block | undefined {
