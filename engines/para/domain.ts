@@ -196,7 +196,7 @@ export class Domain {
   /** Its memory, for threads of other domains; undefined once it is going. */
   sharedMemory(): MemoryAnswer | undefined {
     const { i32 } = this.parts.hv;
-    if (this.memory === undefined || i32[this.word + DOM.state] !== DomainState.running) return undefined;
+    if (this.memory === undefined || !this.runs) return undefined;
     const generation = i32[this.word + DOM.generation];
     return { domain: this.id, generation, memory: this.memory, frames: i32[this.word + DOM.frames] };
   }
@@ -259,7 +259,7 @@ export class Domain {
   private growsByItself(): boolean {
     const { memory } = this;
     const { i32 } = this.parts.hv;
-    if (memory === undefined || i32[this.word + DOM.state] !== DomainState.running) return false;
+    if (memory === undefined || !this.runs) return false;
     if (i32[this.word + DOM.growingTo] === i32[this.word + DOM.maxFrames]) return false;
     memory.grow(0); // makes memory.buffer anew if any thread has grown it
     return memory.buffer.byteLength > Atomics.load(i32, this.word + DOM.growingTo) * PARA_FRAME_BYTES;

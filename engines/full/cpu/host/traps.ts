@@ -26,7 +26,9 @@ export class Traps {
    */
   private charge(): void {
     const { hart } = this;
-    for (const each of [OFFSET.count, OFFSET.sliceLength, OFFSET.budget]) hart.set(each, hart.get(each) - 1);
+    hart.set(OFFSET.count, hart.get(OFFSET.count) - 1);
+    hart.set(OFFSET.sliceLength, hart.get(OFFSET.sliceLength) - 1);
+    hart.set(OFFSET.budget, hart.get(OFFSET.budget) - 1);
   }
 
   /** Takes the most urgent interrupt that is pending and enabled, at OFFSET.pc; false when there is none. */

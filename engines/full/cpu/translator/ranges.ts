@@ -74,17 +74,13 @@ export class Ranges {
    * its slot's range is in the TLB: small pages that lie scattered, visited by turns. Now and then the slot follows.
    */
   address(key: string, address: I64, bytes: number, writing: boolean, fail: () => void): I32 {
-    const { body, base, refill, tlb } = this;
+    if (this.tlb !== undefined && key !== STACK) return this.addressAlone(key, address, bytes, writing, fail);
+    const { body } = this;
     const slot = this.slot(key);
     const at = body.keep(address);
-    if (tlb !== undefined && key !== STACK) return this.addressAlone(key, address, bytes, writing, fail);
     const low = i32.wrap(at as I64);
     const addend = body.local('i32', this.delta(slot));
-    const outside = i64.geU(
-      i64.sub(at, this.field(slot, SLOT.low)),
-      this.field(slot, writing ? SLOT.write : SLOT.read),
-    );
-    body.unlikely(outside, () =>
+    body.unlikely(this.isOutside(slot, at, writing), () =>
       body.block((found) => {
         const entry = body.keep(this.entryOf(at, writing));
         // See leaveUnlessHeld().
@@ -93,16 +89,7 @@ export class Ranges {
           body.set(addend, i32.load(entry, ADDEND));
           body.br(found);
         });
-        const filled = body.call(
-          'i32',
-          refill,
-          base,
-          at,
-          i32.const(bytes),
-          i32.const(+writing),
-          this.slotAddress(slot),
-        );
-        body.if(i32.eqz(filled), fail);
+        body.if(i32.eqz(this.refilled(slot, at, bytes, writing)), fail);
         body.set(addend, this.delta(slot));
       }),
     );
@@ -118,7 +105,7 @@ export class Ranges {
     { cover, pointer, address, bytes, writing, low, offset }: Check,
     { delta, at, fail }: Found,
   ): void {
-    const { body, base, refill, tlb } = this;
+    const { body, tlb } = this;
     const slot = this.slot(key);
     const found = (addend: I32, done: Label): void => {
       body.set(delta, addend);
@@ -137,17 +124,8 @@ export class Ranges {
       body.set(delta, i32.const(0));
       body.block((alone) => {
         // Only where it is worth it: code that is hardly ever executed makes V8 keep less in registers all the same.
-        if (tlb !== undefined) this.lookUp(key, cover, pointer, writing, (addend) => found(addend, done), alone);
-        const filled = body.call(
-          'i32',
-          refill,
-          base,
-          address,
-          i32.const(bytes),
-          i32.const(+writing),
-          this.slotAddress(slot),
-        );
-        body.brIf(i32.eqz(filled), alone);
+        if (tlb !== undefined) this.lookUp(tlb, key, cover, pointer, writing, (addend) => found(addend, done), alone);
+        body.brIf(i32.eqz(this.refilled(slot, address, bytes, writing)), alone);
         this.leaveUnlessInside(slot, cover, pointer, alone);
         found(this.delta(slot), done);
       });
@@ -157,6 +135,7 @@ export class Ranges {
 
   /** In the TLB. Goes to `alone` when the check cannot succeed: not in one page, or only what is read now may be done. */
   private lookUp(
+    tlb: I32,
     key: string,
     cover: Cover,
     pointer: Local<'i64'>,
@@ -165,9 +144,8 @@ export class Ranges {
     alone: Label,
   ): void {
     const { body } = this;
-    const tlb = this.tlb ?? body.keep(i32.load(this.base, OFFSET.tlbRead));
     body.block((unknown) => {
-      if (this.tlb === undefined || key === STACK) {
+      if (key === STACK) {
         const first = body.keep(i64.add(pointer, i64.const(cover.low)));
         const last = i64.add(pointer, i64.const(cover.high - 1));
         body.brIf(i64.geU(i64.xor(first, last), i64.const(4096)), alone);
@@ -191,10 +169,9 @@ export class Ranges {
    * with a range that is left by turns, which costs more than all the rest.
    */
   addressAlone(key: string, address: I64, bytes: number, writing: boolean, fail: () => void): I32 {
-    const { body, base, refill } = this;
+    const { body, tlb } = this;
     const slot = this.slot(key);
     const at = body.keep(address);
-    const { tlb } = this;
     if (tlb === undefined) return this.addressInRange(slot, at, bytes, writing, fail);
     const addend = body.local('i32');
     body.block((found) => {
@@ -203,22 +180,7 @@ export class Ranges {
         body.set(addend, i32.load(entry, tableOf(writing) + ADDEND));
         body.br(found);
       });
-      const outside = i64.geU(
-        i64.sub(at, this.field(slot, SLOT.low)),
-        this.field(slot, writing ? SLOT.write : SLOT.read),
-      );
-      body.if(outside, () => {
-        const filled = body.call(
-          'i32',
-          refill,
-          base,
-          at,
-          i32.const(bytes),
-          i32.const(+writing),
-          this.slotAddress(slot),
-        );
-        body.if(i32.eqz(filled), fail);
-      });
+      body.if(this.isOutside(slot, at, writing), () => body.if(i32.eqz(this.refilled(slot, at, bytes, writing)), fail));
       body.set(addend, this.delta(slot));
     });
     return i32.add(i32.wrap(at as I64), addend);
@@ -226,16 +188,22 @@ export class Ranges {
 
   /** By the slot alone, with little code: what is hardly ever executed makes V8 keep less in registers all the same. */
   private addressInRange(slot: number, at: Local<'i64'>, bytes: number, writing: boolean, fail: () => void): I32 {
-    const { body, base, refill } = this;
-    const outside = i64.geU(
-      i64.sub(at, this.field(slot, SLOT.low)),
-      this.field(slot, writing ? SLOT.write : SLOT.read),
+    const { body } = this;
+    body.unlikely(this.isOutside(slot, at, writing), () =>
+      body.if(i32.eqz(this.refilled(slot, at, bytes, writing)), fail),
     );
-    body.unlikely(outside, () => {
-      const filled = body.call('i32', refill, base, at, i32.const(bytes), i32.const(+writing), this.slotAddress(slot));
-      body.if(i32.eqz(filled), fail);
-    });
     return i32.add(i32.wrap(at as I64), this.delta(slot));
+  }
+
+  /** Whether an address is outside of its slot's range. */
+  private isOutside(slot: number, at: I64, writing: boolean): I32 {
+    return i64.geU(i64.sub(at, this.field(slot, SLOT.low)), this.field(slot, writing ? SLOT.write : SLOT.read));
+  }
+
+  /** Makes the slot's range that around an address; 0 when only the interpreter can do the access. */
+  private refilled(slot: number, at: I64, bytes: number, writing: boolean): I32 {
+    const { body, base, refill } = this;
+    return body.call('i32', refill, base, at, i32.const(bytes), i32.const(+writing), this.slotAddress(slot));
   }
 
   /**
