@@ -1,7 +1,7 @@
 import { type ExactOperation, exactCode } from '../float/exact.js';
 import { emitAmo, emitLoadReserved, emitStoreConditional } from '../isa/atomic-code.js';
 import type { AmoChange, CsrOperation, Emitter, MemoryKind, SystemOperation } from '../isa/emitter.js';
-import { OFFSET, TLB } from '../layout.js';
+import { OFFSET } from '../layout.js';
 import type { Body, Local } from '../wasm/body.js';
 import { type F32, type F64, f32, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
 import { changedCsr, FLOAT_CSR, PLAIN_CSR, splitFloatCsr } from './fast-csr.js';
@@ -9,6 +9,7 @@ import type { Flow, Registers } from './flow.js';
 import type { Handler } from './handlers.js';
 import { FIELD } from './operation.js';
 import { CSR_OPERATIONS, SYSTEM_OPERATIONS } from './system-codes.js';
+import { dataIndex, pageOfLast } from './tlb-code.js';
 
 const BOX = 0xffffffff00000000n;
 const CANONICAL_NAN_32 = 0x7fc00000;
@@ -61,12 +62,18 @@ export class InterpreterEmitter implements Emitter {
       ? ({ 1: i64.load8S, 2: i64.load16S, 4: i64.load32S, 8: i64.load } as const)[bytes]
       : ({ 1: i64.load8U, 2: i64.load16U, 4: i64.load32U, 8: i64.load } as const)[bytes];
     body.block((done) => {
-      this.unlessFound(entry, at, lastByte(at, bytes), 0, () => {
-        this.sync();
-        this.leaveIf(body.call('i32', this.flow.host.load, i32.wrap(at), this.high(at), i32.const(bytes)));
-        body.set(result, read(this.registers.base, OFFSET.value));
-        body.br(done);
-      });
+      this.unlessFound(
+        entry,
+        at,
+        () => pageOfLast(at, bytes),
+        0,
+        () => {
+          this.sync();
+          this.leaveIf(body.call('i32', this.flow.host.load, i32.wrap(at), this.high(at), i32.const(bytes)));
+          body.set(result, read(this.registers.base, OFFSET.value));
+          body.br(done);
+        },
+      );
       body.set(result, read(this.hostAddress(entry, at)));
     });
     return result;
@@ -78,12 +85,18 @@ export class InterpreterEmitter implements Emitter {
     const entry = this.tlbEntry(OFFSET.tlbWrite, at);
     const kind = ({ 1: 'i64_8', 2: 'i64_16', 4: 'i64_32', 8: 'i64' } as const)[bytes];
     body.block((done) => {
-      this.unlessFound(entry, at, lastByte(at, bytes), 1, () => {
-        this.sync();
-        body.store('i64', this.registers.base, value, OFFSET.value);
-        this.leaveIf(body.call('i32', this.flow.host.store, i32.wrap(at), this.high(at), i32.const(bytes)));
-        body.br(done);
-      });
+      this.unlessFound(
+        entry,
+        at,
+        () => pageOfLast(at, bytes),
+        1,
+        () => {
+          this.sync();
+          body.store('i64', this.registers.base, value, OFFSET.value);
+          this.leaveIf(body.call('i32', this.flow.host.store, i32.wrap(at), this.high(at), i32.const(bytes)));
+          body.br(done);
+        },
+      );
       body.store(kind, this.hostAddress(entry, at), value);
     });
   }
@@ -357,8 +370,7 @@ export class InterpreterEmitter implements Emitter {
   }
 
   private tlbEntry(table: number, address: Local<'i64'>): Local<'i32'> {
-    const index = i32.and(i32.shrU(i32.wrap(address), i32.const(8)), i32.const((TLB.entries - 1) * TLB.entryBytes));
-    return this.body.keep(i32.add(i32.load(this.registers.base, table), index));
+    return this.body.keep(i32.add(i32.load(this.registers.base, table), dataIndex(address)));
   }
 
   /**
@@ -416,12 +428,3 @@ export class InterpreterEmitter implements Emitter {
     return address;
   }
 }
-
-/**
- * The page of an access's last byte. The entry it is compared with is that of the first one's page, and neighbours have
- * different ones: so accesses within a page hit, aligned or not, and those that reach into the next one never do.
- */
-const lastByte =
-  (address: Local<'i64'>, bytes: number): (() => I64) =>
-  () =>
-    i64.and(bytes === 1 ? address : i64.add(address, i64.const(bytes - 1)), i64.const(-4096));

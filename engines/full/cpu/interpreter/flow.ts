@@ -1,10 +1,11 @@
-import { EVENT, OFFSET, REGION, TARGETS, TLB } from '../layout.js';
+import { EVENT, OFFSET, REGION, TARGETS } from '../layout.js';
 import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import { type F64, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
 import { SPECIAL } from './handlers.js';
 import type { HostRefs } from './host.js';
 import { ENTRY_SCALE, HANDLER_MASK } from './operation.js';
 import { countEvent } from './region-support.js';
+import { executeIndex } from './tlb-code.js';
 import type { TrapFunctions } from './trap-code.js';
 import type { WalkFunctions } from './walk-code.js';
 
@@ -283,8 +284,7 @@ export class Flow {
   /** The entry of the execute TLB that may hold the page of `pc`. */
   private executeEntry(): Local<'i32'> {
     const { body, pc } = this;
-    const index = i32.and(i32.shrU(i32.wrap(pc), i32.const(8)), i32.const((TLB.executeEntries - 1) * TLB.entryBytes));
-    return body.keep(i32.add(i32.load(this.registers.base, OFFSET.tlbExecute), index));
+    return body.keep(i32.add(i32.load(this.registers.base, OFFSET.tlbExecute), executeIndex(pc)));
   }
 
   /** ip and op for `pc`, whose page's entry is known. */

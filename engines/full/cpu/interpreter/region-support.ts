@@ -1,8 +1,9 @@
-import { DECODE, EVENT, JUMP, OFFSET, REGION, SLOT, TLB } from '../layout.js';
+import { DECODE, EVENT, JUMP, OFFSET, REGION, SLOT } from '../layout.js';
 import type { Body, FunctionRef, Local } from '../wasm/body.js';
 import type { Declared, ModuleBuilder } from '../wasm/module.js';
 import { type F64, f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
 import type { HostRefs } from './host.js';
+import { dataIndex, executeIndex } from './tlb-code.js';
 import type { WalkFunctions } from './walk-code.js';
 
 /** Instructions between two looks at the interrupt lines, at most (and the rest of a straight line). */
@@ -112,9 +113,7 @@ function defineRefill(body: Body, host: HostRefs & WalkFunctions): void {
   const writing = body.parameter(3, 'i32');
   const slot = body.parameter(4, 'i32');
   const page = body.keep(i64.and(address, i64.const(-4096)));
-  const index = body.keep(
-    i32.and(i32.shrU(i32.wrap(address), i32.const(8)), i32.const((TLB.entries - 1) * TLB.entryBytes)),
-  );
+  const index = body.keep(dataIndex(address));
   const table = select(writing, i32.load(base, OFFSET.tlbWrite), i32.load(base, OFFSET.tlbRead));
   const entry = body.local('i32', i32.add(table, index));
   const missing = (): I32 => i64.ne(i64.load(entry), page);
@@ -208,8 +207,7 @@ function checkPages(
   const end = body.keep(i32.add(record, i32.shl(i32.load(record, REGION.pageCount), i32.const(4))));
   body.loop((again) => {
     const address = body.keep(i64.add(own, i64.load(page, REGION.pages)));
-    const index = i32.and(i32.shrU(i32.wrap(address), i32.const(8)), i32.const((TLB.executeEntries - 1) * 16));
-    const entry = body.keep(i32.add(i32.load(base, OFFSET.tlbExecute), index));
+    const entry = body.keep(i32.add(i32.load(base, OFFSET.tlbExecute), executeIndex(address)));
     const found = body.local('i32', i32.load(entry, 8));
     body.if(i64.ne(i64.load(entry), address), () => {
       const [held, rest] = [body.keep(i64.load(entry)), body.keep(i64.load(entry, 8))];

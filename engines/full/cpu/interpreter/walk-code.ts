@@ -4,6 +4,7 @@ import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import type { Declared, ModuleBuilder } from '../wasm/module.js';
 import { f64, type I32, type I64, i32, i64, select } from '../wasm/value.js';
 import { countEvent } from './region-support.js';
+import { dataIndex, executeIndex } from './tlb-code.js';
 
 /**
  * TLB misses without the host: the frequent part of ../host/mmu.ts and ../host/fetch.ts (privileged specification, 4.3.2).
@@ -215,7 +216,7 @@ function defineFillData(body: Body, walk: Declared, note: Declared): void {
   );
   body.if(i32.eq(context, i32.const(TLB.contexts.machine)), () => body.return(i32.const(0)));
   const table = select(writing, i32.load(base, OFFSET.tlbWrite), i32.load(base, OFFSET.tlbRead));
-  const index = masked(i32.shrU(i32.wrap(address), i32.const(8)), (TLB.entries - 1) * TLB.entryBytes);
+  const index = dataIndex(address);
   const entry = body.keep(i32.add(table, index));
   // There already, so the access is one that never hits.
   const known = i64.eq(i64.load(entry), i64.and(address, i64.const(-4096)));
@@ -312,8 +313,7 @@ function defineFillExecute(
     const first = body.keep(i64.and(pageNumber(address), i64.sub(i64.const(0), pages)));
     body.callVoid(note, base, first, i64.add(first, i64.sub(pages, i64.const(1))));
   });
-  const index = masked(i32.shrU(i32.wrap(address), i32.const(8)), (TLB.executeEntries - 1) * TLB.entryBytes);
-  const entry = body.keep(i32.add(i32.load(base, OFFSET.tlbExecute), index));
+  const entry = body.keep(i32.add(i32.load(base, OFFSET.tlbExecute), executeIndex(address)));
   fill(body, base, entry, address, { addend: slot });
   body.return(i32.const(1));
   body.unreachable();

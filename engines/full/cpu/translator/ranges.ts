@@ -1,3 +1,4 @@
+import { dataIndex, pageOfLast } from '../interpreter/tlb-code.js';
 import { OFFSET, REGION, SLOT, TLB } from '../layout.js';
 import type { Body, FunctionRef, Label, Local } from '../wasm/body.js';
 import { type I32, type I64, i32, i64 } from '../wasm/value.js';
@@ -30,12 +31,6 @@ export interface Found {
 /** The stack's slot: it is in one place nearly always. */
 export const STACK = 'sp';
 
-/** Where the entry in the TLB is for the page of an address. */
-const indexOf = (address: I64): I32 =>
-  i32.and(i32.shrU(i32.wrap(address), i32.const(8)), i32.const((TLB.entries - 1) * TLB.entryBytes));
-/** The page of the last of some bytes. */
-const pageOfLast = (first: Local<'i64'>, bytes: number): I64 =>
-  i64.and(bytes === 1 ? first : i64.add(first, i64.const(bytes - 1)), i64.const(-4096));
 /** Where the TLB for stores lies, from that for loads. */
 const tableOf = (writing: boolean): number => (writing ? TLB.writeTable(0) - TLB.readTable(0) : 0);
 
@@ -207,12 +202,11 @@ export class Ranges {
   }
 
   /**
-   * The TLB's entry for bytes in one page. It is compared with the page of the last one: the entry is that of the first one's,
-   * and neighbours have different ones, so both are the same page where it is equal.
+   * The TLB's entry for bytes in one page: see pageOfLast().
    */
   private leaveUnlessHeld(tlb: I32, first: Local<'i64'>, bytes: number, writing: boolean, otherwise: Label): I32 {
     const { body } = this;
-    const entry = body.keep(i32.add(tlb, indexOf(first)));
+    const entry = body.keep(i32.add(tlb, dataIndex(first)));
     body.brIfUnlikely(i64.ne(i64.load(entry, tableOf(writing)), pageOfLast(first, bytes)), otherwise);
     return entry;
   }
@@ -227,7 +221,7 @@ export class Ranges {
 
   /** The TLB's entry where the page of an address may be. */
   private entryOf(address: I64, writing: boolean): I32 {
-    return i32.add(i32.load(this.base, writing ? OFFSET.tlbWrite : OFFSET.tlbRead), indexOf(address));
+    return i32.add(i32.load(this.base, writing ? OFFSET.tlbWrite : OFFSET.tlbRead), dataIndex(address));
   }
 
   /** A field of a slot. */
