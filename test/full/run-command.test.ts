@@ -1,33 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { full } from '#engines/full/engine.js';
 import { riscvImage } from '#workloads/images.js';
 import { alive } from '../support/alive.js';
+import { runCommand, VIRTAX } from '../support/run-command.js';
 import { CLINT, finish, guest, print } from './guests.js';
 import { imageFile } from './run-guest.js';
 
-const VIRTAX = fileURLToPath(new URL('../../virtax.mjs', import.meta.url));
-
 /** `input` is typed when the guest's banner has come. */
-async function run(args: string[], input = '') {
-  const child = spawn(process.execPath, [VIRTAX, 'run', ...args]);
-  let [stdout, stderr] = ['', ''];
-  let typed = input === '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    stdout += chunk.toString();
-    if (typed || !stdout.includes('ready port=')) return;
-    typed = true;
-    child.stdin.write(input);
-  });
-  child.stderr.on('data', (chunk: Buffer) => {
-    stderr += chunk.toString();
-  });
-  const [status] = (await once(child, 'close')) as [number];
-  return { status, stdout, stderr };
-}
+const run = (args: string[], input = '') => runCommand(args, { prompt: 'ready port=', input });
 
 /** The command with our guest at its prompt, and the process of its VM. */
 async function prompted() {

@@ -4,14 +4,13 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { paraImage } from '#workloads/images.js';
 import { packageRoot } from '#workloads/package-root.js';
 import { alive } from '../support/alive.js';
+import { runCommand, VIRTAX } from '../support/run-command.js';
 import { type GuestBody, guestFile, op, say } from './wasm-guest.js';
 
-const VIRTAX = fileURLToPath(new URL('../../virtax.mjs', import.meta.url));
 const MINIMAL = join(packageRoot(), 'workloads/images/wasm32/minimal.wasm');
 const BANNER = 'virtax-guest';
 const folder = mkdtempSync(join(tmpdir(), 'virtax-run-'));
@@ -36,22 +35,7 @@ function guest(body: GuestBody): string {
 }
 
 /** `input` is typed when the banner has come. */
-async function run(args: string[], input = '') {
-  const child = spawn(process.execPath, [VIRTAX, 'run', '--engine', 'para', ...args]);
-  let [stdout, stderr] = ['', ''];
-  let typed = input === '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    stdout += chunk.toString();
-    if (typed || !stdout.includes(BANNER)) return;
-    typed = true;
-    child.stdin.write(input);
-  });
-  child.stderr.on('data', (chunk: Buffer) => {
-    stderr += chunk.toString();
-  });
-  const [status] = (await once(child, 'close')) as [number];
-  return { status, stdout, stderr };
-}
+const run = (args: string[], input = '') => runCommand(['--engine', 'para', ...args], { prompt: BANNER, input });
 
 const shutdown = (reason: number): number[] => op.hypercall(29, 2, reason);
 
