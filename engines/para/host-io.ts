@@ -5,7 +5,7 @@ import { createKickArea, KickArea } from '../backends/kick.js';
 import type { NetPort } from '../backends/net-port.js';
 import { createUserNetwork } from '../backends/user-network.js';
 import type { DiskConfig } from '../engine.js';
-import type { Disk } from './core-os/blkback.js';
+import type { Disk } from './core-os/block-driver.js';
 import type { VcpuThreadConfig } from './vcpu-config.js';
 
 /** What all threads of the hypervisor share. */

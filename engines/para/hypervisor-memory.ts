@@ -34,7 +34,7 @@ export const POOL = { total: 48, taken: 49 } as const;
 
 const HEADER_BYTES = 4096;
 export const QUEUE_SLOTS = 16384;
-export const QUEUE_SLOT_WORDS = 32;
+export const QUEUE_SLOT_WORDS = 64;
 const QUEUE_HEADER_BYTES = 256;
 const QUEUE_BYTES = QUEUE_HEADER_BYTES + QUEUE_SLOTS * QUEUE_SLOT_WORDS * 4;
 export const QUEUE_HEADER_WORD = HEADER_BYTES / 4;
@@ -49,7 +49,8 @@ export const SLOT = {
   vcpu: 2,
   operation: 3,
   segments: 4,
-  partsLeft: 5,
+  /** Of all segments together. */
+  bytes: 5,
   status: 6,
   idLow: 7,
   idHigh: 8,
@@ -59,6 +60,8 @@ export const SLOT = {
   offset: 10,
   /** SEGMENT_WORDS each: grant reference, checked address in guest memory, bytes. */
   segment: 12,
+  /** The next slot of the same operation of the device (requests that were merged); -1: the last. */
+  together: 21,
 } as const;
 export const SEGMENT_WORDS = 3;
 export const SlotState = { free: 0, waiting: 1, begun: 2 } as const;

@@ -1,5 +1,5 @@
 /** An IoContext over a disk in memory: what is submitted completes at the next poll(), in order or as the test says. */
-import type { BlockInfo, Completion, IoContext } from '#engines/backends/io.js';
+import type { BlockInfo, Completion, IoContext, Pieces } from '#engines/backends/io.js';
 
 interface Job {
   kind: 'read' | 'write' | 'flush';
@@ -7,6 +7,8 @@ interface Job {
   bytes: number;
   offset: number;
   done: Completion;
+  /** Of a vectored one: where each piece lies. */
+  pieces?: { address: number; bytes: number }[];
 }
 
 export class FakeDisk implements IoContext {
@@ -45,12 +47,24 @@ export class FakeDisk implements IoContext {
     this.add({ kind: 'write', address, bytes, offset, done });
   }
 
-  readv(): void {
-    throw new Error('not used by the core OS');
+  readv(_h: number, _m: number, pieces: Pieces, offset: number, done: Completion): void {
+    this.vectored('read', pieces, offset, done);
   }
-  writev(): void {
-    throw new Error('not used by the core OS');
+
+  writev(_h: number, _m: number, pieces: Pieces, offset: number, done: Completion): void {
+    this.vectored('write', pieces, offset, done);
   }
+
+  private vectored(kind: 'read' | 'write', { address, bytes, count }: Pieces, offset: number, done: Completion): void {
+    const pieces = Array.from({ length: count }, (_, i) => ({ address: address[i], bytes: bytes[i] }));
+    for (const piece of pieces) {
+      if (piece.address < 0 || piece.address + piece.bytes > this.memory.length)
+        throw new Error('outside of guest memory');
+    }
+    const all = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
+    this.add({ kind, address: 0, bytes: all, offset, done, pieces });
+  }
+
   zero(_h: number, _offset: number, _bytes: number, _unmap: boolean, done: Completion): void {
     done(-95);
   }
@@ -69,10 +83,14 @@ export class FakeDisk implements IoContext {
       job.done(this.failWith);
       return;
     }
-    const disk = this.data.subarray(job.offset, job.offset + job.bytes);
-    const guest = this.memory.subarray(job.address, job.address + job.bytes);
-    if (job.kind === 'read') guest.set(disk);
-    else disk.set(guest);
+    let at = job.offset;
+    for (const { address, bytes } of job.pieces ?? [job]) {
+      const disk = this.data.subarray(at, at + bytes);
+      const guest = this.memory.subarray(address, address + bytes);
+      if (job.kind === 'read') guest.set(disk);
+      else disk.set(guest);
+      at += bytes;
+    }
     job.done(job.bytes);
   }
 

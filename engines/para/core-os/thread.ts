@@ -6,10 +6,11 @@ import type { IoContext } from '../../backends/io.js';
 import type { NetPort } from '../../backends/net-port.js';
 import { PARA_EBUSY, PARA_EINVAL, PARA_ENOENT } from '../abi.js';
 import { VCPU } from '../hypervisor-memory.js';
-import { ATTENTION_READY, type IoQueue } from '../io-queue.js';
+import { ATTENTION_READY, type IoQueue, NO_SLOT, type Slot } from '../io-queue.js';
 import { Store } from '../store.js';
 import type { Vcpu } from '../vcpu.js';
-import { BlockBackEnd, type Disk } from './blkback.js';
+import { BlockBackEnd } from './blkback.js';
+import { BlockDriver, type Disk } from './block-driver.js';
 import { NetBackEnd } from './netback.js';
 import { queueSetting } from './ring.js';
 
@@ -22,6 +23,7 @@ const QUIESCE_NS = 10_000_000;
 
 export class CoreOsThread {
   private block: BlockBackEnd | undefined;
+  private driver: BlockDriver | undefined;
   private net: NetBackEnd | undefined;
   private vcpu: Vcpu | undefined;
 
@@ -35,8 +37,14 @@ export class CoreOsThread {
   /** The vCPU and its core OS know each other: called once, before the guest runs. */
   attach(vcpu: Vcpu): void {
     this.vcpu = vcpu;
-    if (this.disk !== undefined) this.block = new BlockBackEnd(vcpu, this.queue, this.disk);
+    if (this.disk !== undefined) this.attachDisk(vcpu, this.disk);
     if (this.port !== undefined) this.net = new NetBackEnd(vcpu, this.port);
+  }
+
+  private attachDisk(vcpu: Vcpu, disk: Disk): void {
+    const block = new BlockBackEnd(vcpu, this.queue, disk.bytes);
+    this.block = block;
+    this.driver = new BlockDriver(vcpu.hv, disk, (slot) => block.answer(slot));
   }
 
   private get self(): Vcpu {
@@ -59,8 +67,25 @@ export class CoreOsThread {
   }
 
   private run(kind: number): void {
-    if (kind === KIND_BLOCK) this.block?.run();
+    if (kind === KIND_BLOCK) this.runBlock();
     else this.net?.run();
+  }
+
+  /** What is in the ring goes into the queue, and from there as far as the policy lets. */
+  private runBlock(): void {
+    const { domain, id } = this.self;
+    this.block?.accept();
+    this.queue.dispatch(domain, id);
+    this.startReady();
+  }
+
+  /** Starts what the queue has released to this vCPU. */
+  private startReady(): void {
+    const { driver, queue } = this;
+    if (driver === undefined) return;
+    const { domain, id } = this.self;
+    const take = (): Slot => queue.takeReady(domain, id);
+    for (let slot = take(); slot !== NO_SLOT; slot = take()) driver.start(slot);
   }
 
   /** What others asked for, and the completions that have come. Never sleeps. */
@@ -68,14 +93,14 @@ export class CoreOsThread {
     const { hv, word } = this.self;
     if (hv.i32[word + VCPU.attention] !== 0) {
       const bits = Atomics.exchange(hv.i32, word + VCPU.attention, 0);
-      if (bits & (1 << KIND_BLOCK)) this.block?.run();
+      if (bits & (1 << KIND_BLOCK)) this.runBlock();
       if (bits & (1 << KIND_NET)) this.net?.run();
-      if (bits & ATTENTION_READY) this.block?.startReady();
+      if (bits & ATTENTION_READY) this.startReady();
     }
     this.net?.service();
     this.io.submit();
     this.io.poll();
-    this.block?.startReady(); // a completion may have made room for the next
+    this.startReady(); // a completion may have made room for the next
   }
 
   /** A front end says that its queue is ready. 0, or a negative errno. */
@@ -133,6 +158,6 @@ export class CoreOsThread {
   }
 
   get inFlight(): number {
-    return this.block?.started.size ?? 0;
+    return this.driver?.inFlight ?? 0;
   }
 }
