@@ -24,6 +24,9 @@ export const REGION = {
 
 export const RAM_BASE = 0x8000_0000;
 
+/** Every hart starts here, whatever an ELF file's entry says. */
+export const ENTRY = RAM_BASE;
+
 /** Interrupt sources of the PLIC. */
 export const SOURCE = {
   /** Of the first window; the other seven follow. */

@@ -106,7 +106,7 @@ describe('startOf', () => {
     const { vmMain, hartThread } = await import('#engines/full/vm/vm-program.js');
     const [file, entry] = vmMain().arguments;
     expect(entry).toMatch(/vm-main\.js$/);
-    expect(hartThread().arguments).toEqual([file, expect.stringMatching(/hart-thread\.js$/)]);
+    expect(hartThread().arguments).toEqual([file, expect.stringMatching(/hart-main\.js$/)]);
   });
 });
 

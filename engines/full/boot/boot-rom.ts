@@ -4,8 +4,7 @@
  * `struct fw_dynamic_info` (OpenSBI docs/firmware/fw_dynamic.md), to which a2 points.
  */
 import type { AccessSize, Device } from '../devices/device.js';
-import { REGION } from '../memory-map.js';
-import { ENTRY } from './loader.js';
+import { ENTRY, REGION } from '../memory-map.js';
 
 /** auipc t0, 0; addi a2, t0, 40; csrr a0, mhartid; ld a1, 32(t0); ld t0, 24(t0); jr t0. */
 const CODE = [0x0000_0297, 0x0282_8613, 0xf140_2573, 0x0202_b583, 0x0182_b283, 0x0002_8067];

@@ -4,13 +4,10 @@
  * the RAM disk half of RAM or 128 MiB behind the kernel, the device tree as high as it can.
  */
 
-import { RAM_BASE } from '../memory-map.js';
+import { ENTRY, RAM_BASE } from '../memory-map.js';
 import { deviceTree, type TreeOptions } from './device-tree.js';
 import { type ElfImage, ImageError, isElf, parseElf, type Segment } from './elf.js';
 import { encodeFdt } from './fdt.js';
-
-/** Every hart starts here, whatever an ELF file's entry says. */
-export const ENTRY = RAM_BASE;
 
 const MIB = 2 ** 20;
 const KERNEL_ALIGNMENT = 2 * MIB;

@@ -4,19 +4,19 @@ import type { IoContext } from '../../backends/io.js';
 import { createIoContext } from '../../backends/io-context.js';
 import { KickArea } from '../../backends/kick.js';
 import { minimizeTimerSlack, yieldProcessor } from '../../process/libc.js';
-import { saveMemory } from '../../process/program/program-file.js';
+import { saveMemory } from '../../process/program/own-program.js';
 import { DYNAMIC_INFO_ADDRESS } from '../boot/boot-rom.js';
-import { ENTRY, type Loaded } from '../boot/loader.js';
+import type { Loaded } from '../boot/loader.js';
 import type { VmConfig } from '../config.js';
-import { type CompileService, Hart, HartExit, IRQ } from '../cpu/hart.js';
 import { SupervisorTimer } from '../cpu/host/supervisor-timer.js';
 import { EVENT } from '../cpu/layout.js';
+import { type CompileService, HartExit, IRQ, type ServedHart } from '../cpu/served-hart.js';
 import type { CompiledRegion, RegionRequest } from '../cpu/translator/compiler.js';
 import type { TranslateMode } from '../cpu/translator/translator.js';
 import { Machine } from '../machine/machine.js';
 import { StateLayout } from '../machine/shared-state.js';
 import { createTracer, type Tracer } from '../machine/trace.js';
-import { RAM_BASE } from '../memory-map.js';
+import { ENTRY, RAM_BASE } from '../memory-map.js';
 import { HartTime } from './hart-time.js';
 import { type OpenPorts, openHostPorts } from './host-ports.js';
 import { Htif } from './htif.js';
@@ -58,7 +58,7 @@ const A2 = 12;
 const PUBLISH_SLICES = 64;
 
 class HartThread {
-  readonly #hart: Hart;
+  readonly #hart: ServedHart;
   readonly #machine: Machine;
   readonly #io: IoContext;
   readonly #ports: OpenPorts;
@@ -69,7 +69,10 @@ class HartThread {
   readonly #tracer: Tracer | undefined;
   readonly #supervisorTimer: SupervisorTimer;
 
-  constructor(private readonly data: HartThreadData) {
+  constructor(
+    private readonly data: HartThreadData,
+    Hart: typeof ServedHart,
+  ) {
     const { config, memory, hart } = data;
     const layout = new StateLayout(config);
     this.#io = createIoContext(data.kicks, hart, { waiting: { pollUs: config.pollUs } });
@@ -234,9 +237,12 @@ const mainThread: CompileService = {
   take: () => receiveMessageOnPort(parentPort as MessagePort)?.message as CompiledRegion | undefined,
 };
 
-// Runs until the machine ends: messages that come meanwhile are the compiler's.
-parentPort?.once('message', (data: HartThreadData) => {
-  const thread = new HartThread(data);
-  saveMemory();
-  thread.run();
-});
+/** Serves as a hart's thread, of the kind given: waits for its HartThreadData as a message. */
+export function serveHart(Hart: typeof ServedHart): void {
+  // Runs until the machine ends: messages that come meanwhile are the compiler's.
+  parentPort?.once('message', (data: HartThreadData) => {
+    const thread = new HartThread(data, Hart);
+    saveMemory();
+    thread.run();
+  });
+}

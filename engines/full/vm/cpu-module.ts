@@ -1,5 +1,5 @@
 /** The CPU as a module, the same for all machines: its bytes and V8's code for it are kept from one process to the next. */
-import { keep, kept } from '../../process/program/program-file.js';
+import { keep, kept } from '../../process/program/own-program.js';
 import { encodeInterpreter } from '../cpu/interpreter/build.js';
 import { withRelaxedSimd } from '../cpu/wasm/features.js';
 import { compiledCode, restoredModule } from './compiled-module.js';

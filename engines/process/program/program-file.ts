@@ -3,11 +3,12 @@
  * is first wanted, and again when a module has changed. Then it is rehearsed: run once, for what V8 makes of it to be kept.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nodeEnvironment } from '../node-environment.js';
 import { link } from './link.js';
+import { ownProgram, replaceFile } from './own-program.js';
 
 /** Runs a linked program: node START FILE ENTRY … */
 const START = fileURLToPath(new URL('./start.cjs', import.meta.url));
@@ -18,6 +19,11 @@ const REHEARSAL_MS = 20_000;
 export interface Program {
   /** Linked together, with all that they import. */
   readonly modules: readonly URL[];
+  /**
+   * What its workers run, and nothing else does: linked to a text of their own, since each worker has its text in memory. Absent:
+   * they run `modules`.
+   */
+  readonly workers?: readonly URL[];
   /**
    * One of them, run as a process of its own when the program has been made, with the arguments of childArguments(): what
    * it does keep(), later processes find.
@@ -49,15 +55,18 @@ export function startOf(entry: URL, program: Program): Start {
 
 const found = new Map<string, string | undefined>();
 
+const pathsOf = (urls: readonly URL[] = []): string[] => urls.map((url) => fileURLToPath(url));
+
 function programFile(program: Program): string | undefined {
-  const entries = program.modules.map((url) => fileURLToPath(url));
+  const entries = pathsOf(program.modules);
+  const workers = pathsOf(program.workers);
   const name = `${basename(entries[0] ?? '', '.js')}-${process.version}.js`;
   const own = ownProgram();
   if (own !== undefined && basename(own.file) === name) return own.file;
   const file = join(FOLDER, name);
   if (!found.has(file)) {
-    const fresh = isFresh(file, entries);
-    found.set(file, fresh || make(file, entries) ? file : undefined);
+    const fresh = isFresh(file, entries, workers);
+    found.set(file, fresh || make(file, entries, workers) ? file : undefined);
     if (!fresh && found.get(file) !== undefined) rehearse(file, program);
   }
   return found.get(file);
@@ -66,7 +75,7 @@ function programFile(program: Program): string | undefined {
 /** Without what they leave the program works as well, only slower: so they may fail, and leave nothing then. */
 function rehearse(file: string, { preparation, rehearsal }: Program): void {
   const done = runOnce(file, preparation, {}) && runOnce(file, rehearsal, { VIRTAX_REHEARSAL: '1' });
-  if (!done) removeCaches(file);
+  if (!done) removeBeside(file, [CACHE]);
 }
 
 function runOnce(file: string, module: URL, env: NodeJS.ProcessEnv): boolean {
@@ -79,52 +88,19 @@ function runOnce(file: string, module: URL, env: NodeJS.ProcessEnv): boolean {
   return status === 0;
 }
 
-/** What start.cts has started this process from: all of its threads run the same, whatever has changed since. */
-function ownProgram(): { file: string; contents: object; saveMemory(): void } | undefined {
-  return (globalThis as Record<symbol, unknown>)[Symbol.for('virtax.program')] as ReturnType<typeof ownProgram>;
-}
-
-/** In a worker that is to take little memory: gives back what its start has left behind, for some 5 ms. */
-export function saveMemory(): void {
-  ownProgram()?.saveMemory();
-}
-
-/** What keep() has kept for this program, by this process or an earlier one. */
-export function kept(name: string): Uint8Array<ArrayBuffer> | undefined {
-  const file = cacheFile(name);
-  try {
-    return file === undefined ? undefined : new Uint8Array(readFileSync(file));
-  } catch {
-    return undefined;
-  }
-}
-
-/** Keeps bytes beside the program, under a name, for later processes of it: as far as that can be. */
-export function keep(name: string, bytes: Uint8Array): void {
-  const file = cacheFile(name);
-  try {
-    if (file !== undefined) replaceFile(file, bytes);
-  } catch {
-    // A folder that may not be written: the next process makes them again.
-  }
-}
-
-function cacheFile(name: string): string | undefined {
-  const own = ownProgram()?.file;
-  if (own === undefined) return undefined;
-  const { ino, mtimeMs } = statSync(own);
-  return `${own}.${ino}-${mtimeMs}.${name}.cache`;
-}
-
 /** Beside the program, a module's path, time of change and size a line. */
 const contentsOf = (file: string): string => `${file}.contents`;
 
 /** A folder that was copied or moved holds a program of the modules that lie where it came from. */
-function isFresh(file: string, entries: readonly string[]): boolean {
+function isFresh(file: string, entries: readonly string[], workers: readonly string[]): boolean {
   try {
+    if (workers.length > 0 && !existsSync(workerText(file, file))) return false;
     const lines = readFileSync(contentsOf(file), 'utf8').split('\n');
     const here = new Set(lines.map((line) => line.split('\t')[0]));
-    return entries.every((path) => here.has(path)) && lines.every((line) => line === lineOf(line.split('\t')[0] ?? ''));
+    return (
+      [...entries, ...workers].every((path) => here.has(path)) &&
+      lines.every((line) => line === lineOf(line.split('\t')[0] ?? ''))
+    );
   } catch {
     return false;
   }
@@ -135,30 +111,37 @@ function lineOf(path: string): string {
   return [path, stats.mtimeMs, stats.size].join('\t');
 }
 
-function make(file: string, paths: readonly string[]): boolean {
+function make(file: string, entries: readonly string[], workers: readonly string[]): boolean {
   try {
-    const { source, files } = link(paths);
+    const main = link(entries);
+    const worker = workers.length > 0 ? link(workers) : undefined;
     mkdirSync(FOLDER, { recursive: true });
-    removeCaches(file);
-    // In this order: contents that are there speak for a program that is.
-    replaceFile(file, Buffer.from(source, 'latin1'));
-    replaceFile(contentsOf(file), files.map(lineOf).join('\n'));
+    removeBeside(file, [CACHE, WORKER_TEXT]);
+    // In this order: a program that is there has its worker's text, and contents that are there speak for a program that is.
+    replaceFile(file, Buffer.from(main.source, 'latin1'), (temporary) => {
+      if (worker !== undefined) replaceFile(workerText(file, temporary), Buffer.from(worker.source, 'latin1'));
+    });
+    const files = new Set([...main.files, ...(worker?.files ?? [])]);
+    replaceFile(contentsOf(file), [...files].map(lineOf).join('\n'));
     return true;
   } catch {
     return false;
   }
 }
 
-function removeCaches(file: string): void {
-  for (const name of readdirSync(FOLDER)) if (isCacheOf(name, file)) rmSync(join(FOLDER, name), { force: true });
+/** What lies beside a program and is named by it: what was kept for it, and the text of its workers. */
+const CACHE = '.cache';
+const WORKER_TEXT = '.worker-text';
+
+/** start.cts knows the name too. `written`: the program, under the name that it has for now. */
+function workerText(file: string, written: string): string {
+  const { ino, mtimeMs } = statSync(written);
+  return `${file}.${ino}-${mtimeMs}${WORKER_TEXT}`;
 }
 
-const isCacheOf = (name: string, file: string): boolean =>
-  name.startsWith(`${basename(file)}.`) && name.endsWith('.cache');
-
-/** Others may be reading it, or writing it as well. */
-function replaceFile(file: string, data: Uint8Array | string): void {
-  const temporary = join(dirname(file), `.${basename(file)}.${process.pid}`);
-  writeFileSync(temporary, data);
-  renameSync(temporary, file);
+function removeBeside(file: string, endings: readonly string[]): void {
+  for (const name of readdirSync(FOLDER)) {
+    const beside = name.startsWith(`${basename(file)}.`) && endings.some((ending) => name.endsWith(ending));
+    if (beside) rmSync(join(FOLDER, name), { force: true });
+  }
 }

@@ -11,7 +11,7 @@ import vm = require('node:vm');
 
 type Program = (require: NodeJS.Require) => (entry: string) => unknown;
 
-/** A program's text, and V8's code for what its workers run, in memory that all threads of the process see. */
+/** The text that a program's workers run, and V8's code for it, in memory that all threads of the process see. */
 interface Contents {
   readonly source: Uint8Array<SharedArrayBuffer>;
   readonly workerCode: Uint8Array<SharedArrayBuffer> | undefined;
@@ -27,10 +27,11 @@ function run(): void {
   const given = threads.workerData as Given | null | undefined;
   const saveMemory = given?.frugal ? collectGarbage : () => {};
   saveMemory();
-  const contents = given ?? { source: readShared(file), workerCode: ifThere(() => readShared(cacheName('worker'))) };
+  const contents = given ?? workerContents();
   const kind = threads.isMainThread ? 'main' : 'worker';
   const code = kind === 'main' ? ifThere(() => fs.readFileSync(cacheName(kind))) : contents.workerCode;
-  const script = new vm.Script(Buffer.from(contents.source.buffer).toString('latin1'), {
+  const source = kind === 'main' ? fs.readFileSync(file) : Buffer.from(contents.source.buffer);
+  const script = new vm.Script(source.toString('latin1'), {
     filename: file,
     ...(code === undefined ? {} : { cachedData: code }),
   });
@@ -60,10 +61,20 @@ function collectGarbage(): void {
   }
 }
 
+/** A program whose workers have no text of their own is one text for all. */
+function workerContents(): Contents {
+  return {
+    source: ifThere(() => readShared(besideProgram('worker-text'))) ?? readShared(file),
+    workerCode: ifThere(() => readShared(cacheName('worker'))),
+  };
+}
+
+const cacheName = (kind: 'main' | 'worker'): string => besideProgram(`${kind}.cache`);
+
 /** Named by inode and time: V8 itself compares sources by length alone. */
-function cacheName(kind: 'main' | 'worker'): string {
+function besideProgram(name: string): string {
   const { ino, mtimeMs } = fs.statSync(file);
-  return `${file}.${ino}-${mtimeMs}.${kind}.cache`;
+  return `${file}.${ino}-${mtimeMs}.${name}`;
 }
 
 function readShared(path: string): Uint8Array<SharedArrayBuffer> {

@@ -65,6 +65,11 @@ export interface CompiledRegion {
   readonly pages: readonly PageVersion[];
 }
 
+/** Makes a region at once, on the thread that asks. */
+export interface RegionMaker {
+  compile(request: RegionRequest): CompiledRegion;
+}
+
 /** Gives regions a compiler elsewhere: the hart goes on while it works. */
 export interface CompileService {
   /** Answered some time later, in order. */
@@ -77,7 +82,7 @@ export interface CompileService {
  * Makes modules out of code in a hart's decode cache, on any thread. The hart may be running, and load other pages: what
  * was read counts only if no slot has been loaded anew meanwhile, and the region itself looks at that when it is entered.
  */
-export class RegionCompiler {
+export class RegionCompiler implements RegionMaker {
   private readonly memory: CodeMemory;
   private readonly cache: ModuleCache;
 

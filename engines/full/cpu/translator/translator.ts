@@ -7,13 +7,7 @@ import { MOST_DECLINES } from '../interpreter/region-support.js';
 import type { TrapExports } from '../interpreter/trap-code.js';
 import { DECODE, EVENT, OFFSET, REGION, TARGETS, TLB } from '../layout.js';
 import type { PageVersion } from './compile.js';
-import {
-  type CompiledRegion,
-  type CompileService,
-  RegionCompiler,
-  type RegionRequest,
-  type Stage,
-} from './compiler.js';
+import type { CompiledRegion, CompileService, RegionMaker, RegionRequest, Stage } from './compiler.js';
 
 /** When code is translated: never, when it is hot, or (for tests) the first time that it is executed. */
 export type TranslateMode = 'off' | 'on' | 'forced';
@@ -82,8 +76,9 @@ export class Translator {
   private readonly unsettled = new Set<number>();
   /** Requests that have not been answered, by index. */
   private readonly wanted = new Map<number, RegionRequest>();
-  /** Where there is no compiler elsewhere. */
-  private readonly own: RegionCompiler | undefined;
+  /** One of the two: what compiles elsewhere, or here and at once. */
+  private readonly service: CompileService | undefined;
+  private readonly maker: RegionMaker | undefined;
 
   constructor(
     private readonly hart: HartContext,
@@ -92,9 +87,10 @@ export class Translator {
     memory: WebAssembly.Memory,
     private readonly host: RegionHost,
     private readonly everything: boolean,
-    private readonly service: CompileService | undefined,
+    compiler: CompileService | RegionMaker,
   ) {
-    if (service === undefined || everything) this.own = new RegionCompiler(memory, everything);
+    if ('compile' in compiler) this.maker = compiler;
+    else this.service = compiler;
     const time = () => hart.bus.time();
     this.imports = { env: { memory }, cpu: { ...host, time } };
   }
@@ -203,8 +199,8 @@ export class Translator {
       plain: this.everything ? (index & 2) !== 0 : plain,
       index,
     };
-    if (this.own !== undefined) {
-      this.install(this.own.compile(request));
+    if (this.maker !== undefined) {
+      this.install(this.maker.compile(request));
     } else if (![...this.wanted.values()].some((other) => other.ip === ip)) {
       this.wanted.set(index, request);
       this.service?.request(request);
