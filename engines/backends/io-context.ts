@@ -1,7 +1,7 @@
 /** Chooses how a thread does its I/O: io_uring, or worker threads where the kernel or a container refuses it. */
 import type { IoContext, IoMethod, WaitingPolicy } from './io.js';
 import { UringContext } from './io-uring.js';
-import { WorkersContext } from './io-workers.js';
+import * as ioWorkers from './io-workers.js';
 import { KickArea } from './kick.js';
 import { libc, libcProblem } from './libc.js';
 import { Ring, UringUnavailable } from './ring.js';
@@ -17,14 +17,14 @@ export function createIoContext(area: SharedArrayBuffer, slot: number, options: 
   const kicks = new KickArea(area).owner(slot);
   const forced = forcedMethod();
   const c = libc();
-  if (forced === 'worker threads') return new WorkersContext(c, area, slot, kicks, options.waiting);
+  if (forced === 'worker threads') return new ioWorkers.WorkersContext(c, area, slot, kicks, options.waiting);
   try {
     if (c === undefined) throw new UringUnavailable(libcProblem() ?? 'no system calls');
     return new UringContext(c, slot, kicks, options.waiting);
   } catch (error) {
     if (!(error instanceof UringUnavailable)) throw error;
     if (forced !== undefined) throw new Error(`io_uring is not available: ${error.message}`);
-    return new WorkersContext(c, area, slot, kicks, options.waiting);
+    return new ioWorkers.WorkersContext(c, area, slot, kicks, options.waiting);
   }
 }
 

@@ -11,8 +11,8 @@ import { link } from '#engines/process/program/link.js';
 import { startOf } from '#engines/process/program/program-file.js';
 
 /** The linker takes what is ours by relative paths. */
-const programFile = () =>
-  relative(folder, createRequire(import.meta.url).resolve('#engines/process/program/program-file.js'));
+const ownProgram = () =>
+  relative(folder, createRequire(import.meta.url).resolve('#engines/process/program/own-program.js'));
 
 let folder = '';
 beforeAll(() => {
@@ -88,6 +88,28 @@ describe('link', () => {
     expect(linked).toMatchObject({ log: ['first', 'later'], value: 7 });
   });
 
+  it('runs a module that is imported as a whole when something of it is first used', async () => {
+    const modules = {
+      'whole.mjs': [
+        `import { log } from './log.mjs';`,
+        `import * as late from './late-one.mjs';`,
+        `const before = [...log];`,
+        `export const value = late.value + new late.Box().value;`,
+        `export const order = [...before, '|', ...log];`,
+      ].join('\n'),
+      'log.mjs': 'export const log = [];\n',
+      'late-one.mjs': [
+        `import { log } from './log.mjs';`,
+        `log.push('ran');`,
+        `export const value = 7;`,
+        `export class Box { value = 1; }`,
+      ].join('\n'),
+    };
+    const { node, linked } = await both(modules);
+    expect(node).toMatchObject({ value: 8 });
+    expect(linked).toMatchObject({ value: 8, order: ['|', 'ran'] });
+  });
+
   it('refuses what it does not know, with the place', () => {
     expect(() => link([write({ 'default.mjs': 'export default 1;\n' })])).toThrow(/default\.mjs: .*export default 1/);
     const circle = { 'a.mjs': `import './b.mjs';\n`, 'b.mjs': `import './a.mjs';\n` };
@@ -102,6 +124,18 @@ describe('startOf', () => {
     expect(startOf(entry, program)).toEqual({ path: fileURLToPath(entry), arguments: [] });
   });
 
+  it('gives workers a text of their own, which holds nothing that only the main thread needs', async () => {
+    const { hartThread } = await import('#engines/full/vm/vm-program.js');
+    const [file] = hartThread().arguments;
+    const names = readdirSync(dirname(file)).filter((name) => name.startsWith(`${basename(file)}.`));
+    const [text] = names.filter((name) => name.endsWith('.worker-text'));
+    const worker = readFileSync(join(dirname(file), text), 'latin1');
+    const main = readFileSync(file, 'latin1');
+    const where = (name: string) => [main.includes(name), worker.includes(name)];
+    expect(where('class RegionCompiler')).toEqual([true, false]);
+    expect(where('class HartThread ')).toEqual([false, true]);
+  });
+
   it('links the program of a VM', async () => {
     const { vmMain, hartThread } = await import('#engines/full/vm/vm-program.js');
     const [file, entry] = vmMain().arguments;
@@ -112,7 +146,7 @@ describe('startOf', () => {
 
 /** A program of three modules: its preparation makes bytes, its rehearsal and its main module take them. */
 function programOf(name: string, { preparation = '', rehearsal = '', main = '' }) {
-  const keeper = `import { keep, kept } from '${programFile()}';\n`;
+  const keeper = `import { keep, kept } from '${ownProgram()}';\n`;
   const url = (kind: string, text: string) =>
     pathToFileURL(write({ [`${name}-${kind}.mjs`]: `${keeper}export const known = [keep, kept];\n${text}` }));
   const entry = url('main', main);

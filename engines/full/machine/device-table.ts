@@ -1,24 +1,25 @@
 /**
  * Which devices a configuration asks for, beyond those that every machine has (machine.ts): one line of TABLE each, with
- * its place, the bytes of its shared state and its constructor. Layout, attachment and device tree all follow from here.
+ * its place, the bytes of its shared state and its constructor. Layout, attachment and device tree all follow from here. Models are
+ * imported as a whole: a linked program runs the modules of those alone that its machine has (process/program/link.ts).
  */
 import type { NetPort } from '../../backends/net-port.js';
 import type { VirtioExtra, VirtioTransport, VmConfig, VmDisk } from '../config.js';
 import type { BlockPort, Device, DeviceContext, Resettable } from '../devices/device.js';
-import { E1000, E1000_STATE_BYTES } from '../devices/net/e1000.js';
-import { RTL8139_STATE_BYTES, Rtl8139 } from '../devices/net/rtl8139.js';
-import { RTL8169_STATE_BYTES, Rtl8169 } from '../devices/net/rtl8169.js';
+import * as e1000 from '../devices/net/e1000.js';
+import * as rtl8139 from '../devices/net/rtl8139.js';
+import * as rtl8169 from '../devices/net/rtl8169.js';
 import type { PciDevice, PciDeviceContext } from '../devices/pci/pci-function.js';
-import { Lsi53c895a, lsiStateBytes } from '../devices/scsi/lsi53c895a.js';
-import { VirtioBalloon, virtioBalloonStateBytes } from '../devices/virtio/balloon.js';
-import { VirtioBlk, virtioBlkStateBytes } from '../devices/virtio/blk.js';
-import { type ConsolePort, VIRTIO_CONSOLE_STATE_BYTES, VirtioConsole } from '../devices/virtio/console.js';
+import * as lsi53c895a from '../devices/scsi/lsi53c895a.js';
+import * as virtioBalloon from '../devices/virtio/balloon.js';
+import * as virtioBlk from '../devices/virtio/blk.js';
+import * as virtioConsole from '../devices/virtio/console.js';
 import type { VirtioContext, VirtioModel } from '../devices/virtio/core.js';
-import { VirtioMmio } from '../devices/virtio/mmio.js';
+import * as virtioMmio from '../devices/virtio/mmio.js';
 import { VIRTIO_MMIO_WINDOWS } from '../devices/virtio/mmio-bank.js';
-import { VirtioNet, virtioNetStateBytes } from '../devices/virtio/net.js';
-import { VirtioPci } from '../devices/virtio/pci.js';
-import { VIRTIO_RNG_STATE_BYTES, VirtioRng } from '../devices/virtio/rng.js';
+import * as virtioNet from '../devices/virtio/net.js';
+import * as virtioPci from '../devices/virtio/pci.js';
+import * as virtioRng from '../devices/virtio/rng.js';
 
 /** The host side of a machine's devices, as the calling thread reaches it. On the main thread it does no I/O. */
 export interface HostSide {
@@ -27,7 +28,7 @@ export interface HostSide {
   readonly mac: Uint8Array;
   readonly network: NetPort;
   /** The machine's console, for devices beside the UART. */
-  readonly console: ConsolePort;
+  readonly console: virtioConsole.ConsolePort;
   /** By index in config.disks. */
   disk(index: number): BlockPort;
 }
@@ -79,12 +80,11 @@ const WINDOW = { nic: 0, rng: 1, balloon: 2, console: 3, firstVirtioDisk: 4 } as
 function pci(
   name: string,
   slot: number,
-  stateBytes: number | ((config: VmConfig) => number),
+  stateBytes: (config: VmConfig) => number,
   wanted: (config: VmConfig) => boolean,
   build: PlannedPci['build'],
 ): (config: VmConfig) => PlannedDevice[] {
-  const bytes = typeof stateBytes === 'number' ? () => stateBytes : stateBytes;
-  return (config) => (wanted(config) ? [{ bus: 'pci', name, slot, stateBytes: bytes(config), build }] : []);
+  return (config) => (wanted(config) ? [{ bus: 'pci', name, slot, stateBytes: stateBytes(config), build }] : []);
 }
 
 interface VirtioPlace extends Planned {
@@ -102,10 +102,11 @@ function virtio(
 ): PlannedDevice {
   const { window, slot, transport = config.virtioTransport, ...named } = place;
   if (transport !== 'mmio') {
-    return { bus: 'pci', slot, ...named, build: (context, host) => new VirtioPci(model(context, host)) };
+    return { bus: 'pci', slot, ...named, build: (context, host) => new virtioPci.VirtioPci(model(context, host)) };
   }
   if (window >= VIRTIO_MMIO_WINDOWS) throw new DeviceUnavailable(`no virtio-mmio window is left for ${place.name}`);
-  const build = (context: DeviceContext, host: HostSide) => new VirtioMmio(model(context, host), context.irq);
+  const build = (context: DeviceContext, host: HostSide) =>
+    new virtioMmio.VirtioMmio(model(context, host), context.irq);
   return { bus: 'virtio-mmio', window, ...named, build };
 }
 
@@ -119,27 +120,32 @@ const EXTRAS: Record<VirtioExtra, (config: VmConfig) => PlannedDevice> = {
       name: 'virtio-rng',
       slot: SLOT.virtioRng,
       window: WINDOW.rng,
-      stateBytes: VIRTIO_RNG_STATE_BYTES,
+      stateBytes: virtioRng.VIRTIO_RNG_STATE_BYTES,
     };
-    return virtio(config, place, (context) => new VirtioRng(context));
+    return virtio(config, place, (context) => new virtioRng.VirtioRng(context));
   },
   balloon: (config) => {
-    const stateBytes = virtioBalloonStateBytes(config.memoryBytes);
+    const stateBytes = virtioBalloon.virtioBalloonStateBytes(config.memoryBytes);
     const place = { name: 'virtio-balloon', slot: SLOT.virtioBalloon, window: WINDOW.balloon, stateBytes };
-    return virtio(config, place, (context) => new VirtioBalloon(context));
+    return virtio(config, place, (context) => new virtioBalloon.VirtioBalloon(context));
   },
   console: (config) => {
-    const stateBytes = VIRTIO_CONSOLE_STATE_BYTES;
+    const stateBytes = virtioConsole.VIRTIO_CONSOLE_STATE_BYTES;
     const place = { name: 'virtio-console', slot: SLOT.virtioConsole, window: WINDOW.console, stateBytes };
-    return virtio(config, place, (context, host) => new VirtioConsole(context, host.console));
+    return virtio(config, place, (context, host) => new virtioConsole.VirtioConsole(context, host.console));
   },
 };
 
 function virtioNics(config: VmConfig): PlannedDevice[] {
   if (config.nic?.model !== 'virtio') return [];
   const { harts } = config;
-  const place = { name: 'virtio-net', slot: SLOT.nic, window: WINDOW.nic, stateBytes: virtioNetStateBytes(harts) };
-  return [virtio(config, place, (context, host) => new VirtioNet(context, host.network, host.mac, harts))];
+  const place = {
+    name: 'virtio-net',
+    slot: SLOT.nic,
+    window: WINDOW.nic,
+    stateBytes: virtioNet.virtioNetStateBytes(harts),
+  };
+  return [virtio(config, place, (context, host) => new virtioNet.VirtioNet(context, host.network, host.mac, harts))];
 }
 
 const isVirtio = (disk: VmDisk): boolean => disk.interface === 'virtio' || disk.interface === 'virtio-mmio';
@@ -160,10 +166,14 @@ function virtioDisks(config: VmConfig): PlannedDevice[] {
       slot: SLOT.firstVirtioDisk + nth,
       window: firstWindow + nth,
       transport,
-      stateBytes: virtioBlkStateBytes(config.harts),
+      stateBytes: virtioBlk.virtioBlkStateBytes(config.harts),
     };
     const options = { queues: config.harts, readonly: disk.readonly, serial: `virtax-disk${n}` };
-    return virtio(config, place, (context, host) => new VirtioBlk(context, host.disk(index), options, place.name));
+    return virtio(
+      config,
+      place,
+      (context, host) => new virtioBlk.VirtioBlk(context, host.disk(index), options, place.name),
+    );
   });
 }
 
@@ -171,30 +181,30 @@ const TABLE: readonly ((config: VmConfig) => PlannedDevice[])[] = [
   pci(
     'rtl8139',
     SLOT.nic,
-    RTL8139_STATE_BYTES,
+    () => rtl8139.RTL8139_STATE_BYTES,
     (config) => config.nic?.model === 'rtl8139',
-    (context, host) => new Rtl8139(context, host.network, host.mac),
+    (context, host) => new rtl8139.Rtl8139(context, host.network, host.mac),
   ),
   pci(
     'rtl8169',
     SLOT.nic,
-    RTL8169_STATE_BYTES,
+    () => rtl8169.RTL8169_STATE_BYTES,
     (config) => config.nic?.model === 'rtl8169',
-    (context, host) => new Rtl8169(context, host.network, host.mac),
+    (context, host) => new rtl8169.Rtl8169(context, host.network, host.mac),
   ),
   pci(
     'e1000',
     SLOT.nic,
-    E1000_STATE_BYTES,
+    () => e1000.E1000_STATE_BYTES,
     (config) => config.nic?.model === 'e1000',
-    (context, host) => new E1000(context, host.network, host.mac),
+    (context, host) => new e1000.E1000(context, host.network, host.mac),
   ),
   pci(
     'lsi53c895a',
     SLOT.scsi,
-    (config) => lsiStateBytes(scsiCount(config)),
+    (config) => lsi53c895a.lsiStateBytes(scsiCount(config)),
     hasScsi,
-    (context, host) => new Lsi53c895a(context, scsiDisks(host)),
+    (context, host) => new lsi53c895a.Lsi53c895a(context, scsiDisks(host)),
   ),
   virtioNics,
   virtioExtras,

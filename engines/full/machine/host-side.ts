@@ -1,6 +1,6 @@
 /** The host side of the devices for a thread: what it has opened, or, on the main thread, stand-ins that do no I/O. */
 import type { NetPort } from '../../backends/net-port.js';
-import { Switch } from '../../backends/switch.js';
+import * as networkSwitch from '../../backends/switch.js';
 import type { VmConfig } from '../config.js';
 import type { BlockPort } from '../devices/device.js';
 import type { HostSide } from './device-table.js';
@@ -23,7 +23,9 @@ export function hostSide(config: VmConfig, ports: HostPorts, console: HostSide['
     config,
     mac,
     console,
-    network: ports.network ?? new Switch().addPort('nowhere'),
+    get network() {
+      return ports.network ?? new networkSwitch.Switch().addPort('nowhere');
+    },
     disk: (index) => ports.disks?.[index] ?? nowhere(config.disks[index]?.bytes ?? 0),
   };
 }

@@ -1,6 +1,6 @@
 /** Opens the host side of one thread's devices: the disk's file and the machine's network. */
 import type { IoContext } from '../../backends/io.js';
-import { createUserNetwork } from '../../backends/user-network.js';
+import * as userNetwork from '../../backends/user-network.js';
 import type { VmConfig, VmDisk, VmNic } from '../config.js';
 import type { BlockPort } from '../devices/device.js';
 import type { HostPorts } from '../machine/host-side.js';
@@ -27,7 +27,7 @@ export function openHostPorts(io: IoContext, config: VmConfig, flows: SharedArra
 }
 
 const openNetwork = (io: IoContext, nic: VmNic, flows: SharedArrayBuffer) =>
-  createUserNetwork(io, flows, { loopbackOnly: nic.mode === 'switch', forwards: nic.forwards ?? [] });
+  userNetwork.createUserNetwork(io, flows, { loopbackOnly: nic.mode === 'switch', forwards: nic.forwards ?? [] });
 
 const how = (disks: BlockPort[]): string =>
   [...new Set(disks.map((disk) => (disk.info.direct ? 'O_DIRECT' : 'buffered')))].join(' and ');

@@ -3,6 +3,9 @@
  * module, in each process and again in each worker: for the 200 modules of a VM that is most of its start, and a third
  * of its memory. Each module becomes a function that runs when it is first wanted.
  *
+ * `import * as name` of a module of ours does not run it: that waits until something of it is first used, as `import defer * as
+ * name` would (TC39's proposal). So what only some machines need, their devices, is no more than text in the threads of others.
+ *
  * It knows the forms of import and export that tsc leaves of this project's sources; it throws an Error at others, and
  * where modules import each other in a circle, since what they import is bound once.
  */
@@ -20,7 +23,7 @@ export interface LinkedProgram {
   readonly files: readonly string[];
 }
 
-const IMPORT = /^import (?:(?:\{([^}]*)\}|(?:\* as )?(\w+)) from )?'([^']+)';$/gm;
+const IMPORT = /^import (?:(?:\{([^}]*)\}|((?:\* as )?\w+)) from )?'([^']+)';$/gm;
 const REEXPORT = /^export (?:\{([^}]*)\}|\*) from '([^']+)';$/gm;
 const LIST = /^export \{([^}]*)\};$/gm;
 const DECLARATION = /^export ((?:async )?function\*?|class|const) (\w+)/gm;
@@ -70,6 +73,7 @@ function own(number) {
   }
   return exports;
 }
+const $late = (number) => new Proxy(done, { get: (_, name) => own(number)[name] });
 `;
 
 function add(file: string, modules: Map<string, string>, numbers: Numbers, path: readonly string[]): void {
@@ -84,17 +88,19 @@ function add(file: string, modules: Map<string, string>, numbers: Numbers, path:
 function translate(file: string, source: string, numbers: Numbers): { body: string; imports: string[] } {
   const imports: string[] = [];
   const exported: string[] = [];
-  const wanted = (specifier: string): string => {
+  const wanted = (specifier: string, how: 'own' | '$late' = 'own'): string => {
     if (!specifier.startsWith('.')) return `require(${JSON.stringify(specifier)})`;
     const path = resolve(dirname(file), specifier);
     imports.push(path);
-    return `own(${numbers.of(path)})`;
+    return `${how}(${numbers.of(path)})`;
   };
   const body = source
     .replace(/^\/\/# sourceMappingURL=.*$/m, '')
     .replace(IMPORT, (_, names?: string, whole?: string, specifier = '') => {
       if (names !== undefined) return `const {${names.replaceAll(' as ', ': ')}} = ${wanted(specifier)};`;
-      return whole === undefined ? `${wanted(specifier)};` : `const ${whole} = ${wanted(specifier)};`;
+      if (whole === undefined) return `${wanted(specifier)};`;
+      const name = whole.replace(/^\* as /, '');
+      return `const ${name} = ${wanted(specifier, name === whole ? 'own' : '$late')};`;
     })
     .replace(REEXPORT, (_, names: string | undefined, specifier: string) => {
       const from = wanted(specifier);
