@@ -73,7 +73,7 @@ function own(number) {
   }
   return exports;
 }
-const $late = (number) => new Proxy(done, { get: (_, name) => own(number)[name] });
+const $late = (number) => new Proxy(Object.create(null), { get: (_, name) => own(number)[name] });
 `;
 
 function add(file: string, modules: Map<string, string>, numbers: Numbers, path: readonly string[]): void {
