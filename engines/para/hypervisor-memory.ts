@@ -3,7 +3,7 @@
  * domains lies here (DESIGN rule 1), so any thread executes any hypercall itself, and nothing in it can be forged by a guest.
  *
  *     header   global locks
- *     queue    the I/O queue (io-queue.ts)
+ *     queue    the I/O queue: header, slots, records of flows and devices (io-queue.ts)
  *     domain 0 (the core OS: identity only), domain 1, … domain 63, each:
  *       header | vCPUs | event channels | grants in use | frames given back | console out | console in | store
  *
@@ -18,6 +18,15 @@ import {
   PARA_STORE_TRANSACTIONS,
   PARA_STORE_WATCHES,
 } from './abi.js';
+import {
+  DEFAULT_DEPTH,
+  DEFAULT_PRIORITY,
+  DEFAULT_WEIGHT,
+  DEVICES,
+  REC,
+  RECORD_WORDS,
+  UNLIMITED,
+} from './io-queue/records.js';
 
 export const MAX_DOMAINS = 64;
 
@@ -36,12 +45,32 @@ const HEADER_BYTES = 4096;
 export const QUEUE_SLOTS = 16384;
 export const QUEUE_SLOT_WORDS = 64;
 const QUEUE_HEADER_BYTES = 256;
-const QUEUE_BYTES = QUEUE_HEADER_BYTES + QUEUE_SLOTS * QUEUE_SLOT_WORDS * 4;
+const RECORDS_AT = QUEUE_HEADER_BYTES + QUEUE_SLOTS * QUEUE_SLOT_WORDS * 4;
+const FLOWS = MAX_DOMAINS * DEVICES;
+const QUEUE_BYTES = RECORDS_AT + (FLOWS + DEVICES) * RECORD_WORDS * 4;
 export const QUEUE_HEADER_WORD = HEADER_BYTES / 4;
 export const QUEUE_SLOTS_WORD = (HEADER_BYTES + QUEUE_HEADER_BYTES) / 4;
+const RECORDS_WORD = (HEADER_BYTES + RECORDS_AT) / 4;
 
 /** Of the I/O queue's header, in words. Lists are linked through SLOT.next; -1 ends them. */
-export const QUEUE = { free: 0, head: 1, tail: 2, inFlight: 3, limit: 4, waiting: 5 } as const;
+export const QUEUE = {
+  /** List of free slots. */
+  free: 0,
+  /** Slots that wait, of all flows. */
+  waiting: 1,
+  /** Place in ORDERS (io-queue/order.ts). */
+  order: 2,
+  /** 1: somebody has a latency target, so what is finished is timed. */
+  targets: 3,
+  /** Bit f % 32 of word f / 32: flow f has slots that wait. */
+  backlog: 4, // 4 words
+  // Indices into the header's 64-bit view.
+  /** Slots that were ever admitted. */
+  sequence: 4, // word 8
+  /** Head start of a priority class over the next, ns. */
+  ageing: 5,
+} as const;
+export const BACKLOG_WORDS = FLOWS / 32;
 /** Of a slot of the queue, in words: one request of one vCPU, copied from its ring and checked. */
 export const SLOT = {
   next: 0,
@@ -49,7 +78,7 @@ export const SLOT = {
   vcpu: 2,
   operation: 3,
   segments: 4,
-  /** Of all segments together. */
+  /** What it moves: of all segments together, or of a burst of frames. */
   bytes: 5,
   status: 6,
   idLow: 7,
@@ -58,23 +87,42 @@ export const SLOT = {
   state: 9,
   /** First byte on the disk: index into the 64-bit view is (slot word + this) / 2. */
   offset: 10,
-  /** SEGMENT_WORDS each: grant reference, checked address in guest memory, bytes. */
-  segment: 12,
+  /** When it was admitted (ns) and as which in order, 64-bit as `offset`. */
+  admitted: 12,
+  sequence: 14,
+  /** As how many operations it counts: a burst of frames as so many. */
+  operations: 16,
+  /** Device (io-queue/records.ts). */
+  device: 17,
   /** The next slot of the same operation of the device (requests that were merged); -1: the last. */
-  together: 21,
+  together: 18,
+  /** SEGMENT_WORDS each: grant reference, checked address in guest memory, bytes. */
+  segment: 20,
 } as const;
 export const SEGMENT_WORDS = 3;
 export const SlotState = { free: 0, waiting: 1, begun: 2 } as const;
 
-const IN_FLIGHT_LIMIT = 1024;
+/** Word of a flow's record (io-queue/records.ts); its index in the 64-bit view is half of it. */
+export const flowWord = (flow: number): number => RECORDS_WORD + flow * RECORD_WORDS;
+export const deviceWord = (device: number): number => flowWord(FLOWS + device);
 
-function initialiseQueue(i32: Int32Array): void {
+function initialiseQueue({ i32, f64 }: HypervisorMemory): void {
   for (let slot = 0; slot < QUEUE_SLOTS; slot++) {
     i32[QUEUE_SLOTS_WORD + slot * QUEUE_SLOT_WORDS + SLOT.next] = slot + 1 < QUEUE_SLOTS ? slot + 1 : -1;
   }
-  i32[QUEUE_HEADER_WORD + QUEUE.head] = -1;
-  i32[QUEUE_HEADER_WORD + QUEUE.tail] = -1;
-  i32[QUEUE_HEADER_WORD + QUEUE.limit] = IN_FLIGHT_LIMIT;
+  for (let flow = 0; flow < FLOWS; flow++) initialiseFlow(i32, f64, flow);
+  for (let device = 0; device < DEVICES; device++) i32[deviceWord(device) + REC.limit] = DEFAULT_DEPTH;
+}
+
+/** Puts a flow's record into the state in which it was never used, with no policy. */
+export function initialiseFlow(i32: Int32Array, f64: Float64Array, flow: number): void {
+  const word = flowWord(flow);
+  i32.fill(0, word, word + RECORD_WORDS);
+  i32[word + REC.head] = -1;
+  i32[word + REC.tail] = -1;
+  i32[word + REC.limit] = UNLIMITED;
+  i32[word + REC.priority] = DEFAULT_PRIORITY;
+  f64[word / 2 + REC.weight] = DEFAULT_WEIGHT;
 }
 
 /** Of a domain's header, in words. */
@@ -157,6 +205,11 @@ export const VCPU = {
   blk: 48, // BackEndRing
   tx: 56,
   rx: 64,
+  /** As readyHead and readyTail, of bursts of frames. */
+  burstHead: 72,
+  burstTail: 73,
+  /** Frames of the tx ring that the queue's slots stand for. */
+  burstFrames: 74,
   // Indices into the vCPU's 64-bit view.
   /** The next of both timers is due; 0: none runs. */
   timerF64: 40, // word 80
@@ -227,7 +280,7 @@ export class HypervisorMemory {
 
   static create(): HypervisorMemory {
     const memory = new HypervisorMemory(new SharedArrayBuffer(HYPERVISOR_MEMORY_BYTES));
-    initialiseQueue(memory.i32);
+    initialiseQueue(memory);
     memory.i32[POOL.total] = -1;
     return memory;
   }
@@ -292,6 +345,8 @@ export class HypervisorMemory {
       const word = this.vcpuWord(domain, vcpu);
       this.i32[word + VCPU.readyHead] = -1;
       this.i32[word + VCPU.readyTail] = -1;
+      this.i32[word + VCPU.burstHead] = -1;
+      this.i32[word + VCPU.burstTail] = -1;
     }
   }
 }

@@ -1,128 +1,124 @@
 /**
- * The I/O queue: every disk request of every domain passes through it, and the policy puts them in order. It lies in the
+ * The I/O queue: every disk and network request of every domain passes through it, and the policy puts them in order. It lies in the
  * hypervisor's memory under one lock, so whichever thread has something to do with it does it.
  *
- *     ring ──admit()──► waiting (policy's order) ──dispatch()──► ready list of its vCPU ──takeReady()──► core OS driver
+ *     ring ──admit()──► waiting (by flow) ──dispatch(): policy──► ready list of its vCPU ──takeReady()──► core OS driver
  *                                                                             finish() ◄── completion ◄──┘
  *
- * The policy decides *when* a request starts: at most `limit` are with the devices at once. The thread of the vCPU that the
+ * The policy decides *when* a request starts: at most `depth` are with the devices of a class at once. The thread of the vCPU that the
  * request is from does the I/O (DESIGN rule 7): straight into its memory, and its completion comes back to the same thread.
+ *
+ * Locks: the queue's lock is the innermost. Nothing else is acquired while it is held, and nobody is woken.
  */
 import { Lock } from '../backends/lock.js';
+import { clockNs } from './clock.js';
 import type { EventChannels } from './event-channels.js';
 import {
+  flowWord,
   type HypervisorMemory,
   LOCK_QUEUE,
   QUEUE,
   QUEUE_HEADER_WORD,
-  QUEUE_SLOT_WORDS,
   QUEUE_SLOTS,
-  QUEUE_SLOTS_WORD,
   SLOT,
   SlotState,
   VCPU,
 } from './hypervisor-memory.js';
+import { applyPolicy, type NamedDomain, type Policy } from './io-queue/policy.js';
+import { BATCH_NS } from './io-queue/rate.js';
+import { DEVICES, Device, type DeviceClass, domainOfFlow, flowOf, REC } from './io-queue/records.js';
+import { Scheduler } from './io-queue/scheduler.js';
+import { listAppend, listTake, NO_SLOT, type Slot, slotWord } from './io-queue/slots.js';
 
-/** Index of a slot; -1: none. */
-export type Slot = number;
-export const NO_SLOT: Slot = -1;
+export { NO_SLOT, type Slot, slotWord };
 
-/** The order in which waiting requests start. Called under the queue's lock; its state is in the hypervisor's memory. */
-export interface OrderPolicy {
-  readonly name: string;
-  push(slot: Slot): void;
-  /** Takes out the request that is to start next; NO_SLOT if none waits. */
-  next(): Slot;
-  /** Takes out all requests of a domain. */
-  removeDomain(domain: number): Slot[];
-}
-
-export const slotWord = (slot: Slot): number => QUEUE_SLOTS_WORD + slot * QUEUE_SLOT_WORDS;
-
-/** First come, first served. */
-export class FifoPolicy implements OrderPolicy {
-  readonly name = 'fifo';
-  constructor(private readonly i32: Int32Array) {}
-
-  push(slot: Slot): void {
-    listAppend(this.i32, QUEUE_HEADER_WORD + QUEUE.head, slot);
-  }
-
-  next(): Slot {
-    return listTake(this.i32, QUEUE_HEADER_WORD + QUEUE.head);
-  }
-
-  removeDomain(domain: number): Slot[] {
-    const removed: Slot[] = [];
-    const kept: Slot[] = [];
-    for (let slot = this.next(); slot !== NO_SLOT; slot = this.next()) {
-      (this.i32[slotWord(slot) + SLOT.domain] === domain ? removed : kept).push(slot);
-    }
-    for (const slot of kept) this.push(slot);
-    return removed;
-  }
-}
+const HEADER = QUEUE_HEADER_WORD;
+/** Bits of VCPU.attention: what another thread wants the vCPU's thread to look at. */
+export const ATTENTION_READY = 4;
+export const ATTENTION_BURST = 8;
 
 export class IoQueue {
   private readonly i32: Int32Array;
   private readonly lock: Lock;
+  private readonly scheduler: Scheduler;
+  /** vCPUs to be woken once the lock is released: domain << 5 | vcpu. */
+  private readonly toWake: number[] = [];
 
   constructor(
     private readonly hv: HypervisorMemory,
     private readonly events: EventChannels,
-    private readonly policy: OrderPolicy = new FifoPolicy(hv.i32),
+    private readonly now: () => number = clockNs,
   ) {
     this.i32 = hv.i32;
     this.lock = new Lock(hv.i32, LOCK_QUEUE);
+    this.scheduler = new Scheduler(hv);
   }
 
   /** A slot for the caller to fill; NO_SLOT when all are in use. */
   allocate(): Slot {
     this.lock.acquire();
-    const slot = this.i32[QUEUE_HEADER_WORD + QUEUE.free];
-    if (slot !== NO_SLOT) this.i32[QUEUE_HEADER_WORD + QUEUE.free] = this.i32[slotWord(slot) + SLOT.next];
+    const slot = this.i32[HEADER + QUEUE.free];
+    if (slot !== NO_SLOT) this.i32[HEADER + QUEUE.free] = this.i32[slotWord(slot) + SLOT.next];
     this.lock.release();
     return slot;
   }
 
-  /** A filled slot begins to wait. */
-  admit(slot: Slot): void {
+  /** A filled slot (SLOT.domain, vcpu, bytes at least) begins to wait: so many operations on a device of this class. */
+  admit(slot: Slot, device: DeviceClass, operations = 1): void {
+    const { i32 } = this;
+    const word = slotWord(slot);
+    i32[word + SLOT.device] = device;
+    i32[word + SLOT.operations] = operations;
+    const now = this.now();
     this.lock.acquire();
-    this.i32[QUEUE_HEADER_WORD + QUEUE.waiting]++;
-    this.i32[slotWord(slot) + SLOT.state] = SlotState.waiting;
-    this.policy.push(slot);
+    this.scheduler.push(slot, now);
     this.lock.release();
   }
 
-  /** Gives waiting requests to their vCPUs' threads as far as the limit lets; wakes those of other vCPUs than the caller's. */
+  /** Gives waiting requests to their vCPUs' threads as far as the policy lets; wakes those of other vCPUs than the caller's. */
   dispatch(callerDomain: number, callerVcpu: number): void {
-    const header = QUEUE_HEADER_WORD;
-    if (Atomics.load(this.i32, header + QUEUE.waiting) === 0) return;
+    if (Atomics.load(this.i32, HEADER + QUEUE.waiting) === 0) return;
+    const now = this.now();
     this.lock.acquire();
-    while (this.i32[header + QUEUE.inFlight] < this.i32[header + QUEUE.limit]) {
-      const slot = this.policy.next();
-      if (slot === NO_SLOT) break;
-      this.i32[header + QUEUE.waiting]--;
-      this.i32[header + QUEUE.inFlight]++;
+    for (let slot = this.scheduler.next(now); slot !== NO_SLOT; slot = this.scheduler.next(now)) {
       this.makeReady(slot, callerDomain, callerVcpu);
     }
     this.lock.release();
+    this.wakeAll();
   }
 
   private makeReady(slot: Slot, callerDomain: number, callerVcpu: number): void {
-    const domain = this.i32[slotWord(slot) + SLOT.domain];
-    const vcpu = this.i32[slotWord(slot) + SLOT.vcpu];
+    const { i32 } = this;
+    const word = slotWord(slot);
+    const domain = i32[word + SLOT.domain];
+    const vcpu = i32[word + SLOT.vcpu];
     const owner = this.hv.vcpuWord(domain, vcpu);
-    this.i32[slotWord(slot) + SLOT.state] = SlotState.begun;
-    listAppend(this.i32, owner + VCPU.readyHead, slot);
+    const disk = i32[word + SLOT.device] === Device.vbd;
+    listAppend(i32, owner + (disk ? VCPU.readyHead : VCPU.burstHead), slot);
     if (domain === callerDomain && vcpu === callerVcpu) return;
-    Atomics.or(this.i32, owner + VCPU.attention, ATTENTION_READY);
-    this.events.wake(domain, vcpu);
+    Atomics.or(i32, owner + VCPU.attention, disk ? ATTENTION_READY : ATTENTION_BURST);
+    const sleeper = (domain << 5) | vcpu;
+    if (!this.toWake.includes(sleeper)) this.toWake.push(sleeper);
+  }
+
+  private wakeAll(): void {
+    const { toWake } = this;
+    if (toWake.length === 0) return;
+    for (const owner of toWake) this.events.wake(owner >> 5, owner & 31);
+    toWake.length = 0;
   }
 
   /** The next request that the vCPU's thread must start now. */
   takeReady(domain: number, vcpu: number): Slot {
-    const head = this.hv.vcpuWord(domain, vcpu) + VCPU.readyHead;
+    return this.take(this.hv.vcpuWord(domain, vcpu) + VCPU.readyHead);
+  }
+
+  /** The next burst of frames that the vCPU's thread may send now. */
+  takeBurst(domain: number, vcpu: number): Slot {
+    return this.take(this.hv.vcpuWord(domain, vcpu) + VCPU.burstHead);
+  }
+
+  private take(head: number): Slot {
     if (this.i32[head] === NO_SLOT) return NO_SLOT; // only this thread takes out; what others put in comes with attention
     this.lock.acquire();
     const slot = listTake(this.i32, head);
@@ -132,53 +128,73 @@ export class IoQueue {
 
   /** A started request is done: its slot is free and the next may start. */
   finish(slot: Slot, callerDomain: number, callerVcpu: number): void {
+    const now = this.i32[HEADER + QUEUE.targets] === 0 ? 0 : this.now();
     this.lock.acquire();
-    this.i32[QUEUE_HEADER_WORD + QUEUE.inFlight]--;
+    this.scheduler.finish(slot, now);
     this.free(slot);
     this.lock.release();
     this.dispatch(callerDomain, callerVcpu);
   }
 
+  /** A burst moved other than was admitted: the difference counts too. */
+  correct(domain: number, device: DeviceClass, operations: number, bytes: number): void {
+    const now = this.now();
+    this.lock.hold(() => this.scheduler.charge(flowOf(domain, device), now, operations, bytes));
+  }
+
+  /** How long a thread of the domain may sleep before it must dispatch() what waits for caps alone; Infinity: for ever. */
+  dueInNs(domain: number): number {
+    let due = Number.POSITIVE_INFINITY;
+    for (let device = 0; device < DEVICES; device++) {
+      const word = flowWord(flowOf(domain, device as DeviceClass));
+      if (this.i32[word + REC.waiting] === 0) continue;
+      const one = this.hv.f64[word / 2 + REC.due];
+      if (one !== 0 && one < due) due = one;
+    }
+    return due === Number.POSITIVE_INFINITY ? due : Math.max(0, due + BATCH_NS - this.now());
+  }
+
+  /** Puts a policy into force. What waits is ordered by it from now on; nothing is lost, and what has begun goes on. */
+  apply(policy: Policy, domains: readonly NamedDomain[]): void {
+    applyPolicy(this.hv, policy, domains);
+    this.dispatch(-1, -1);
+    // Whoever sleeps until a cap lets its next request start looks again: it may be sooner now.
+    for (const { id } of domains) {
+      for (let device = 0; device < DEVICES; device++) this.wakeFirst(flowOf(id, device as DeviceClass));
+    }
+    this.wakeAll();
+  }
+
+  private wakeFirst(flow: number): void {
+    this.lock.acquire();
+    const slot = this.i32[flowWord(flow) + REC.head];
+    if (slot !== NO_SLOT) this.toWake.push((domainOfFlow(flow) << 5) | this.i32[slotWord(slot) + SLOT.vcpu]);
+    this.lock.release();
+  }
+
   /** A domain has ended and none of its threads runs: its requests are forgotten. Returns how many there were. */
   removeDomain(domain: number): number {
     this.lock.acquire();
-    const waiting = this.policy.removeDomain(domain);
-    this.i32[QUEUE_HEADER_WORD + QUEUE.waiting] -= waiting.length;
+    const waiting = this.scheduler.removeDomain(domain);
     for (const slot of waiting) this.free(slot);
     let begun = 0;
     for (let slot = 0; slot < QUEUE_SLOTS; slot++) {
       const word = slotWord(slot);
       if (this.i32[word + SLOT.domain] !== domain || this.i32[word + SLOT.state] !== SlotState.begun) continue;
+      this.scheduler.finish(slot, 0);
       this.free(slot);
       begun++;
     }
-    this.i32[QUEUE_HEADER_WORD + QUEUE.inFlight] -= begun;
+    this.scheduler.forgetFlows(domain);
     this.lock.release();
     this.dispatch(-1, -1);
     return waiting.length + begun;
   }
 
   private free(slot: Slot): void {
-    this.i32[slotWord(slot) + SLOT.next] = this.i32[QUEUE_HEADER_WORD + QUEUE.free];
+    this.i32[slotWord(slot) + SLOT.next] = this.i32[HEADER + QUEUE.free];
     this.i32[slotWord(slot) + SLOT.domain] = 0;
     this.i32[slotWord(slot) + SLOT.state] = SlotState.free;
-    this.i32[QUEUE_HEADER_WORD + QUEUE.free] = slot;
+    this.i32[HEADER + QUEUE.free] = slot;
   }
-}
-
-/** Bits of VCPU.attention: what another thread wants the vCPU's thread to look at. */
-export const ATTENTION_READY = 4;
-
-/** Lists of slots: a head word and, right behind it, a tail word. */
-function listAppend(i32: Int32Array, head: number, slot: Slot): void {
-  i32[slotWord(slot) + SLOT.next] = NO_SLOT;
-  if (i32[head] === NO_SLOT) i32[head] = slot;
-  else i32[slotWord(i32[head + 1]) + SLOT.next] = slot;
-  i32[head + 1] = slot;
-}
-
-function listTake(i32: Int32Array, head: number): Slot {
-  const slot = i32[head];
-  if (slot !== NO_SLOT) i32[head] = i32[slotWord(slot) + SLOT.next];
-  return slot;
 }

@@ -84,7 +84,7 @@ export function holdWhilePaused(vcpu: Vcpu): void {
   while (isPaused(hv, domainWord) && Atomics.load(i32, domainWord + DOM.state) === DomainState.running) {
     Atomics.store(i32, word + VCPU.parked, 1);
     vcpu.coreOs.service();
-    vcpu.io.wait(PARKED_NS); // a kick that came before ends it
+    vcpu.io.wait(Math.min(PARKED_NS, vcpu.coreOs.dueInNs())); // a kick that came before ends it
     Atomics.store(i32, word + VCPU.parked, 0); // before the look: who pauses it anew looks in the other order
   }
   Atomics.store(i32, word + VCPU.state, VcpuState.running);

@@ -76,7 +76,7 @@ function untilUp(): boolean {
     coreOs.service();
     // Whoever changes the state or asks for attention does that first and kicks then; a kick that comes before the sleep ends it.
     const stays = Atomics.load(i32, stateWord) === VcpuState.offline || isPaused(hv, domainWord);
-    if (stays && alive()) host.io.wait(PARKED_NS);
+    if (stays && alive()) host.io.wait(Math.min(PARKED_NS, coreOs.dueInNs()));
     Atomics.store(i32, vcpu.word + VCPU.parked, 0);
   }
   return false;

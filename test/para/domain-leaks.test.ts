@@ -6,7 +6,8 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { Hypervisor } from '#engines/para/hypervisor.js';
-import { type HypervisorMemory, POOL, QUEUE, QUEUE_HEADER_WORD } from '#engines/para/hypervisor-memory.js';
+import { deviceWord, type HypervisorMemory, POOL } from '#engines/para/hypervisor-memory.js';
+import { Device, REC } from '#engines/para/io-queue/records.js';
 import { guestFile, op, SELF } from './wasm-guest.js';
 
 const COUNT = Number(process.env.VIRTAX_DOMAINS ?? 12);
@@ -77,7 +78,7 @@ it(`${COUNT} domains are created and crash`, { timeout: 600_000 }, async () => {
   expect(memoryMib() - memory).toBeLessThan(MEMORY_SLACK_MIB);
   expect(hypervisor.running).toEqual([]);
   expect(hv.i32[POOL.taken]).toBe(0);
-  expect(hv.i32[QUEUE_HEADER_WORD + QUEUE.inFlight]).toBe(0);
+  expect(hv.i32[deviceWord(Device.vbd) + REC.inFlight]).toBe(0);
   if (COUNT > 100) {
     process.stdout.write(`${COUNT} domains: ${threads()} threads, ${descriptors()} descriptors, `);
     process.stdout.write(`${memory.toFixed(0)} -> ${memoryMib().toFixed(0)} MiB\n`);

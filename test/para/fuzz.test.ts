@@ -9,12 +9,12 @@ import * as abi from '#engines/para/abi.js';
 import {
   DOM,
   DomainState,
+  deviceWord,
   HypervisorMemory,
   LOCK_EVENTS,
   LOCK_QUEUE,
-  QUEUE,
-  QUEUE_HEADER_WORD,
 } from '#engines/para/hypervisor-memory.js';
+import { Device, REC } from '#engines/para/io-queue/records.js';
 import { GuestCrash, VcpuStop } from '#engines/para/vcpu.js';
 import { FakeGuest } from './guest-fixture.js';
 import { AT, connectBlock, connectNet, dataOf } from './ring-fixture.js';
@@ -101,7 +101,7 @@ function run(guest: FakeGuest, script: Step[]): void {
   for (const step of script) if (!attempt(guest, step)) break;
   expect([hv.i32[LOCK_EVENTS], hv.i32[LOCK_QUEUE]], 'no lock is left held').toEqual([0, 0]);
   expect(hv.i32[hv.domainWord(2) + DOM.consoleLock] | hv.i32[hv.domainWord(2) + DOM.storeLock]).toBe(0);
-  const inFlight = hv.i32[QUEUE_HEADER_WORD + QUEUE.inFlight];
+  const inFlight = hv.i32[deviceWord(Device.vbd) + REC.inFlight];
   expect(inFlight).toBeGreaterThanOrEqual(0);
   for (const neighbour of [1, 3]) {
     expect(Buffer.compare(bytesOf(hv.i32, neighbour), bytesOf(clean, neighbour)), `domain ${neighbour}`).toBe(0);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { EventChannels } from '#engines/para/event-channels.js';
 import {
+  deviceWord,
   HypervisorMemory,
   QUEUE,
   QUEUE_HEADER_WORD,
@@ -10,6 +11,7 @@ import {
   VCPU,
   VcpuState,
 } from '#engines/para/hypervisor-memory.js';
+import { Device, REC } from '#engines/para/io-queue/records.js';
 import { IoQueue, NO_SLOT, slotWord } from '#engines/para/io-queue.js';
 
 let hv: HypervisorMemory;
@@ -27,14 +29,16 @@ function admit(domain: number, vcpu: number): number {
   const slot = queue.allocate();
   hv.i32[slotWord(slot) + SLOT.domain] = domain;
   hv.i32[slotWord(slot) + SLOT.vcpu] = vcpu;
-  queue.admit(slot);
+  hv.i32[slotWord(slot) + SLOT.bytes] = 4096;
+  queue.admit(slot, Device.vbd);
   return slot;
 }
 
 const header = (field: number) => hv.i32[QUEUE_HEADER_WORD + field];
 const setLimit = (limit: number) => {
-  hv.i32[QUEUE_HEADER_WORD + QUEUE.limit] = limit;
+  hv.i32[deviceWord(Device.vbd) + REC.limit] = limit;
 };
+const inFlight = () => hv.i32[deviceWord(Device.vbd) + REC.inFlight];
 const takeAll = (domain: number, vcpu: number) => {
   const slots: number[] = [];
   for (let slot = queue.takeReady(domain, vcpu); slot !== NO_SLOT; slot = queue.takeReady(domain, vcpu))
@@ -89,7 +93,7 @@ describe('the I/O queue', () => {
     expect(takeAll(1, 0)).toEqual([slots[0]]); // started; slots[1] is ready, slots[2] waits
     expect(queue.removeDomain(1)).toBe(3);
     expect(takeAll(2, 0)).toEqual([slots[3]]);
-    expect(header(QUEUE.inFlight)).toBe(1);
+    expect(inFlight()).toBe(1);
     expect(header(QUEUE.waiting)).toBe(0);
   });
 
@@ -125,8 +129,8 @@ describe('the I/O queue', () => {
             }
             hv.clearDomain(domain);
           }
-          expect(header(QUEUE.inFlight)).toBeLessThanOrEqual(limit);
-          expect(header(QUEUE.inFlight) + header(QUEUE.waiting)).toBe(admitted);
+          expect(inFlight()).toBeLessThanOrEqual(limit);
+          expect(inFlight() + header(QUEUE.waiting)).toBe(admitted);
         }
         let free = 0;
         while (queue.allocate() !== NO_SLOT) free++;

@@ -6,6 +6,7 @@ import { BLKIF_RING_SIZE, BLKIF_SLOT_BYTES, blkif_request, PARA_EAGAIN } from '.
 import { counterIndex } from '../counters.js';
 import { holdGrant, releaseGrant } from '../grants.js';
 import { SEGMENT_WORDS, SLOT, VCPU } from '../hypervisor-memory.js';
+import { Device } from '../io-queue/records.js';
 import { type IoQueue, NO_SLOT, type Slot, slotWord } from '../io-queue.js';
 import type { Vcpu } from '../vcpu.js';
 import { checkRequest, segmentsWord } from './block-request.js';
@@ -59,7 +60,7 @@ export class BlockBackEnd {
     i32[word + SLOT.status] = checkRequest(vcpu, slot, request, this.diskBytes);
     // Grants are held from here to the answer: what is revoked meanwhile is refused with -EBUSY.
     this.eachGrant(slot, (gref) => holdGrant(vcpu.hv, vcpu.domain, gref));
-    this.queue.admit(slot);
+    this.queue.admit(slot, Device.vbd);
   }
 
   private eachGrant(slot: Slot, action: (gref: number) => void): void {

@@ -1,6 +1,9 @@
 /**
  * The network back end of one vCPU's queue: frames from its tx ring go to this thread's port of the switch, frames from there
  * into the buffers of its rx ring. A queue is used by its vCPU's thread alone.
+ *
+ * Where the policy caps the domain's frames or the link, what is to be sent waits in the tx ring, as under Xen's credit: slots of the I/O
+ * queue stand for bursts of it, and a burst is sent when the queue has released its slot. Frames leave in the ring's order always.
  */
 import type { NetPort } from '../../backends/net-port.js';
 import {
@@ -13,7 +16,9 @@ import {
 } from '../abi.js';
 import { counterIndex } from '../counters.js';
 import { grantedRange } from '../grants.js';
-import { VCPU } from '../hypervisor-memory.js';
+import { deviceWord, flowWord, SLOT, VCPU } from '../hypervisor-memory.js';
+import { Device, flowOf, REC } from '../io-queue/records.js';
+import { type IoQueue, NO_SLOT, type Slot, slotWord } from '../io-queue.js';
 import type { Vcpu } from '../vcpu.js';
 import { BackEndRing } from './ring.js';
 
@@ -24,6 +29,10 @@ const COPIES = counterIndex('copies');
 const ETHERNET_HEADER = 14;
 /** Frames that a front end may put into the ring before it notifies again. */
 const BURST = 16;
+/** Frames that one slot of the I/O queue stands for at most: a full ring is several slots, so that a flow has always one that waits. */
+const SLOT_FRAMES = 8;
+/** Word of a tx request that holds its size. */
+const ID_AND_SIZE = 2;
 
 export class NetBackEnd {
   readonly tx: BackEndRing;
@@ -31,9 +40,12 @@ export class NetBackEnd {
   private readonly request = new Int32Array(3);
   private readonly response = new Int32Array(2);
   private heldOff = false;
+  /** The I/O queue had no slot left: frames stay in the ring, and are looked at again in the next sched_op. */
+  private stuck = false;
 
   constructor(
     private readonly vcpu: Vcpu,
+    private readonly queue: IoQueue,
     private readonly port: NetPort,
   ) {
     this.tx = new BackEndRing(vcpu, VCPU.tx, NETIF_RING_SIZE, NETIF_SLOT_BYTES, 'network transmit');
@@ -48,7 +60,7 @@ export class NetBackEnd {
   run(): void {
     if (!this.tx.connected) return;
     this.sendWaiting();
-    this.tx.holdOff(BURST);
+    this.tx.holdOff(BURST, this.queued);
     this.heldOff = true;
   }
 
@@ -57,10 +69,80 @@ export class NetBackEnd {
     if (!this.heldOff) return;
     this.heldOff = false;
     do this.sendWaiting();
-    while (this.tx.finalCheck());
+    while (this.tx.finalCheck(this.queued) && !this.stuck);
+    this.heldOff = this.stuck;
+  }
+
+  /** Frames of the ring that slots of the queue stand for: its first ones. */
+  private get queued(): number {
+    return this.vcpu.hv.i32[this.vcpu.word + VCPU.burstFrames];
+  }
+
+  private set queued(frames: number) {
+    this.vcpu.hv.i32[this.vcpu.word + VCPU.burstFrames] = frames;
+  }
+
+  private get capped(): boolean {
+    const { i32 } = this.vcpu.hv;
+    const flow = flowWord(flowOf(this.vcpu.domain, Device.vif));
+    return (i32[flow + REC.capped] | i32[deviceWord(Device.vif) + REC.capped]) !== 0;
   }
 
   private sendWaiting(): void {
+    if (this.capped || this.queued > 0) this.queueWaiting();
+    else this.sendAll();
+  }
+
+  /** Puts a slot into the I/O queue for every burst that has none, and sends what may go at once. */
+  private queueWaiting(): void {
+    const { vcpu, queue } = this;
+    this.stuck = false;
+    for (let left = this.tx.waiting() - this.queued; left > 0 && !this.stuck; left = this.tx.waiting() - this.queued) {
+      const slot = queue.allocate();
+      this.stuck = slot === NO_SLOT;
+      if (!this.stuck) this.admit(slot, Math.min(left, SLOT_FRAMES));
+    }
+    queue.dispatch(vcpu.domain, vcpu.id);
+    this.sendReleased();
+  }
+
+  private admit(slot: Slot, frames: number): void {
+    const { vcpu, queued } = this;
+    let bytes = 0;
+    for (let n = 0; n < frames; n++) bytes += Math.min(this.tx.peek(queued + n, ID_AND_SIZE) >>> 16, NETIF_FRAME_MAX);
+    vcpu.hv.i32[slotWord(slot) + SLOT.domain] = vcpu.domain;
+    vcpu.hv.i32[slotWord(slot) + SLOT.vcpu] = vcpu.id;
+    vcpu.hv.i32[slotWord(slot) + SLOT.bytes] = bytes;
+    this.queued = queued + frames;
+    this.queue.admit(slot, Device.vif, frames);
+  }
+
+  /** Sends the bursts that the queue has released. */
+  sendReleased(): void {
+    const { domain, id } = this.vcpu;
+    let any = false;
+    for (let slot = this.queue.takeBurst(domain, id); slot !== NO_SLOT; slot = this.queue.takeBurst(domain, id)) {
+      this.sendBurst(slot);
+      any = true;
+    }
+    if (any) this.port.flush();
+  }
+
+  private sendBurst(slot: Slot): void {
+    const { vcpu, queue } = this;
+    const { i32 } = vcpu.hv;
+    const frames = i32[slotWord(slot) + SLOT.operations];
+    let more = -i32[slotWord(slot) + SLOT.bytes];
+    for (let n = 0; n < frames; n++) {
+      this.tx.take(this.request);
+      more += this.transmit();
+    }
+    this.queued -= frames;
+    if (more !== 0) queue.correct(vcpu.domain, Device.vif, 0, more); // the guest has changed sizes meanwhile: what was sent counts
+    queue.finish(slot, vcpu.domain, vcpu.id);
+  }
+
+  private sendAll(): void {
     const waiting = this.tx.waiting();
     for (let n = waiting; n > 0; n--) {
       this.tx.take(this.request);
@@ -69,13 +151,15 @@ export class NetBackEnd {
     if (waiting > 0) this.port.flush();
   }
 
-  private transmit(): void {
+  /** Bytes that the frame claims to have. */
+  private transmit(): number {
     const [gref, offsetAndFlags, idAndSize] = this.request;
     const size = idAndSize >>> 16;
     const status = this.send(gref >>> 0, offsetAndFlags & 0xffff, offsetAndFlags >>> 16, size);
     this.response[0] = (idAndSize & 0xffff) | (status << 16);
     this.response[1] = 0;
     this.tx.respond(this.response);
+    return Math.min(size, NETIF_FRAME_MAX);
   }
 
   private send(gref: number, offset: number, flags: number, size: number): number {

@@ -87,15 +87,23 @@ export class BackEndRing {
     this.set(RING.reqCons, (consumer + 1) | 0);
   }
 
-  /** Notification hold-off: the front end need not notify before it has put `requests` more into the ring. */
-  holdOff(requests: number): void {
-    this.vcpu.memory.setU32(this.address, ring_header.req_event, this.get(RING.reqCons) + requests);
+  /** A word of the request `ahead` places behind the next: a hint, since the guest may still change it. */
+  peek(ahead: number, word: number): number {
+    return this.vcpu.memory.i32[(this.slot(this.get(RING.reqCons) + ahead) >> 2) + word];
   }
 
-  /** RING_FINAL_CHECK_FOR_REQUESTS: asks to be notified of the next request, then says whether one came meanwhile. */
-  finalCheck(): boolean {
-    this.vcpu.memory.setU32(this.address, ring_header.req_event, this.get(RING.reqCons) + 1);
-    return this.waiting() > 0;
+  /** Notification hold-off: the front end need not notify before it has put `requests` more into the ring. */
+  holdOff(requests: number, seen = 0): void {
+    this.vcpu.memory.setU32(this.address, ring_header.req_event, this.get(RING.reqCons) + seen + requests);
+  }
+
+  /**
+   * RING_FINAL_CHECK_FOR_REQUESTS: asks to be notified of the next request, then says whether one came meanwhile. `seen`: how many that
+   * are known already stay in the ring.
+   */
+  finalCheck(seen = 0): boolean {
+    this.vcpu.memory.setU32(this.address, ring_header.req_event, this.get(RING.reqCons) + seen + 1);
+    return this.waiting() > seen;
   }
 
   /** Puts a response into the next slot, makes it visible, and notifies the front end unless that holds off. */

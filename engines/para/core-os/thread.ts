@@ -6,7 +6,7 @@ import type { IoContext } from '../../backends/io.js';
 import type { NetPort } from '../../backends/net-port.js';
 import { PARA_EBUSY, PARA_EINVAL, PARA_ENOENT } from '../abi.js';
 import { VCPU } from '../hypervisor-memory.js';
-import { ATTENTION_READY, type IoQueue, NO_SLOT, type Slot } from '../io-queue.js';
+import { ATTENTION_BURST, ATTENTION_READY, type IoQueue, NO_SLOT, type Slot } from '../io-queue.js';
 import { Store } from '../store.js';
 import type { Vcpu } from '../vcpu.js';
 import { BlockBackEnd } from './blkback.js';
@@ -38,7 +38,7 @@ export class CoreOsThread {
   attach(vcpu: Vcpu): void {
     this.vcpu = vcpu;
     if (this.disk !== undefined) this.attachDisk(vcpu, this.disk);
-    if (this.port !== undefined) this.net = new NetBackEnd(vcpu, this.port);
+    if (this.port !== undefined) this.net = new NetBackEnd(vcpu, this.queue, this.port);
   }
 
   private attachDisk(vcpu: Vcpu, disk: Disk): void {
@@ -96,11 +96,28 @@ export class CoreOsThread {
       if (bits & (1 << KIND_BLOCK)) this.runBlock();
       if (bits & (1 << KIND_NET)) this.net?.run();
       if (bits & ATTENTION_READY) this.startReady();
+      if (bits & ATTENTION_BURST) this.net?.sendReleased();
     }
     this.net?.service();
+    this.dispatchDue();
     this.io.submit();
     this.io.poll();
     this.startReady(); // a completion may have made room for the next
+    this.net?.sendReleased();
+  }
+
+  /** What waited for a cap's time alone. */
+  private dispatchDue(): void {
+    const { domain, id } = this.self;
+    if (this.queue.dueInNs(domain) > 0) return;
+    this.queue.dispatch(domain, id);
+    this.startReady();
+    this.net?.sendReleased();
+  }
+
+  /** How long the thread may sleep at most, for the queue's sake. */
+  dueInNs(): number {
+    return this.queue.dueInNs(this.self.domain);
   }
 
   /** A front end says that its queue is ready. 0, or a negative errno. */

@@ -61,7 +61,7 @@ function sleep(vcpu: Vcpu, timeoutNs: number): void {
     vcpu.stopIfDying();
     if (quiet) {
       vcpu.blocks();
-      vcpu.io.wait(timeoutNs);
+      vcpu.io.wait(Math.min(timeoutNs, vcpu.coreOs.dueInNs()));
     }
   } finally {
     Atomics.store(i32, vcpu.word + VCPU.state, VcpuState.running);
