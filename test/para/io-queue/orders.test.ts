@@ -47,7 +47,7 @@ describe('weighted fair queueing', () => {
           });
         }
       }),
-      { numRuns: 15 },
+      { numRuns: 10 },
     );
   });
 
@@ -71,7 +71,7 @@ describe('weighted fair queueing', () => {
           }
         },
       ),
-      { numRuns: 15 },
+      { numRuns: 10 },
     );
   });
 
@@ -92,7 +92,7 @@ describe('weighted fair queueing', () => {
               think: cycle(think.map((ms) => ms * MS)),
             })),
             service: serial,
-          }).run(80 * MS);
+          }).run(50 * MS);
           const weights = all.reduce((sum, { flow: { weight } }) => sum + weight, 0);
           const largest = all.map(({ flow: { sizes } }) => Math.max(...sizes) + COST);
           all.forEach(({ flow: { weight } }, f) => {
@@ -106,7 +106,7 @@ describe('weighted fair queueing', () => {
           });
         },
       ),
-      { numRuns: 15 },
+      { numRuns: 10 },
     );
   });
 
