@@ -4,7 +4,24 @@ import { RAM_BASE } from '#engines/full/cpu/hart.js';
 import { EVENT } from '#engines/full/cpu/layout.js';
 import type { TranslateMode } from '#engines/full/cpu/translator/translator.js';
 import { AT, Bench, PTE } from './support/boot.js';
-import { add, addi, beq, bne, fld, fsd, hang, iType, jal, li, nop, rType, slli, sType } from './support/encode.js';
+import {
+  add,
+  addi,
+  beq,
+  blt,
+  bltu,
+  bne,
+  fld,
+  fsd,
+  hang,
+  iType,
+  jal,
+  li,
+  nop,
+  rType,
+  slli,
+  sType,
+} from './support/encode.js';
 
 // Loops over memory in pages that lie scattered, from random places with random steps, up to pages that are not there:
 // the translator checks the addresses of many iterations at once, and all must be as the interpreter does it.
@@ -33,6 +50,10 @@ const POINTERS = [10, 11, 12];
 const [STEP, LEFT, COPY] = [13, 14, 15];
 /** An index that is a word, and where it counts from. */
 const [WORD, BASE] = [16, 17];
+/** What x14 counts to. */
+const END = 18;
+/** Iterations left before another end. */
+const GUARD = 19;
 
 const MOVES = ['move', 'moveByStep', 'moveWord', 'moveWordByStep', 'skip'] as const;
 const ACCESSES = ['load', 'store', 'loadDouble', 'storeDouble', 'viaSum', 'viaCopy', 'viaWord', 'viaZba'] as const;
@@ -87,6 +108,35 @@ function words({ kind, pointer, which, offset }: Step, value: number, { shift, s
   }
 }
 
+/**
+ * How a loop ends: it counts in steps while it is not there, or below; also in words, from where it overflows, and past
+ * the end, so that it goes on until the budget does not.
+ */
+interface Ending {
+  step: number;
+  /** Bytes that the end is off by. */
+  off: number;
+  word: boolean;
+  whileBelow: 'no' | 'signed' | 'unsigned';
+  /** Where it begins. */
+  start: bigint;
+  /** There is another end, some iterations later. */
+  guarded: boolean;
+}
+
+const mayNotEnd = ({ off, word, whileBelow }: Ending): boolean => off !== 0 || word || whileBelow !== 'no';
+
+const ending: fc.Arbitrary<Ending> = fc.record({
+  step: fc.constantFrom(-1, 1, 2, -4, 8, 64, 3),
+  off: fc.constantFrom(0, 0, 0, 1, -1),
+  word: fc.boolean(),
+  whileBelow: fc.constantFrom('no', 'signed', 'unsigned'),
+  start: fc
+    .tuple(fc.constantFrom(0n, 2n ** 31n, -(2n ** 31n), 2n ** 63n), fc.integer({ min: -80, max: 80 }))
+    .map(([a, b]) => BigInt.asIntN(64, a + BigInt(b))),
+  guarded: fc.boolean(),
+});
+
 /** How a word is an index: where it starts, and what place that is. */
 interface Word {
   start: number;
@@ -97,6 +147,7 @@ interface Word {
 
 interface Loop {
   word: Word;
+  ending: Ending;
   body: Step[];
   starts: number[];
   step: number;
@@ -123,6 +174,7 @@ const word: fc.Arbitrary<Word> = fc.record({
 });
 const loop: fc.Arbitrary<Loop> = fc.record({
   word,
+  ending,
   body: fc.oneof(
     fc.array(step, { minLength: 1, maxLength: 7 }),
     fc
@@ -136,7 +188,7 @@ const loop: fc.Arbitrary<Loop> = fc.record({
 });
 
 /** All that can be seen after a loop, run in pieces of `budget` instructions. */
-function outcome({ word, body, starts, step, rounds, budget }: Loop, translate: TranslateMode): unknown {
+function outcome({ word, ending, body, starts, step, rounds, budget }: Loop, translate: TranslateMode): unknown {
   const bench = new Bench(translate);
   bench.machine.bytes(FILLED.at, FILLED.bytes).forEach((_, index, bytes) => {
     bytes[index] = (index * 37) ^ (index >> 8);
@@ -148,16 +200,20 @@ function outcome({ word, body, starts, step, rounds, budget }: Loop, translate: 
   bench.page();
   const inside = body.flatMap((each, index) => words(each, 20 + (index % 4), word));
   const index = BigInt(word.signed ? word.start : word.start >>> 0) << BigInt(word.shift);
-  const backwards = -4 * (inside.length + 1);
+  const guard = ending.guarded || mayNotEnd(ending) ? [addi(GUARD, GUARD, -1), beq(GUARD, 0, 12)] : [];
+  const backwards = -4 * (inside.length + guard.length + 1);
   const program = [
     ...starts.flatMap((start, index) => li(POINTERS[index], DATA + BigInt(start))),
     ...li(STEP, BigInt(step)),
     ...li(WORD, BigInt(word.start)),
     ...li(BASE, BigInt.asIntN(64, DATA + BigInt(word.place) - index)),
-    ...li(LEFT, BigInt(rounds)),
+    ...li(LEFT, ending.start),
+    ...li(END, BigInt.asIntN(64, ending.start + BigInt(ending.step * rounds + ending.off))),
+    ...li(GUARD, BigInt(rounds + 5)),
     ...inside,
-    addi(LEFT, LEFT, -1),
-    bne(LEFT, 0, backwards),
+    ...guard,
+    (ending.word ? addiw : addi)(LEFT, LEFT, ending.step),
+    { no: bne, signed: blt, unsigned: bltu }[ending.whileBelow](LEFT, END, backwards),
     nop,
     hang,
   ];
@@ -207,4 +263,46 @@ it('loops that are short, in one small page now and in another one then, look up
   expect(rangesAskedFor(6)).toBeLessThan(100);
   // One for each 2000 instructions is worth it: the loop keeps its copy, and asks on.
   expect(rangesAskedFor(500)).toBeGreaterThan(400);
+});
+
+/** Ends of a loop that loads from x11 on, x12 times: what is done before it, in each iteration, and its last branch. */
+const ENDINGS: Readonly<Record<string, { before: number[]; inside: number[]; again: (to: number) => number }>> = {
+  'that count down': { before: [], inside: [addi(12, 12, -1)], again: (to) => bne(12, 0, to) },
+  'where a pointer arrives': {
+    before: [slli(15, 12, 3), add(15, 15, 11)],
+    inside: [],
+    again: (to) => bne(11, 15, to),
+  },
+  'that count up to below': { before: [addi(15, 0, 0)], inside: [addi(15, 15, 1)], again: (to) => blt(15, 12, to) },
+  'whose counter comes past its end, and around': {
+    before: [slli(15, 12, 1), sub(15, 0, 15), addi(16, 12, 3), addi(17, 0, -1)],
+    inside: [addi(16, 16, -1), beq(16, 0, 12), addi(15, 15, 2)],
+    again: (to) => bltu(15, 17, to),
+  },
+};
+
+/** Sums of what loops load that begin 1 to 12 doublewords before the end of a page and last for 1 to 16 of them. */
+function sums({ before, inside, again }: (typeof ENDINGS)[string], translate: TranslateMode): bigint {
+  const bench = new Bench(translate);
+  bench.machine.bytes(FILLED.at, FILLED.bytes).forEach((_, index, bytes) => {
+    bytes[index] = (index * 37) ^ (index >> 8);
+  });
+  bench.map(CODE, AT.code, V | R | X | U | A);
+  PHYSICAL.forEach((page, index) => {
+    bench.map(DATA + BigInt(index * 4096), page, V | R | U | A);
+  });
+  bench.page();
+  const load = [iType(0x03, 3)(20, 11, 0), slli(22, 21, 1), add(21, 21, 22), add(21, 21, 20), addi(11, 11, 8)];
+  const loop = [...load, ...inside];
+  const turn = [slli(22, 13, 3), sub(11, 10, 22), addi(12, 14, 0), ...before, ...loop, again(-4 * loop.length)];
+  const lengths = [addi(14, 0, 16), ...turn, addi(14, 14, -1), bne(14, 0, -4 * (turn.length + 1))];
+  const places = [addi(13, 0, 12), ...lengths, addi(13, 13, -1), bne(13, 0, -4 * (lengths.length + 1))];
+  bench.enter(0, [...li(10, DATA + 3n * 4096n), ...places, nop, hang], 0n, CODE);
+  for (let slice = 0; slice < 20; slice++) bench.continue(2000);
+  expect(bench.hart.state.x(13)).toBe(0n);
+  return bench.hart.state.x(21);
+}
+
+it.each(Object.keys(ENDINGS))('loops %s end there, wherever the range does', (name) => {
+  expect(sums(ENDINGS[name], 'forced')).toBe(sums(ENDINGS[name], 'off'));
 });

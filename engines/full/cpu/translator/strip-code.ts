@@ -5,6 +5,7 @@ import { type I32, type I64, i32, i64, select } from '../wasm/value.js';
 import type { Ranges } from './ranges.js';
 import type { Registers } from './registers.js';
 import type { Group, Path, Strip, WordPath } from './strips.js';
+import type { Trips } from './trips.js';
 
 /** Larger steps that are known only when the loop is entered make it slow: few iterations would fit a range. */
 const LARGEST_STEP = 4096;
@@ -88,13 +89,27 @@ export class StripCode {
     body.set(limit, i32.const(0));
     body.if(i32.gtS(count, i32.const(0)), () => {
       const rounded = i32.add(count, i32.const(strip.shortest - 1));
-      const rounds = body.local('i32', strip.shortest === 1 ? count : i32.divU(rounded, i32.const(strip.shortest)));
+      const most = body.keep(strip.shortest === 1 ? count : i32.divU(rounded, i32.const(strip.shortest)));
+      const wanted = strip.trips === undefined ? most : this.wanted(strip.trips, most);
+      const rounds = body.local('i32', wanted);
       for (const check of checks) this.emitGroup(check, rounds);
       for (const path of strip.words) this.emitWords(path, rounds);
-      const left = body.keep(i32.sub(count, i32.mul(rounds, i32.const(strip.shortest))));
-      body.set(limit, select(i32.gtS(left, i32.const(0)), left, i32.const(0)));
-      body.set(count, i32.sub(count, limit));
+      // When all are safe that are wanted the loop ends by itself in time, or because the slice does.
+      body.unlikely(i32.ne(rounds, wanted), () => {
+        const left = body.keep(i32.sub(count, i32.mul(rounds, i32.const(strip.shortest))));
+        body.set(limit, select(i32.gtS(left, i32.const(0)), left, i32.const(0)));
+        body.set(count, i32.sub(count, limit));
+      });
     });
+  }
+
+  /** Not more iterations than the loop has. */
+  private wanted({ distance, negated, shift }: Trips, most: Local<'i32'>): Local<'i32'> {
+    const { body } = this;
+    const value = this.first(distance);
+    const signed = negated ? i64.sub(i64.const(0), value) : value;
+    const before = body.keep(shift === 0 ? signed : i64.rotr(signed, i64.const(shift)));
+    return body.keep(select(i64.ltU(before, i64.extendU(most)), i32.add(i32.wrap(before), i32.const(1)), most));
   }
 
   /** Whether the fast copy may go on. */
@@ -174,9 +189,10 @@ export class StripCode {
     body.unlikely(i32.eqz(fits), () => body.set(rounds, i32.const(0)));
   }
 
-  private first(group: Path): I64 {
-    let sum = i64.const(group.low);
-    for (const [register, factor] of group.terms) {
+  /** The least value. */
+  private first({ terms, low }: Pick<Path, 'terms' | 'low'>): I64 {
+    let sum = i64.const(low);
+    for (const [register, factor] of terms) {
       const value = this.registers.getX(register);
       sum = i64.add(sum, factor === 1 ? value : i64.mul(value, i64.const(factor)));
     }

@@ -4,6 +4,7 @@ import { leastOf } from './choices.js';
 import type { Instruction } from './code-source.js';
 import { goesBack } from './graph.js';
 import { Block, type Edge, redirect } from './region.js';
+import { type Trips, tripsOf } from './trips.js';
 import { planVector, type VectorLoop } from './vector-plan.js';
 import { Bounds, pathOf } from './word-bounds.js';
 
@@ -44,6 +45,8 @@ export interface Strip {
   readonly words: readonly WordPath[];
   /** Instructions of the shortest way through the loop. */
   readonly shortest: number;
+  /** When the loop ends by itself, where that is known when it is entered. */
+  readonly trips: Trips | undefined;
   /** How several iterations are done at once, where they can be. */
   readonly vector: VectorLoop | undefined;
 }
@@ -115,9 +118,17 @@ interface Found {
   readonly address: Linear;
 }
 
-/** What each register is at a block's start, and after the whole loop, in terms of what it was at the iteration's start. */
-function interpret(head: Block, body: readonly Block[], words: boolean): { found: Found[]; end: Knowledge } {
+interface Interpreted {
+  readonly found: Found[];
+  /** By block, and after the whole loop. */
+  readonly ends: ReadonlyMap<Block, Knowledge>;
+  readonly end: Knowledge;
+}
+
+/** What each register is at a block's end, and after the whole loop, in terms of what it was at the iteration's start. */
+function interpret(head: Block, body: readonly Block[], words: boolean): Interpreted {
   const starts = new Map<Block, Knowledge>([[head, asItIs()]]);
+  const ends = new Map<Block, Knowledge>();
   const found: Found[] = [];
   let end: Knowledge | undefined;
   for (const block of body) {
@@ -127,6 +138,7 @@ function interpret(head: Block, body: readonly Block[], words: boolean): { found
       if (address !== undefined) found.push({ instruction, block, address });
       known = after(instruction, known, words);
     }
+    ends.set(block, known);
     for (const { to } of block.edges()) {
       if (to === head) end = end === undefined ? known : meet(end, known);
       else if (to !== undefined && body.includes(to)) {
@@ -135,7 +147,7 @@ function interpret(head: Block, body: readonly Block[], words: boolean): { found
       }
     }
   }
-  return { found, end: end as Knowledge };
+  return { found, ends, end: end as Knowledge };
 }
 
 /** How a register moves in one iteration: between low and high, and by another that stays as it is. */
@@ -163,7 +175,7 @@ type PlannedStrip = Strip & { readonly members: Map<Instruction, Group> };
 
 /** `words`: also of addresses that are linear only as long as no word overflows. */
 function plan(head: Block, body: readonly Block[], words: boolean): PlannedStrip | undefined {
-  const { found, end } = interpret(head, body, words);
+  const { found, ends, end } = interpret(head, body, words);
   const moves = movements(end);
   const groups = new Map<string, Group>();
   const members = new Map<Instruction, Group>();
@@ -177,8 +189,10 @@ function plan(head: Block, body: readonly Block[], words: boolean): PlannedStrip
   const used = new Set(members.values());
   const paths = bounds.paths();
   if (used.size === 0 || paths === undefined) return undefined;
+  const ending = tripsOf(head, body, ends, moves);
+  const trips = ending && bounds.include(ending.distance) ? ending : undefined;
   const vector = body.length === 1 && !words ? planVector(head, members, moves) : undefined;
-  return { groups: [...used], words: paths, shortest: shortest(head, body), members, vector };
+  return { groups: [...used], words: paths, shortest: shortest(head, body), trips, members, vector };
 }
 
 function groupOf(

@@ -88,7 +88,8 @@ const SIGNS: Readonly<Record<string, 'copy' | 'neg' | 'abs'>> = {
 const DOUBLE_BYTES = 8;
 const ROUNDS_TO_NEAREST = [0, 7];
 
-const isExact = (value: Linear | undefined): value is Linear => value !== undefined && value.low === value.high;
+/** Whether a value is known but for what registers hold. */
+export const isExact = (value: Linear | undefined): value is Linear => value !== undefined && value.low === value.high;
 
 /** Of a loop that is one block; undefined when it is not so simple. */
 export function planVector(
@@ -237,7 +238,7 @@ function computedAgain(steps: readonly VectorStep[], inputs: ReadonlySet<number>
 const operandsOf = (step: Arithmetic | Sign): readonly number[] => ('operands' in step ? step.operands : [step.rs1]);
 
 /** By how much a value moves in each iteration. */
-function perIteration({ terms }: Linear, moves: readonly (Movement | undefined)[]): number | undefined {
+export function perIteration({ terms }: Linear, moves: readonly (Movement | undefined)[]): number | undefined {
   let sum = 0;
   for (const [register, factor] of terms) {
     const move = moves[register];

@@ -58,12 +58,19 @@ export class Bounds {
     return needed.length > LIMITS.words ? undefined : needed;
   }
 
+  /** Whether a value is what it is taken for wherever all that is needed is. After paths(). */
+  include(value: Linear): boolean {
+    return [...this.boundsOf(value)].every((bound) => this.found.has(bound));
+  }
+
   private add(value: Linear | undefined): void {
-    if (value === undefined) return;
-    for (const bound of value.bounds ?? []) this.found.add(bound);
-    for (const register of value.terms.keys()) {
-      for (const bound of this.end[register]?.bounds ?? []) this.found.add(bound);
-    }
+    if (value !== undefined) for (const bound of this.boundsOf(value)) this.found.add(bound);
+  }
+
+  /** Its own, and those of the registers that it is made of, as they move. */
+  private *boundsOf(value: Linear): Iterable<Bound> {
+    yield* value.bounds ?? [];
+    for (const register of value.terms.keys()) yield* this.end[register]?.bounds ?? [];
   }
 }
 

@@ -49,6 +49,7 @@ export const fsd = sType(0x27, 3);
 export const beq = bType(0);
 export const bne = bType(1);
 export const blt = bType(4);
+export const bltu = bType(6);
 export const csrrw = (rd: Register, csr: number, rs1: Register) => iType(0x73, 1)(rd, rs1, csr);
 export const csrrs = (rd: Register, csr: number, rs1: Register) => iType(0x73, 2)(rd, rs1, csr);
 export const csrrc = (rd: Register, csr: number, rs1: Register) => iType(0x73, 3)(rd, rs1, csr);
