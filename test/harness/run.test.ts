@@ -92,6 +92,20 @@ describe('a run', () => {
     expect(engine.durations).toEqual({ 'cpu/a': Array(6).fill(250), 'net/b': [1000, ...Array(5).fill(250)] });
   });
 
+  it('goes on warming up, where disk or network is used, while an engine translates: 4 s at most, that engine alone', async () => {
+    const engines = [
+      mock('bare'),
+      mock('full', { translations: ({ sample, vm }) => (sample < 4 && vm === 1 ? 2 : 1) }),
+      mock('qemu', { translations: () => 2 }),
+    ];
+    const specs = [mockSpec(), mockSpec({ name: 'net/b', group: 'net', needs: { peer: true } })];
+    await runMocks({ engines, specs, profile: { samples: 6 }, options: { vms: [2] } });
+    const durations = engines.map((engine) => engine.durations['net/b'].filter((_, n) => n % 2 === 0));
+    const sixAfter = (warmUp: number) => [1000, ...Array(warmUp).fill(250), ...Array(6).fill(250)];
+    expect(durations).toEqual([sixAfter(0), sixAfter(3), sixAfter(12)]);
+    for (const engine of engines) expect(engine.durations['cpu/a']).toEqual(Array(14).fill(250));
+  });
+
   it('adds up what several VMs do, and keeps each one’s share', async () => {
     const engines = [mock('bare', { opsPerSecond: ({ vm }) => (vm === 0 ? 100 : 300) })];
     const { cells } = await runMocks({ engines, options: { vms: [2] } });

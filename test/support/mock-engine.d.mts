@@ -31,6 +31,7 @@ export interface MockOptions {
   hang?: (at: At) => boolean;
   wrongAnswer?: (at: At) => string | undefined;
   errors?: (at: At) => number;
+  translations?: (at: At) => number;
   reportedNs?: number;
   /** Real milliseconds that a sample takes, for tests that interrupt a run. */
   realMs?: number;

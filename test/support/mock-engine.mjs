@@ -113,7 +113,7 @@ class MockMachine {
       checksum: createHash('sha256').update(word).digest('hex').slice(0, 16),
       errors: options.errors?.(at) ?? 0,
       cpuSeconds: Number(duration) / 1e9,
-      counters: { exits: 3 },
+      counters: { exits: 3, 'code.translations': options.translations?.(at) ?? 0 },
     };
   }
 
