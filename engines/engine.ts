@@ -12,6 +12,7 @@
  * A barrier may hold many machines between prepare()/result() and start().
  */
 
+import type { IoPolicy } from './io-policy.js';
 import type { Run } from './run.js';
 
 /** The three ways to run a workload that the project compares. */
@@ -162,6 +163,11 @@ export interface Engine {
   readonly runsSystems?: boolean;
   probe(): Promise<Probe>;
   boot(config: MachineConfig): Promise<Machine>;
+  /**
+   * Puts an I/O policy into force for all machines of the engine, those too that are booted later; before any command that a machine is
+   * given after it. Machine N is `domain-N` in it. Absent: the engine has no queue of requests to put in order.
+   */
+  applyPolicy?(policy: IoPolicy): void;
   /** Absent: the engine runs no operating systems of the user's. */
   readonly run?: Run;
   /** Ends whatever the engine keeps between machines (a hypervisor process). Never rejects. */

@@ -43,6 +43,8 @@ export interface RunRequest {
   maxVcpus?: number;
   disks: RunDisk[];
   nic?: RunNic;
+  /** Path of an I/O policy (io-policy.ts); engines without such a queue refuse it. */
+  policy?: string;
   /** The guest's reset ends the machine. */
   noReboot: boolean;
   trace: TraceKind[];

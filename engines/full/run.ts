@@ -111,7 +111,12 @@ class UserMachine implements RunningMachine {
 }
 
 function vmConfig(request: RunRequest): VmConfig {
-  const { vcpus, nic, disks, maxVcpus, maxMemoryBytes, ...same } = request;
+  const { vcpus, nic, disks, maxVcpus, maxMemoryBytes, policy, ...same } = request;
+  if (policy !== undefined) {
+    throw new Error(
+      'the engine full has no queue of requests to put in order: leave out --policy, or take --engine para',
+    );
+  }
   if (maxVcpus !== undefined || maxMemoryBytes !== undefined) {
     throw new Error('the engine full has no hot plug: leave out --max-vcpus and --max-memory');
   }

@@ -12,6 +12,8 @@ const MIB = 2 ** 20;
 const MAX_MEMORY = 1024 * MIB;
 const MIN_MEMORY = 8 * MIB;
 const STOP_GRACE_MS = 2000;
+/** Key of messages that are about the hypervisor as a whole. */
+const NO_MACHINE = -1;
 
 /** The hypervisor's process, as long as it lives. */
 class HypervisorProcess {
@@ -78,12 +80,20 @@ export const para: Engine = {
   probe,
   boot,
   run,
+  applyPolicy(policy) {
+    current().tell({ type: 'policy', key: NO_MACHINE, policy });
+  },
   async close() {
     const closing = hypervisor;
     hypervisor = undefined;
     await closing?.close();
   },
 };
+
+function current(): HypervisorProcess {
+  if (hypervisor === undefined || !hypervisor.alive) hypervisor = new HypervisorProcess();
+  return hypervisor;
+}
 
 async function probe(): Promise<Probe> {
   const [major, minor] = process.versions.node.split('.').map(Number);
@@ -105,14 +115,14 @@ async function boot(config: MachineConfig): Promise<Machine> {
     throw new MachineFailure(`para domain ${config.id}: ${asked}; give it 8 to 1024 MiB (--memory)`);
   }
   const image = paraImage();
-  if (hypervisor === undefined || !hypervisor.alive) hypervisor = new HypervisorProcess();
+  const process = current();
   const facts = {
     image: `sha256:${image.sha256}`,
     cpuSeconds: 'threads of the domain’s vCPUs, guest and hypervisor together',
   };
-  const { machine, key } = hypervisor.machine(config, facts);
+  const { machine, key } = process.machine(config, facts);
   const booted = machine.booted(config.vcpus, config.bootDeadlineMs);
-  hypervisor.tell({ type: 'create', key, config: domainConfig(config, image.path) });
+  process.tell({ type: 'create', key, config: domainConfig(config, image.path) });
   try {
     await booted;
     return machine;

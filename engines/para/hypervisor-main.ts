@@ -47,6 +47,7 @@ async function create({ key, config }: Extract<ToHypervisor, { type: 'create' }>
 process.on('message', (message: ToHypervisor) => {
   const domain = domains.get(message.key);
   if (message.type === 'create') void create(message);
+  else if (message.type === 'policy') hypervisor.setPolicy(message.policy);
   else if (message.type === 'input') domain?.feed(Buffer.from(message.text, 'latin1'));
   else if (message.type === 'taken') domain?.outputTaken(message.bytes);
   else if (message.type === 'counters') {

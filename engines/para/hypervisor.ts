@@ -1,10 +1,14 @@
 /** The hypervisor: its memory, the domains in it, and the modules that it has compiled. One in a process. */
 import { readFile } from 'node:fs/promises';
+import type { IoPolicy } from '../io-policy.js';
 import { PARA_FRAME_BYTES, PARA_MAX_VCPUS } from './abi.js';
 import { Domain, type DomainListener } from './domain.js';
+import { EventChannels } from './event-channels.js';
 import { guestProblem } from './guest-module.js';
 import { createHostIo, kickerOf } from './host-io.js';
 import { HypervisorMemory, MAX_DOMAINS, POOL } from './hypervisor-memory.js';
+import { applyToDomain, DEFAULT_POLICY } from './io-queue/policy.js';
+import { IoQueue } from './io-queue.js';
 import type { DomainConfig } from './messages.js';
 
 const TICK_MS = 100;
@@ -16,6 +20,7 @@ export class Hypervisor {
   /** By domain id; 0 is the core OS. */
   private readonly domains: (Domain | undefined)[] = new Array(MAX_DOMAINS).fill(undefined);
   private readonly modules = new Map<string, Promise<WebAssembly.Module>>();
+  private policy = DEFAULT_POLICY;
   private readonly ticker = setInterval(() => {
     for (const domain of this.domains) domain?.tick();
   }, TICK_MS).unref();
@@ -50,6 +55,7 @@ export class Hypervisor {
       },
     );
     this.domains[id] = domain;
+    applyToDomain(this.hv, this.policy, domain);
     try {
       domain.start();
     } catch (error) {
@@ -57,6 +63,12 @@ export class Hypervisor {
       throw error;
     }
     return domain;
+  }
+
+  /** Puts an I/O policy into force, for the domains that there are and those to come. */
+  setPolicy(policy: IoPolicy): void {
+    this.policy = policy;
+    new IoQueue(this.hv, new EventChannels(this.hv, this.kicker)).apply(policy, this.running);
   }
 
   /** Its domains, but for the core OS. */

@@ -10,7 +10,9 @@
  *
  * Locks: the queue's lock is the innermost. Nothing else is acquired while it is held, and nobody is woken.
  */
+
 import { Lock } from '../backends/lock.js';
+import type { IoPolicy } from '../io-policy.js';
 import { clockNs } from './clock.js';
 import type { EventChannels } from './event-channels.js';
 import {
@@ -24,7 +26,7 @@ import {
   SlotState,
   VCPU,
 } from './hypervisor-memory.js';
-import { applyPolicy, type NamedDomain, type Policy } from './io-queue/policy.js';
+import { applyPolicy, type NamedDomain } from './io-queue/policy.js';
 import { BATCH_NS } from './io-queue/rate.js';
 import { DEVICES, Device, type DeviceClass, domainOfFlow, flowOf, REC } from './io-queue/records.js';
 import { Scheduler } from './io-queue/scheduler.js';
@@ -155,7 +157,7 @@ export class IoQueue {
   }
 
   /** Puts a policy into force. What waits is ordered by it from now on; nothing is lost, and what has begun goes on. */
-  apply(policy: Policy, domains: readonly NamedDomain[]): void {
+  apply(policy: IoPolicy, domains: readonly NamedDomain[]): void {
     applyPolicy(this.hv, policy, domains);
     this.dispatch(-1, -1);
     // Whoever sleeps until a cap lets its next request start looks again: it may be sooner now.

@@ -1,5 +1,6 @@
 /** Messages between the engine and the hypervisor's process (advanced serialization). `key` is the engine's name for a domain. */
 import type { DiskConfig } from '../engine.js';
+import type { IoPolicy } from '../io-policy.js';
 import type { Doorbell } from '../process/guest-control.js';
 
 export interface DomainConfig {
@@ -43,6 +44,8 @@ export interface DomainEnd {
 }
 
 export type ToHypervisor =
+  /** For all of its domains; `key` is of none. */
+  | { type: 'policy'; key: number; policy: IoPolicy }
   | { type: 'create'; key: number; config: DomainConfig }
   | { type: 'input'; key: number; text: string }
   | { type: 'counters'; key: number; id: number }

@@ -2,6 +2,7 @@
 import { parse } from 'node:path';
 import { diskFile } from '../disk-file.js';
 import type { DiskConfig } from '../engine.js';
+import type { IoPolicy } from '../io-policy.js';
 import { type Child, startNode } from '../process/child.js';
 import {
   type ConsoleOutput,
@@ -18,6 +19,8 @@ import type { DomainConfig, FromHypervisor, ToHypervisor } from './messages.js';
 
 /** A domain ends within the hypervisor's grace of 250 ms, with what its disk has under way. */
 const STOP_MS = 3000;
+/** Key of messages that are about the hypervisor as a whole. */
+const NO_DOMAIN = -1;
 /** As much as the guest may write ahead of what has gone out. */
 const OUTPUT_WINDOW = 65536;
 
@@ -26,7 +29,7 @@ export async function run(request: RunRequest, output: ConsoleOutput): Promise<R
   let machine: UserDomain | undefined;
   try {
     const config = domainConfig(request);
-    machine = new UserDomain(config, request.noReboot, output);
+    machine = new UserDomain(config, request.noReboot, output, await policyOf(request));
     await machine.created;
     return machine;
   } catch (error) {
@@ -55,6 +58,7 @@ class UserDomain implements RunningMachine {
     private readonly config: DomainConfig,
     private readonly noReboot: boolean,
     private readonly output: ConsoleOutput,
+    policy: IoPolicy | undefined,
   ) {
     this.created = new Promise((resolve, reject) => {
       this.#created = resolve;
@@ -66,6 +70,7 @@ class UserDomain implements RunningMachine {
     this.#child = startNode(new URL('./hypervisor-main.js', import.meta.url));
     this.#child.process.on('message', (message) => this.#hear(message as FromHypervisor));
     void this.#child.exited.then((phrase) => this.#lost(phrase));
+    if (policy !== undefined) this.#send({ type: 'policy', key: NO_DOMAIN, policy });
     this.#create();
   }
 
@@ -129,6 +134,12 @@ class UserDomain implements RunningMachine {
     this.#end({ status: 1, problem });
     this.#gone();
   }
+}
+
+async function policyOf({ policy }: RunRequest): Promise<IoPolicy | undefined> {
+  if (policy === undefined) return undefined;
+  const { readIoPolicy } = await import('../io-policy-file.js'); // zod takes long to load
+  return readIoPolicy(policy);
 }
 
 /** @throws Error with a sentence for the user */

@@ -2,6 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import Table from 'cli-table3';
 import { Argument, Command } from 'commander';
+import type { IoPolicy } from '../../engines/io-policy.js';
+import { IoPolicyError, readIoPolicy } from '../../engines/io-policy-file.js';
 import { parseCpuList } from '../../engines/process/affinity.js';
 import type { Context } from '../context.js';
 import { connectAll, type HypervisorClient, ManagementFailure, type Wish } from '../domains/client.js';
@@ -9,7 +11,18 @@ import { type DomainUsage, UsageWatch } from '../domains/usage.js';
 import { onStopSignals } from '../signals.js';
 import { formatSize, parseInteger, parseSize, UsageError } from '../usage.js';
 
-const ACTIONS = ['list', 'pause', 'resume', 'shutdown', 'destroy', 'vcpus', 'memory', 'weight', 'pin'] as const;
+const ACTIONS = [
+  'list',
+  'pause',
+  'resume',
+  'shutdown',
+  'destroy',
+  'vcpus',
+  'memory',
+  'weight',
+  'pin',
+  'policy',
+] as const;
 export type DomainsAction = (typeof ACTIONS)[number];
 
 export interface DomainsFlags {
@@ -31,9 +44,11 @@ Examples:
   virtax domains vcpus guest 4
   virtax domains memory guest 256M
   virtax domains weight guest 512
+  virtax domains policy policy.json
 
 DOMAIN is the ID or the name as the list shows them. CPU and STEAL are percent of one processor.
 A weight is each vCPU's against those of other domains, by nice values of the host's scheduler (steps of 1.25); there are no caps.
+A policy (JSON) is for the I/O of all domains that run: order fifo, priority, wfq or deadline; caps, weights, classes, latency targets.
 
 Exit status: 1 when the hypervisor or the guest did not do it, 2 for bad usage.`;
 
@@ -42,7 +57,7 @@ export function domainsCommand(): Command {
     .summary('list and drive the domains of para hypervisors')
     .description('Lists the domains of all running para hypervisors of this user, and drives them.')
     .addArgument(new Argument('[action]', 'what to do').choices(ACTIONS).default('list'))
-    .argument('[domain]', 'ID or name')
+    .argument('[domain]', 'ID or name; policy: the file')
     .argument(
       '[value]',
       'vcpus: how many; memory: how much (64M); weight: 1 to 65535, 256 at first; pin: CPUs of the host (0-1,3)',
@@ -60,6 +75,7 @@ export async function domains(
 ): Promise<number> {
   if (action === 'list') return await list(flags, context);
   if (flags.watch || flags.json) throw new UsageError(`--watch and --json are for the list, not for ${action}`);
+  if (action === 'policy') return await setPolicy(domain, value, context);
   const wish = wishOf(action, value);
   if (domain === undefined) throw new UsageError(`${action} what? Give a domain; virtax domains lists them`);
   const clients = await connectAll();
@@ -76,8 +92,38 @@ export async function domains(
   }
 }
 
+/** For all hypervisors of this user. @throws UsageError */
+async function setPolicy(file: string | undefined, extra: string | undefined, { err, out }: Context): Promise<number> {
+  if (file === undefined) throw new UsageError('policy: of which file? For example: virtax domains policy policy.json');
+  if (extra !== undefined)
+    throw new UsageError(`policy takes a file alone, not ${extra} too: a policy is for all domains`);
+  const policy = policyOf(file);
+  const clients = await connectAll();
+  try {
+    if (clients.length === 0) throw new UsageError('no hypervisor runs: give the policy to virtax run with --policy');
+    for (const client of clients) await client.ask({ command: 'policy', policy });
+    out.write(`The policy is in force (${clients.map(({ pid }) => `hypervisor ${pid}`).join(', ')}).\n`);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof ManagementFailure)) throw error;
+    err.write(`virtax: policy ${file}: ${error.message}\n`);
+    return 1;
+  } finally {
+    for (const client of clients) client.close();
+  }
+}
+
+function policyOf(file: string): IoPolicy {
+  try {
+    return readIoPolicy(file);
+  } catch (error) {
+    if (error instanceof IoPolicyError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
 /** Without its domain. @throws UsageError */
-function wishOf(command: Exclude<DomainsAction, 'list'>, value: string | undefined): object {
+function wishOf(command: Exclude<DomainsAction, 'list' | 'policy'>, value: string | undefined): object {
   if (command === 'vcpus') return { command, vcpus: parseInteger(needed(value, 'vcpus 2'), 'vcpus', 1, MAX_VCPUS) };
   if (command === 'memory') return { command, bytes: parseSize(needed(value, 'memory 64M'), 'memory') };
   if (command === 'weight') return { command, weight: parseInteger(needed(value, 'weight 512'), 'weight', 1, 65535) };
@@ -147,7 +193,20 @@ const round = (value: number | null, digits = 0): string => (value === null ? '-
 function listText(usage: DomainUsage[]): string {
   if (usage.length === 0) return NONE;
   const table = new Table({
-    head: ['ID', 'NAME', 'STATE', 'VCPUS', 'MEMORY', 'CPU', 'STEAL', 'DISK OPS/S', 'DISK BYTES/S', 'NET FRAMES/S'],
+    head: [
+      'ID',
+      'NAME',
+      'STATE',
+      'VCPUS',
+      'MEMORY',
+      'CPU',
+      'STEAL',
+      'DISK OPS/S',
+      'DISK BYTES/S',
+      'DISK WAIT MS',
+      'NET FRAMES/S',
+      'NET BYTES/S',
+    ],
     style: { head: [], border: [] },
   });
   for (const each of usage) {
@@ -155,7 +214,9 @@ function listText(usage: DomainUsage[]): string {
       ...[each.id, each.name, each.state, `${each.vcpus} of ${each.maxVcpus}`],
       `${formatSize(each.memoryBytes)} of ${formatSize(each.maxMemoryBytes)}`,
       ...[`${round(each.cpuPercent, 1)} %`, `${round(each.stealPercent, 1)} %`],
-      ...[each.blockRequestsPerSecond, each.blockBytesPerSecond, each.netFramesPerSecond].map((rate) => round(rate)),
+      ...[each.blockRequestsPerSecond, each.blockBytesPerSecond].map((rate) => round(rate)),
+      round(each.blockWaitMs, 2),
+      ...[each.netFramesPerSecond, each.netBytesPerSecond].map((rate) => round(rate)),
     ]);
   }
   return `${table.toString()}\n`;

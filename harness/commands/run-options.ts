@@ -24,6 +24,7 @@ export interface RunFlags {
   maxVcpus?: string;
   disk: string[];
   net?: string;
+  policy?: string;
   reboot: boolean;
   trace?: string;
   counters: boolean;
@@ -72,6 +73,7 @@ export function runCommand(): Command {
       '--net <mode[,model=name][,hostfwd=rule]>',
       `network: ${NIC_MODES.join(' or ')}; model: ${NIC_MODELS.join(', ')}; hostfwd, as often as wanted: tcp::2222-:22`,
     )
+    .option('--policy <file>', 'I/O policy (para): order, caps, weights; see virtax domains policy')
     .option('--no-reboot', 'the machine ends where the guest resets it')
     .option('--trace <kinds>', `write to the standard error what happens: ${TRACES.join(',')}`)
     .option('--counters', 'write the counters to the standard error at the end', false)
@@ -95,6 +97,7 @@ export function runRequest(flags: RunFlags): RunRequest {
     ...sizes(flags),
     disks: flags.disk.map(parseDisk),
     ...(nic === undefined ? {} : { nic }),
+    ...(flags.policy === undefined ? {} : { policy: flags.policy }),
     noReboot: !flags.reboot,
     trace: parseTrace(flags.trace),
   };

@@ -11,6 +11,9 @@ export interface DomainUsage extends DomainSummary {
   blockRequestsPerSecond: number | null;
   blockBytesPerSecond: number | null;
   netFramesPerSecond: number | null;
+  netBytesPerSecond: number | null;
+  /** Mean time that a disk request waited in the I/O queue, ms; null where none was made. */
+  blockWaitMs: number | null;
 }
 
 /** Of one hypervisor's domains. `before`: an earlier list of the same. */
@@ -31,9 +34,13 @@ export function usageOf(pid: number, now: DomainList, before?: DomainList): Doma
       blockRequestsPerSecond: rate('blockRequests'),
       blockBytesPerSecond: rate('blockBytes'),
       netFramesPerSecond: rate('netFrames'),
+      netBytesPerSecond: rate('netBytes'),
+      blockWaitMs: quotient(rate('blockWaitSeconds', 1000), rate('blockRequests')),
     };
   });
 }
+
+const quotient = (a: number | null, b: number | null): number | null => (a === null || !b ? null : a / b);
 
 /** Keeps the last list of each hypervisor. */
 export class UsageWatch {

@@ -3,6 +3,7 @@
  * module imports, and lays out structures and rings in the domain's memory with the offsets of the ABI.
  */
 import * as abi from '#engines/para/abi.js';
+import { clockNs } from '#engines/para/clock.js';
 import { CoreOsThread } from '#engines/para/core-os/thread.js';
 import { EventChannels } from '#engines/para/event-channels.js';
 import { GuestMemory } from '#engines/para/guest-memory.js';
@@ -41,6 +42,8 @@ export class FakeGuest {
   readonly cpus: FakeVcpu[];
   readonly disk: FakeDisk;
   readonly port: FakePort | undefined;
+  /** The I/O queue's clock. */
+  now: () => number = clockNs;
 
   constructor(options: GuestOptions = {}) {
     const pages = options.pages ?? 16;
@@ -123,7 +126,7 @@ export class FakeVcpu {
     const kicker = { kick: (slot: number) => guest.kicks.push(slot) };
     this.events = new EventChannels(hv, kicker, word);
     const disk = { io: guest.disk, handle: 0, memory: 0, bytes: guest.disk.bytes };
-    this.coreOs = new CoreOsThread(guest.disk, new IoQueue(hv, this.events), disk, guest.port);
+    this.coreOs = new CoreOsThread(guest.disk, new IoQueue(hv, this.events, () => guest.now()), disk, guest.port);
     this.vcpu = new Vcpu({
       domain,
       id,

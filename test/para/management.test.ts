@@ -9,6 +9,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Hypervisor } from '#engines/para/hypervisor.js';
+import type { HypervisorMemory } from '#engines/para/hypervisor-memory.js';
+import { flowWord } from '#engines/para/hypervisor-memory.js';
+import { Device, flowOf, REC } from '#engines/para/io-queue/records.js';
 import { hypervisorPids, socketFolder, socketPath } from '#engines/para/management/folder.js';
 import { serveManagement } from '#engines/para/management/server.js';
 import { allowedCpus } from '#engines/process/affinity.js';
@@ -128,6 +131,26 @@ describe('virtax domains', () => {
     expect(await listed()).toMatchObject({ state: 'blocked' });
   });
 
+  it('puts an I/O policy into force, and says where it is wrong', async () => {
+    const file = join(folder, 'policy.json');
+    writeFileSync(file, '{ "order": "wfq", "domains": { "web": { "weight": 400, "vif": { "opsPerSecond": 5 } } } }');
+    expect(await virtax('policy', file)).toMatchObject({ status: 0, stderr: '' });
+    const { hv } = hypervisor as unknown as { hv: HypervisorMemory };
+    const [vbd, vif] = [Device.vbd, Device.vif].map((device) => flowWord(flowOf(guest.domain.id, device)) / 2);
+    expect([hv.f64[vbd + REC.weight], hv.f64[vif + REC.weight]]).toEqual([400, 400]);
+    expect([hv.f64[vbd + REC.opsPerSecond], hv.f64[vif + REC.opsPerSecond]]).toEqual([0, 5]);
+    writeFileSync(file, '{ "order": "lifo", "domains": { "web": { "wieght": 4 } } }');
+    const { status, stderr } = await virtax('policy', file);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/policy.json is not a policy:\n {2}order: .*fifo.*\n {2}domains.web: .*wieght/);
+    const later = await ParaGuest.start(hypervisor, { name: 'mail' });
+    expect(hv.f64[flowWord(flowOf(later.domain.id, Device.vbd)) / 2 + REC.weight]).toBe(100);
+    later.domain.destroy();
+    await later.ended();
+    writeFileSync(file, '{ "order": "fifo" }');
+    expect((await virtax('policy', file)).status).toBe(0);
+  });
+
   it('a name that several have must be an ID', async () => {
     const other = await ParaGuest.start(hypervisor, { name: 'web' });
     const { stderr, status } = await virtax('pause', 'web');
@@ -145,6 +168,8 @@ describe('virtax domains', () => {
     ['a size that is none', ['memory', 'web', 'lots'], /lots.*64M/],
     ['a weight that is none', ['weight', 'web', '0'], /weight.*1 to 65535/],
     ['CPUs that are none', ['pin', 'web', 'all'], /all is no list of CPUs; write 0-1,3/],
+    ['no policy', ['policy'], /virtax domains policy policy.json/],
+    ['a policy that is not there', ['policy', '/nowhere/p.json'], /policy file \/nowhere\/p.json: .*no such file/],
     ['a value too many', ['pause', 'web', '3'], /domain alone/],
     ['--json of an action', ['pause', 'web', '--json'], /--json/],
   ])('%s: status 2 and a message', async (_name, args, message) => {
@@ -187,15 +212,19 @@ describe('rates', () => {
   const summary = {
     ...{ domain: 1, name: 'a', state: 'running' as const, vcpus: 1, maxVcpus: 1, memoryBytes: 1, maxMemoryBytes: 1 },
     ...{ cpuSeconds: 1, stealSeconds: null, blockRequests: 100, blockBytes: 1000, netFrames: 5 },
+    ...{ netBytes: 500, blockWaitSeconds: 1, netWaitSeconds: 0 },
   };
 
   it('are differences by time; unknown at first, and where the host does not tell', () => {
     const first = { seconds: 10, domains: [summary] };
-    const now = { seconds: 12, domains: [{ ...summary, cpuSeconds: 2.5, blockRequests: 300, blockBytes: 5000 }] };
+    const now = {
+      seconds: 12,
+      domains: [{ ...summary, cpuSeconds: 2.5, blockRequests: 300, blockBytes: 5000, blockWaitSeconds: 1.5 }],
+    };
     expect(usageOf(9, first)[0]).toMatchObject({ id: '9.1', cpuPercent: null, blockRequestsPerSecond: null });
     expect(usageOf(9, now, first)[0]).toMatchObject({
       ...{ cpuPercent: 75, stealPercent: null, blockRequestsPerSecond: 100, blockBytesPerSecond: 2000 },
-      netFramesPerSecond: 0,
+      ...{ netFramesPerSecond: 0, netBytesPerSecond: 0, blockWaitMs: 2.5 },
     });
   });
 });

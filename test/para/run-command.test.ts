@@ -56,6 +56,17 @@ describe('virtax run --engine para', () => {
     expect(status).toBe(0);
   });
 
+  it('takes an I/O policy with --policy, and refuses one that is none', async () => {
+    const policy = join(folder, 'policy.json');
+    writeFileSync(policy, '{ "order": "deadline", "default": { "opsPerSecond": 100 } }');
+    const args = ['--kernel', MINIMAL, '--memory', '1M', '--disk', disk, '--policy', policy];
+    expect(await run(args)).toMatchObject({ status: 0, stderr: '' });
+    writeFileSync(policy, '{ "order": "fifo", "devices": { "vif": { "depth": 1 } } }');
+    const refused = await run(args);
+    expect(refused.stderr).toMatch(/policy.json is not a policy:[\s\S]*devices.vif.*depth/);
+    expect(refused.status).toBe(2);
+  });
+
   it('Ctrl-A x ends the domain', async () => {
     expect((await run(['--kernel', paraImage().path], '\x01\x01\x01x')).status).toBe(0);
   });

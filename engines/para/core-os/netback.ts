@@ -24,6 +24,8 @@ import { BackEndRing } from './ring.js';
 
 const TX = counterIndex('net_tx_frames');
 const RX = counterIndex('net_rx_frames');
+const TX_BYTES = counterIndex('net_tx_bytes');
+const RX_BYTES = counterIndex('net_rx_bytes');
 const RX_DROPPED = counterIndex('net_rx_dropped');
 const COPIES = counterIndex('copies');
 const ETHERNET_HEADER = 14;
@@ -170,6 +172,7 @@ export class NetBackEnd {
     // What the medium drops is lost, as on any Ethernet. The port copies the frame once and checks the copy.
     this.port.transmit(vcpu.memory.u8, at, size);
     vcpu.count(TX);
+    vcpu.count(TX_BYTES, size);
     vcpu.count(COPIES);
     return 0;
   }
@@ -188,6 +191,7 @@ export class NetBackEnd {
     if (at >= 0) {
       vcpu.memory.u8.set(frame, at);
       vcpu.count(RX);
+      vcpu.count(RX_BYTES, frame.length);
       vcpu.count(COPIES);
     }
     this.response[0] = id; // offset 0

@@ -3,12 +3,11 @@
  * request has the smallest key is next; equal keys go by age. Within a flow requests keep their order always. Keys are computed when
  * they are compared, so a change of policy changes the order of what waits already, and nothing has to be moved.
  */
+import { ORDERS, type OrderName } from '../../io-policy.js';
 import type { HypervisorMemory } from '../hypervisor-memory.js';
 import { REC } from './records.js';
 
-/** Their numbers are what the hypervisor's memory holds. */
-export const ORDERS = ['fifo', 'priority', 'wfq', 'deadline'] as const;
-export type OrderName = (typeof ORDERS)[number];
+/** As the hypervisor's memory holds it. */
 export const orderCode = (name: OrderName): number => ORDERS.indexOf(name);
 const PRIORITY = orderCode('priority');
 export const WFQ = orderCode('wfq');

@@ -1,9 +1,7 @@
-/**
- * A policy: the order, what the device classes may do as a whole, and what each domain gets. Plain data, checked where it comes in
- * (policy-file.ts); apply() writes it into the hypervisor's memory, whatever the queue is doing meanwhile.
- */
+/** A policy comes into force: what the user wrote (io-policy.ts) goes into the hypervisor's memory, whatever the queue is doing then. */
 
 import { Lock } from '../../backends/lock.js';
+import type { Caps, DevicePolicy, DomainPolicy, FlowPolicy, IoPolicy } from '../../io-policy.js';
 import {
   deviceWord,
   flowWord,
@@ -12,7 +10,7 @@ import {
   QUEUE,
   QUEUE_HEADER_WORD,
 } from '../hypervisor-memory.js';
-import { type OrderName, orderCode, WFQ } from './order.js';
+import { orderCode, WFQ } from './order.js';
 import {
   DEFAULT_DEPTH,
   DEFAULT_PRIORITY,
@@ -25,42 +23,7 @@ import {
   UNLIMITED,
 } from './records.js';
 
-/** Caps, per second. */
-export interface Caps {
-  opsPerSecond?: number | undefined;
-  bytesPerSecond?: number | undefined;
-}
-
-/** Of a class of devices as a whole; `depth`: requests that are with them at once. */
-export interface DevicePolicy extends Caps {
-  depth?: number | undefined;
-}
-
-/** Of what a domain asks of one class of devices. */
-export interface FlowPolicy extends Caps {
-  /** 0 (first) to 7. */
-  class?: number | undefined;
-  weight?: number | undefined;
-  latencyTargetMs?: number | undefined;
-}
-
-/** Of a domain: for both classes, and for one of them, which goes before. */
-export interface DomainPolicy extends FlowPolicy {
-  vbd?: FlowPolicy | undefined;
-  vif?: FlowPolicy | undefined;
-}
-
-export interface Policy {
-  order: OrderName;
-  ageingMs?: number | undefined;
-  devices?: { vbd?: DevicePolicy | undefined; vif?: DevicePolicy | undefined } | undefined;
-  /** By name, or by number. */
-  domains?: Record<string, DomainPolicy> | undefined;
-  /** Of the domains that are not named. */
-  default?: DomainPolicy | undefined;
-}
-
-export const DEFAULT_POLICY: Policy = { order: 'fifo' };
+export const DEFAULT_POLICY: IoPolicy = { order: 'fifo' };
 /** Head start of a priority class, if the policy does not say. */
 export const DEFAULT_AGEING_MS = 500;
 
@@ -70,7 +33,7 @@ export interface NamedDomain {
 }
 
 /** Puts the policy into force for the queue and these domains, at one moment: what waits already is ordered by it from then on. */
-export function applyPolicy(hv: HypervisorMemory, policy: Policy, domains: readonly NamedDomain[]): void {
+export function applyPolicy(hv: HypervisorMemory, policy: IoPolicy, domains: readonly NamedDomain[]): void {
   new Lock(hv.i32, LOCK_QUEUE).hold(() => {
     const { i32, f64 } = hv;
     const wasWfq = i32[QUEUE_HEADER_WORD + QUEUE.order] === WFQ;
@@ -85,7 +48,7 @@ export function applyPolicy(hv: HypervisorMemory, policy: Policy, domains: reado
 }
 
 /** Of a domain that comes while the policy is in force, before it runs. */
-export function applyToDomain(hv: HypervisorMemory, policy: Policy, domain: NamedDomain): void {
+export function applyToDomain(hv: HypervisorMemory, policy: IoPolicy, domain: NamedDomain): void {
   new Lock(hv.i32, LOCK_QUEUE).hold(() => {
     writeDomain(hv, policy, domain);
     restartVirtualTime(hv, domain.id);
@@ -109,14 +72,14 @@ function writeCaps(i32: Int32Array, f64: Float64Array, at: number, caps: Caps): 
   i32[at + REC.capped] = opsPerSecond > 0 || bytesPerSecond > 0 ? 1 : 0;
 }
 
-function writeDomain(hv: HypervisorMemory, policy: Policy, domain: NamedDomain): void {
+function writeDomain(hv: HypervisorMemory, policy: IoPolicy, domain: NamedDomain): void {
   const own = domainPolicy(policy, domain);
   writeFlow(hv, flowOf(domain.id, Device.vbd), { ...own, ...defined(own.vbd) });
   writeFlow(hv, flowOf(domain.id, Device.vif), { ...own, ...defined(own.vif) });
 }
 
 /** What the policy says of a domain: by its name, else by its number, else to all others. */
-export function domainPolicy(policy: Policy, { id, name }: NamedDomain): DomainPolicy {
+export function domainPolicy(policy: IoPolicy, { id, name }: NamedDomain): DomainPolicy {
   const { domains = {} } = policy;
   const key = [name, String(id)].find((each) => Object.hasOwn(domains, each));
   return { ...defined(policy.default), ...(key === undefined ? {} : defined(domains[key])) };

@@ -11,7 +11,8 @@ export async function answerLine(line: string, hypervisor: Hypervisor): Promise<
   if (typeof request === 'string') return { id: 0, ok: false, error: request };
   const { id } = request;
   try {
-    if (request.command !== 'list') await act(request, hypervisor);
+    if (request.command === 'policy') hypervisor.setPolicy(request.policy);
+    else if (request.command !== 'list') await act(request, hypervisor);
     else {
       const domains = hypervisor.running.map(summaryOf);
       return { id, ok: true, result: { seconds: clockNs() / 1e9, domains } };
@@ -35,7 +36,7 @@ function parse(line: string): ManagementRequest | string {
   return `not a request: ${[...path, message].join(': ')}`;
 }
 
-type Action = Exclude<ManagementRequest, { command: 'list' }>;
+type Action = Exclude<ManagementRequest, { command: 'list' | 'policy' }>;
 
 async function act(request: Action, hypervisor: Hypervisor): Promise<void> {
   const domain = hypervisor.running.find((each) => each.id === request.domain);

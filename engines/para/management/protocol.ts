@@ -3,11 +3,13 @@
  * in another order than the requests.
  */
 import { z } from 'zod';
+import { ioPolicySchema } from '../../io-policy-file.js';
 
 const domain = z.int().min(1);
 
 export const requestSchema = z.discriminatedUnion('command', [
   z.strictObject({ id: z.int(), command: z.literal('list') }),
+  z.strictObject({ id: z.int(), command: z.literal('policy'), policy: ioPolicySchema }),
   z.strictObject({ id: z.int(), command: z.literal('pause'), domain }),
   z.strictObject({ id: z.int(), command: z.literal('resume'), domain }),
   z.strictObject({ id: z.int(), command: z.literal('shutdown'), domain }),
@@ -36,6 +38,10 @@ export const summarySchema = z.object({
   blockRequests: z.number(),
   blockBytes: z.number(),
   netFrames: z.number(),
+  netBytes: z.number(),
+  /** That disk requests and bursts of frames waited in the I/O queue, all together: over a time, how many waited on average. */
+  blockWaitSeconds: z.number(),
+  netWaitSeconds: z.number(),
 });
 export type DomainSummary = z.infer<typeof summarySchema>;
 

@@ -22,6 +22,9 @@ export function summaryOf(domain: Domain): DomainSummary {
     blockRequests: counters.block_requests,
     blockBytes: counters.block_bytes,
     netFrames: counters.net_tx_frames + counters.net_rx_frames,
+    netBytes: counters.net_tx_bytes + counters.net_rx_bytes,
+    blockWaitSeconds: counters.queue_vbd_wait_ns / 1e9,
+    netWaitSeconds: counters.queue_vif_wait_ns / 1e9,
   };
 }
 

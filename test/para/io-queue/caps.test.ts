@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Policy } from '#engines/para/io-queue/policy.js';
+import type { IoPolicy } from '#engines/io-policy.js';
 import { TOLERANCE_NS } from '#engines/para/io-queue/rate.js';
 import { Device } from '#engines/para/io-queue/records.js';
 import { MS, SECOND, Simulation } from './simulation.js';
@@ -20,7 +20,7 @@ function windows(run: Simulation, value: (from: number, to: number) => number): 
 }
 
 describe('caps', () => {
-  it.each<[string, Policy, number, (run: Simulation, from: number, to: number) => number]>([
+  it.each<[string, IoPolicy, number, (run: Simulation, from: number, to: number) => number]>([
     [
       'operations of a domain',
       { order: 'fifo', domains: { d1: { opsPerSecond: 2000 } } },

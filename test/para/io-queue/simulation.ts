@@ -2,9 +2,10 @@
  * The queue in simulated time: clients that keep so many requests outstanding, and a device that takes as long as the test says. The
  * queue is the real one; its clock, its sleeps and the device are here.
  */
+
+import type { IoPolicy } from '#engines/io-policy.js';
 import { EventChannels } from '#engines/para/event-channels.js';
 import { HypervisorMemory, SLOT, VCPU, VcpuState } from '#engines/para/hypervisor-memory.js';
-import type { Policy } from '#engines/para/io-queue/policy.js';
 import { Device, type DeviceClass } from '#engines/para/io-queue/records.js';
 import { IoQueue, NO_SLOT, slotWord } from '#engines/para/io-queue.js';
 
@@ -33,7 +34,7 @@ export interface Started {
 }
 
 export interface SimulationOptions {
-  policy: Policy;
+  policy: IoPolicy;
   clients: Client[];
   /** How long the device takes for a request, ns, with so many of them in it. */
   service: (bytes: number, inFlight: number) => number;
@@ -46,6 +47,8 @@ export class Simulation {
   readonly started: Started[] = [];
   readonly finished: (Started & { done: number })[] = [];
   now = 1;
+  /** Requests that were ever admitted. */
+  admissions = 0;
   readonly queue: IoQueue;
   private readonly events: { at: number; run: () => void }[] = [];
   private readonly domains: number[];
@@ -74,7 +77,7 @@ export class Simulation {
     hv.i32[hv.vcpuWord(domain, 0) + VCPU.state] = VcpuState.blocked;
   }
 
-  apply(policy: Policy): void {
+  apply(policy: IoPolicy): void {
     this.queue.apply(
       policy,
       this.domains.map((id) => ({ id, name: `d${id}` })),
@@ -88,6 +91,7 @@ export class Simulation {
   private admit(client: Client): void {
     if (this.now >= (client.until ?? Number.POSITIVE_INFINITY)) return;
     const slot = this.queue.allocate();
+    this.admissions++;
     this.owner.set(slot, client);
     this.hv.i32[slotWord(slot) + SLOT.domain] = client.domain;
     this.hv.i32[slotWord(slot) + SLOT.vcpu] = 0;
