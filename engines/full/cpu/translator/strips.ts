@@ -2,6 +2,7 @@ import { accessKind } from './accesses.js';
 import { addressOf, after, asItIs, type Knowledge, type Linear, meet, termsKey } from './affine.js';
 import { leastOf } from './choices.js';
 import type { Instruction } from './code-source.js';
+import { mayBeWider, withoutExtensions } from './exact-words.js';
 import { goesBack } from './graph.js';
 import { Block, type Edge, redirect } from './region.js';
 import { type Trips, tripsOf } from './trips.js';
@@ -106,8 +107,12 @@ function loopOf(
   return blocks.filter((block) => inside.has(block));
 }
 
-const isPlain = (head: Block, body: readonly Block[]): boolean =>
-  body.every((block) => (block === head || !block.loopHead) && block.end.kind !== 'strip');
+/** Copies of a block in one loop share instructions, whose addresses are other ones in each. */
+function isPlain(head: Block, body: readonly Block[]): boolean {
+  const all = body.flatMap(({ instructions }) => instructions);
+  const inner = body.every((block) => (block === head || !block.loopHead) && block.end.kind !== 'strip');
+  return inner && new Set(all).size === all.length;
+}
 
 const lengthOf = (body: readonly Block[]): number =>
   body.reduce((sum, { instructions }) => sum + instructions.length, 0);
@@ -120,6 +125,8 @@ interface Found {
 
 interface Interpreted {
   readonly found: Found[];
+  /** What instructions on words give as integers, where these are no larger. */
+  readonly results: ReadonlyMap<Instruction, Linear>;
   /** By block, and after the whole loop. */
   readonly ends: ReadonlyMap<Block, Knowledge>;
   readonly end: Knowledge;
@@ -130,6 +137,7 @@ function interpret(head: Block, body: readonly Block[], words: boolean): Interpr
   const starts = new Map<Block, Knowledge>([[head, asItIs()]]);
   const ends = new Map<Block, Knowledge>();
   const found: Found[] = [];
+  const results = new Map<Instruction, Linear>();
   let end: Knowledge | undefined;
   for (const block of body) {
     let known = starts.get(block) as Knowledge;
@@ -137,6 +145,8 @@ function interpret(head: Block, body: readonly Block[], words: boolean): Interpr
       const address = accessKind(instruction) && addressOf(instruction, known);
       if (address !== undefined) found.push({ instruction, block, address });
       known = after(instruction, known, words);
+      const result = words && mayBeWider(instruction) ? known[instruction.operands.rd] : undefined;
+      if (result !== undefined) results.set(instruction, result);
     }
     ends.set(block, known);
     for (const { to } of block.edges()) {
@@ -147,7 +157,7 @@ function interpret(head: Block, body: readonly Block[], words: boolean): Interpr
       }
     }
   }
-  return { found, ends, end: end as Knowledge };
+  return { found, results, ends, end: end as Knowledge };
 }
 
 /** How a register moves in one iteration: between low and high, and by another that stays as it is. */
@@ -171,11 +181,15 @@ function movements(end: Knowledge): (Movement | undefined)[] {
   });
 }
 
-type PlannedStrip = Strip & { readonly members: Map<Instruction, Group> };
+type PlannedStrip = Strip & {
+  readonly members: ReadonlyMap<Instruction, Group>;
+  /** Instructions on words whose results are what they seem to be. */
+  readonly exact: ReadonlySet<Instruction>;
+};
 
 /** `words`: also of addresses that are linear only as long as no word overflows. */
 function plan(head: Block, body: readonly Block[], words: boolean): PlannedStrip | undefined {
-  const { found, ends, end } = interpret(head, body, words);
+  const { found, results, ends, end } = interpret(head, body, words);
   const moves = movements(end);
   const groups = new Map<string, Group>();
   const members = new Map<Instruction, Group>();
@@ -192,7 +206,8 @@ function plan(head: Block, body: readonly Block[], words: boolean): PlannedStrip
   const ending = tripsOf(head, body, ends, moves);
   const trips = ending && bounds.include(ending.distance) ? ending : undefined;
   const vector = body.length === 1 && !words ? planVector(head, members, moves) : undefined;
-  return { groups: [...used], words: paths, shortest: shortest(head, body), trips, members, vector };
+  const exact = new Set([...results].filter(([, value]) => bounds.include(value)).map(([instruction]) => instruction));
+  return { groups: [...used], words: paths, shortest: shortest(head, body), trips, members, exact, vector };
 }
 
 function groupOf(
@@ -242,6 +257,7 @@ function split(head: Block, body: readonly Block[], strip: PlannedStrip): void {
   const fast = copies(head, body, gate);
   const slow = copies(head, body, head);
   for (const block of fast.values()) {
+    block.instructions = withoutExtensions(block.instructions, strip.exact);
     block.trusted = strip.members;
     block.strip = strip;
   }
