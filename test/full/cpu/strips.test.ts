@@ -99,7 +99,11 @@ function words({ kind, pointer, which, offset }: Step, value: number, { shift, s
       return [which < 5 ? addw(WORD, WORD, STEP) : subw(WORD, WORD, STEP)];
     case 'viaWord': {
       const extend = (signed ? srai : srli)(COPY, COPY, 32 - shift);
-      return [slli(COPY, WORD, 32), extend, add(COPY, COPY, BASE), load.make(value, COPY, offset)];
+      const use = [extend, add(COPY, COPY, BASE), load.make(value, COPY, offset)];
+      // In another register; in its own, where an access may fail between; or what else is there may be read.
+      const between = [[], [load.make(value, pointer, offset)], [add(value, COPY, value)]][which % 3];
+      const inPlace = [addi(COPY, WORD, 0), slli(COPY, COPY, 32)];
+      return [...(which < 2 ? [slli(COPY, WORD, 32)] : inPlace), ...between, ...use];
     }
     case 'viaZba':
       return [(shift === 0 ? addUw : shiftAddUw[shift - 1])(COPY, WORD, BASE), store.make(value, COPY, offset)];
@@ -305,4 +309,38 @@ function sums({ before, inside, again }: (typeof ENDINGS)[string], translate: Tr
 
 it.each(Object.keys(ENDINGS))('loops %s end there, wherever the range does', (name) => {
   expect(sums(ENDINGS[name], 'forced')).toBe(sums(ENDINGS[name], 'off'));
+});
+
+/** Between the two shifts of a word, in its own register, what others see of it: an exception's handler, an addition. */
+const BETWEEN: Readonly<Record<string, number[]>> = {
+  'a handler': [iType(0x03, 3)(20, 22, 0)],
+  'an addition': [add(23, 23, 15)],
+};
+
+/** Registers after a loop whose words are indices, until it leaves what is mapped. */
+function afterShifts(between: readonly number[], translate: TranslateMode): bigint[] {
+  const bench = new Bench(translate);
+  bench.map(CODE, AT.code, V | R | X | U | A);
+  PHYSICAL.forEach((page, index) => {
+    bench.map(DATA + BigInt(index * 4096), page, V | R | U | A);
+  });
+  bench.page();
+  // No pointer that moves in known steps: the next page after each 64 iterations.
+  const pointer = [srli(22, 16, 6), slli(22, 22, 12), add(22, 22, 10)];
+  const index = [
+    addi(15, 16, 0),
+    slli(15, 15, 32),
+    ...between,
+    srli(15, 15, 32),
+    add(17, 15, 10),
+    LOADS[0].make(21, 17, 0),
+  ];
+  const loop = [...pointer, ...index, addiw(16, 16, 1)];
+  bench.enter(0, [...li(10, DATA), addi(14, 0, 1000), ...loop, bne(16, 14, -4 * loop.length), hang], 1n << 13n, CODE);
+  for (let slice = 0; slice < 10; slice++) bench.continue(2000);
+  return [14, 15, 16, 20, 21, 22, 23].map((register) => bench.hart.state.x(register));
+}
+
+it.each(Object.keys(BETWEEN))('%s sees how a word is extended', (name) => {
+  expect(afterShifts(BETWEEN[name], 'forced')).toEqual(afterShifts(BETWEEN[name], 'off'));
 });
