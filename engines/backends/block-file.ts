@@ -1,6 +1,7 @@
 /** Opening a disk's backing file: O_DIRECT where the file system takes it, and what it wants to be aligned to. */
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
-import type { BlockInfo } from './io.js';
+import { markFile } from './file-mark.js';
+import type { BlockInfo, BlockOptions } from './io.js';
 import { type Libc, NativeMemory } from './libc.js';
 
 const STATX_DIOALIGN = 0x2000;
@@ -32,9 +33,9 @@ export class BlockFile {
   #buffered: number | undefined;
 
   constructor(
-    c: Libc | undefined,
+    private readonly c: Libc | undefined,
     readonly path: string,
-    private readonly options: { direct: boolean; readonly: boolean },
+    private readonly options: BlockOptions,
   ) {
     const direct = options.direct ? openDirect(c, path, options.readonly) : undefined;
     this.fd = direct?.fd ?? openFile(path, options.readonly, 0);
@@ -42,6 +43,7 @@ export class BlockFile {
     this.limit = stat.isFile() ? stat.size : Number.POSITIVE_INFINITY;
     this.memoryAlignment = direct?.memory ?? 1;
     this.info = { bytes: stat.size, direct: direct !== undefined, alignment: direct?.alignment ?? 1 };
+    if (options.mark !== undefined) this.info.marked = this.#mark(this.fd);
   }
 
   /**
@@ -50,8 +52,16 @@ export class BlockFile {
    */
   get bufferedFd(): number {
     if (!this.info.direct) return this.fd;
-    this.#buffered ??= openFile(this.path, this.options.readonly, 0);
+    if (this.#buffered === undefined) {
+      this.#buffered = openFile(this.path, this.options.readonly, 0);
+      this.#mark(this.#buffered);
+    }
     return this.#buffered;
+  }
+
+  #mark(fd: number): boolean {
+    const { mark } = this.options;
+    return mark !== undefined && this.c !== undefined && markFile(this.c, fd, mark);
   }
 
   /** Whether `fd` takes a request of this length and offset. */

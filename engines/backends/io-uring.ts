@@ -9,7 +9,16 @@ import { BlockFile, zeroMode } from './block-file.js';
 import { BouncePool } from './bounce.js';
 import { nowNs } from './clock.js';
 import { HandleTable } from './handles.js';
-import type { BlockInfo, Completion, HandleId, IoContext, MemoryId, Pieces, WaitingPolicy } from './io.js';
+import type {
+  BlockInfo,
+  BlockOptions,
+  Completion,
+  HandleId,
+  IoContext,
+  MemoryId,
+  Pieces,
+  WaitingPolicy,
+} from './io.js';
 import type { KickSlot, SleepsOn } from './kick.js';
 import type { Libc } from './libc.js';
 import { bytesOf, onePieceAtATime, PIECES_MAX, Vector } from './pieces.js';
@@ -97,7 +106,11 @@ export class UringContext implements IoContext {
     return this.#memories.add(memory);
   }
 
-  openBlock(path: string, options: { direct: boolean; readonly: boolean }): HandleId {
+  removeMemory(memory: MemoryId): void {
+    this.#memories.remove(memory);
+  }
+
+  openBlock(path: string, options: BlockOptions): HandleId {
     const file = new BlockFile(this.c, path, options);
     this.kicks.remember(file.fd);
     return this.#handles.add(file);

@@ -9,7 +9,8 @@ export interface IoWorkerData {
   queue: SharedArrayBuffer;
   area: SharedArrayBuffer;
   slot: number;
-  memories: WebAssembly.Memory[];
+  /** By number; undefined: no longer in use. */
+  memories: (WebAssembly.Memory | undefined)[];
 }
 
 const EIO = 5;
@@ -28,11 +29,13 @@ function main(data: IoWorkerData): void {
   }
 }
 
-/** Takes a memory that the owner registered after this thread was started; false when none is there. */
-function learnMemory(memories: WebAssembly.Memory[]): boolean {
+/** Takes what the owner registered, or gave up, after this thread was started; false when nothing is there. */
+function learnMemory(memories: (WebAssembly.Memory | undefined)[]): boolean {
   const received = parentPort === null ? undefined : receiveMessageOnPort(parentPort);
   if (received === undefined) return false;
-  memories.push(received.message as WebAssembly.Memory);
+  const message = received.message as WebAssembly.Memory | { forget: number };
+  if ('forget' in message) memories[message.forget] = undefined;
+  else memories.push(message);
   return true;
 }
 

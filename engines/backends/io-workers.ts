@@ -7,7 +7,16 @@ import { Worker } from 'node:worker_threads';
 import { BlockFile, zeroMode } from './block-file.js';
 import { nowNs } from './clock.js';
 import { HandleTable } from './handles.js';
-import type { BlockInfo, Completion, HandleId, IoContext, MemoryId, Pieces, WaitingPolicy } from './io.js';
+import type {
+  BlockInfo,
+  BlockOptions,
+  Completion,
+  HandleId,
+  IoContext,
+  MemoryId,
+  Pieces,
+  WaitingPolicy,
+} from './io.js';
 import type { IoWorkerData } from './io-worker.js';
 import { JOB, JobQueue } from './job-queue.js';
 import type { KickSlot } from './kick.js';
@@ -33,7 +42,7 @@ export class WorkersContext implements IoContext {
   readonly #queue = new JobQueue(this.#buffer);
   readonly #requests = new RequestTable();
   readonly #memories: SharedMemories;
-  readonly #registered: WebAssembly.Memory[] = [];
+  readonly #registered: (WebAssembly.Memory | undefined)[] = [];
   readonly #handles = new HandleTable();
   readonly #workers: Worker[] = [];
   readonly #waiter: Waiter;
@@ -68,7 +77,13 @@ export class WorkersContext implements IoContext {
     return id;
   }
 
-  openBlock(path: string, options: { direct: boolean; readonly: boolean }): HandleId {
+  removeMemory(memory: MemoryId): void {
+    this.#memories.remove(memory);
+    this.#registered[memory] = undefined;
+    for (const worker of this.#workers) worker.postMessage({ forget: memory });
+  }
+
+  openBlock(path: string, options: BlockOptions): HandleId {
     const file = new BlockFile(this.c, path, options);
     this.kicks.remember(file.fd);
     return this.#handles.add(file);

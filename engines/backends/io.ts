@@ -41,6 +41,15 @@ export interface BlockInfo {
   direct: boolean;
   /** Alignment that O_DIRECT wants of address, length and offset; 1 when buffered. Unaligned requests are bounced and counted. */
   alignment: number;
+  /** Whether the mark that was asked for is there; absent: none was. */
+  marked?: boolean;
+}
+
+export interface BlockOptions {
+  direct: boolean;
+  readonly: boolean;
+  /** By which another thread sees whether anything that this one began is still under way (file-mark.ts). */
+  mark?: number;
 }
 
 export interface IoContext {
@@ -49,8 +58,10 @@ export interface IoContext {
   readonly slot: number;
 
   addMemory(memory: WebAssembly.Memory): MemoryId;
+  /** Nothing is in flight in it and nothing will be. Its number is not used again. */
+  removeMemory(memory: MemoryId): void;
 
-  openBlock(path: string, options: { direct: boolean; readonly: boolean }): HandleId;
+  openBlock(path: string, options: BlockOptions): HandleId;
   blockInfo(handle: HandleId): BlockInfo;
   /** Asynchronous; several may be queued before submit(). */
   read(handle: HandleId, memory: MemoryId, address: number, bytes: number, offset: number, done: Completion): void;

@@ -42,6 +42,8 @@ export interface Libc {
   pread(fd: number, address: number, bytes: number, offset: number): number;
   fdatasync(fd: number): number;
   fallocate(fd: number, mode: number, offset: number, bytes: number): number;
+  /** fcntl(2) with a structure at `address`. */
+  fcntl(fd: number, command: number, address: number): number;
   /** statx(2) with AT_EMPTY_PATH into 256 bytes at `address`. */
   fstatx(fd: number, mask: number, address: number): number;
   eventfd(initial: number, flags: number): number;
@@ -177,6 +179,7 @@ function bind(koffi: Koffi, numbers: SystemCalls): Libc {
     pread: checked('pread', ['int', 'uintptr_t', 'size_t', 'int64_t'], 'intptr_t'),
     fdatasync: checked('fdatasync', ['int']),
     fallocate: checked('fallocate', ['int', 'int', 'int64_t', 'int64_t']),
+    fcntl: checked('fcntl', ['int', 'int', 'uintptr_t']),
     fstatx: (fd, mask, address) => result0(syscall(numbers.statx, fd, empty, AT_EMPTY_PATH, mask, address, 0), errno),
     eventfd: checked('eventfd', ['uint', 'int']),
     timerfdCreate: checked('timerfd_create', ['int', 'int']),

@@ -3,7 +3,7 @@ import type { MemoryId } from './io.js';
 
 /** A memory whose bytes the kernel or another thread may be handed. */
 export class SharedMemories {
-  readonly #memories: WebAssembly.Memory[] = [];
+  readonly #memories: (WebAssembly.Memory | undefined)[] = [];
   readonly #addresses: number[] = [];
   readonly #sizes: number[] = [];
 
@@ -21,8 +21,10 @@ export class SharedMemories {
     return this.#memories.length - 1;
   }
 
-  memory(id: MemoryId): WebAssembly.Memory {
-    return this.#memories[id];
+  /** Its number is not used again: who still has it finds nothing there. */
+  remove(id: MemoryId): void {
+    this.#memories[id] = undefined;
+    this.#sizes[id] = -1;
   }
 
   /**

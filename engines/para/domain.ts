@@ -16,6 +16,8 @@ import {
   SHUTDOWN_poweroff,
 } from './abi.js';
 import { consoleDrain, consoleFeed, RECORD_DOORBELL } from './console.js';
+import type { CoreOs } from './core-os/core-os.js';
+import { LentDrivers } from './core-os/lent-drivers.js';
 import { COUNTER_COUNT, HYPERCALL_COUNTERS, namedCounters, sumCounters } from './counters.js';
 import { domainCpuSeconds, vcpuCpuSeconds } from './cpu-clock.js';
 import { CpuShare } from './cpu-share.js';
@@ -41,6 +43,7 @@ export interface DomainParts {
   hv: HypervisorMemory;
   io: HostIoShared;
   kicker: KickArea;
+  coreOs: CoreOs;
   module: WebAssembly.Module;
   /** Another domain's memory, for those whom it has granted some of it. */
   memoryOf: (domain: number) => MemoryAnswer | undefined;
@@ -64,6 +67,8 @@ export class Domain {
   readonly control: DomainControl;
   readonly pause: DomainPause;
   readonly share: CpuShare;
+  /** The block drivers on its vCPUs' threads. */
+  readonly drivers: LentDrivers;
   private readonly threads = new Map<number, Worker>();
   private readonly word: number;
   private readonly input: Uint8Array[] = [];
@@ -86,6 +91,7 @@ export class Domain {
     this.word = parts.hv.domainWord(id);
     this.control = new DomainControl(parts.hv, id, this.store, (vcpu) => this.startThread(vcpu));
     this.pause = new DomainPause(parts.hv, id, parts.kicker, () => this.threads.keys());
+    this.drivers = new LentDrivers(parts.hv, id, this.store, parts.kicker, () => this.threads.keys());
     this.share = new CpuShare(() =>
       [...this.threads.keys()].map((vcpu) => this.tidOf(vcpu)).filter((tid) => tid !== 0),
     );
@@ -130,6 +136,8 @@ export class Domain {
     hv.i32[hv.vcpuWord(this.id, 0) + VCPU.state] = VcpuState.starting;
     if (this.config.paused) this.pause.begin();
     Atomics.store(hv.i32, this.word + DOM.state, DomainState.running);
+    const { disk } = this.config;
+    if (disk !== undefined) this.parts.coreOs.serve({ domain: this.id, memory, frames, disk });
     for (let vcpu = 0; vcpu < this.config.vcpus; vcpu++) this.startThread(vcpu);
   }
 
@@ -139,7 +147,10 @@ export class Domain {
     store.set('name', this.config.name);
     store.set('bootargs', this.config.bootargs);
     this.control.fillStore(this.config.vcpus);
-    if (this.config.disk !== undefined) store.set('device/vbd/0/bytes', String(this.config.disk.bytes));
+    if (this.config.disk !== undefined) {
+      store.set('device/vbd/0/bytes', String(this.config.disk.bytes));
+      this.drivers.tell();
+    }
     if (this.config.mac !== undefined) store.set('device/vif/0/mac', this.config.mac);
   }
 
@@ -319,7 +330,7 @@ export class Domain {
     this.parts.kicker.reclaim(this.parts.firstSlot + vcpu); // of a thread that was terminated; a disposed one left nothing
     shutDown(this.parts.hv, this.events, this.id, SHUTDOWN_crash);
     this.terminateLater();
-    if (this.threads.size === 0) this.cleanUp();
+    if (this.threads.size === 0) void this.parts.coreOs.forget(this.id).then(() => this.cleanUp());
   }
 
   private cleanUp(): void {

@@ -41,6 +41,12 @@ export const LOCK_QUEUE = 32;
 export const FOREIGN_WATCHES = 50;
 export const POOL = { total: 48, taken: 49 } as const;
 
+/**
+ * The core OS (core-os/): how many threads of its own it has, whether vCPUs' threads may drive their own requests, how often its
+ * block driver was started, and for each of its threads two words: bit d: domain d has something for it (DOM.coreAttention).
+ */
+export const CORE = { threads: 64, lending: 65, generation: 66, inbox: 80 } as const;
+
 const HEADER_BYTES = 4096;
 export const QUEUE_SLOTS = 16384;
 export const QUEUE_SLOT_WORDS = 64;
@@ -96,11 +102,16 @@ export const SLOT = {
   device: 17,
   /** The next slot of the same operation of the device (requests that were merged); -1: the last. */
   together: 18,
+  /** Kick slot of the thread whose driver has it; -1: none yet. */
+  driver: 19,
   /** SEGMENT_WORDS each: grant reference, checked address in guest memory, bytes. */
   segment: 20,
+  /** How many bytes of the disk it is about, from `offset` on, 64-bit as that one. 0: a flush, malformed, or frames. */
+  extent: 30,
 } as const;
 export const SEGMENT_WORDS = 3;
-export const SlotState = { free: 0, waiting: 1, begun: 2 } as const;
+/** begun: released by the policy; done: a driver has done it, and its answer is being written. */
+export const SlotState = { free: 0, waiting: 1, begun: 2, done: 3 } as const;
 
 /** Word of a flow's record (io-queue/records.ts); its index in the 64-bit view is half of it. */
 export const flowWord = (flow: number): number => RECORDS_WORD + flow * RECORD_WORDS;
@@ -167,6 +178,8 @@ export const DOM = {
   transactions: 37,
   /** 1: its vCPUs are to stop (pause.ts). */
   paused: 38,
+  /** Bit v: the core OS's own threads are to look at the block queue of vCPU v. */
+  coreAttention: 39,
 } as const;
 const DOM_HEADER_BYTES = 256;
 
@@ -222,6 +235,10 @@ export const VCPU = {
   parked: 254,
   /** Address of its registered vcpu_runstate_info; 0: none. */
   runstateArea: 255,
+  /** CORE.generation at which its thread's block driver was started last. */
+  driverGeneration: 253,
+  /** Of a core OS thread: StopRequest (core-os/core-thread.ts). */
+  stop: 252,
 } as const;
 export const VCPU_WORDS = 256;
 /** Of VCPU.runstateF64: nanoseconds. Sums are of the times before `since`. */
@@ -236,7 +253,7 @@ export const RUNSTATE_F64 = {
   delay: 7,
 } as const;
 /** Of a ring as a back end holds it, in words: nothing of this is ever read from guest memory again. */
-export const RING = { address: 0, reqCons: 1, rspProd: 2, port: 3, gref: 4, connected: 5 } as const;
+export const RING = { address: 0, reqCons: 1, rspProd: 2, port: 3, gref: 4, connected: 5, lock: 6 } as const;
 
 export const VcpuState = { offline: 0, starting: 1, running: 2, blocked: 3 } as const;
 
@@ -260,7 +277,10 @@ const CONSOLE_IN_AT = CONSOLE_OUT_AT + CONSOLE.data * 4 + CONSOLE_OUT_BYTES;
 const STORE_AT = CONSOLE_IN_AT + CONSOLE.data * 4 + CONSOLE_IN_BYTES;
 const WATCHES_AT = STORE_AT + STORE_ENTRIES * STORE_ENTRY_BYTES;
 const TRANSACTIONS_AT = WATCHES_AT + PARA_STORE_WATCHES * WATCH_WORDS * 4;
-const DOMAIN_END = TRANSACTIONS_AT + PARA_STORE_TRANSACTIONS * 8;
+const OVERLAPS_AT = TRANSACTIONS_AT + PARA_STORE_TRANSACTIONS * 8;
+/** Of core-os/overlaps.ts: 16-bit counters of what is in flight, and of what of it writes. */
+export const OVERLAP_ENTRIES = 4096;
+const DOMAIN_END = OVERLAPS_AT + 2 * OVERLAP_ENTRIES * 2;
 const DOMAIN_BYTES = Math.ceil(DOMAIN_END / 4096) * 4096;
 const DOMAINS_BYTE = Math.ceil((HEADER_BYTES + QUEUE_BYTES) / 4096) * 4096;
 
@@ -271,17 +291,21 @@ export class HypervisorMemory {
   readonly i32: Int32Array;
   readonly f64: Float64Array;
   readonly u8: Uint8Array;
+  readonly u16: Uint16Array;
 
   constructor(readonly buffer: SharedArrayBuffer) {
     this.i32 = new Int32Array(buffer);
     this.f64 = new Float64Array(buffer);
     this.u8 = new Uint8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
   }
 
   static create(): HypervisorMemory {
     const memory = new HypervisorMemory(new SharedArrayBuffer(HYPERVISOR_MEMORY_BYTES));
     initialiseQueue(memory);
     memory.i32[POOL.total] = -1;
+    memory.i32[CORE.lending] = 1;
+    memory.i32[CORE.generation] = 1;
     return memory;
   }
 
@@ -333,6 +357,11 @@ export class HypervisorMemory {
   /** Two words: number (0: free), generation at its start. */
   transactionWord(domain: number, slot: number): number {
     return this.domainWord(domain) + TRANSACTIONS_AT / 4 + slot * 2;
+  }
+
+  /** Index into u16 of the domain's overlap counters. */
+  overlapsAt(domain: number): number {
+    return (DOMAINS_BYTE + domain * DOMAIN_BYTES + OVERLAPS_AT) / 2;
   }
 
   /** Puts a domain's part into the state in which it was never used. Only while no thread of the domain lives. */

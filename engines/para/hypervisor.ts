@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { IoPolicy } from '../io-policy.js';
 import { PARA_FRAME_BYTES, PARA_MAX_VCPUS } from './abi.js';
+import { CoreOs, type CoreOsOptions } from './core-os/core-os.js';
 import { Domain, type DomainListener } from './domain.js';
 import { EventChannels } from './event-channels.js';
 import { guestProblem } from './guest-module.js';
@@ -17,6 +18,7 @@ export class Hypervisor {
   private readonly hv = HypervisorMemory.create();
   private readonly io = createHostIo(MAX_DOMAINS * PARA_MAX_VCPUS);
   private readonly kicker = kickerOf(this.io);
+  private readonly coreOs: CoreOs;
   /** By domain id; 0 is the core OS. */
   private readonly domains: (Domain | undefined)[] = new Array(MAX_DOMAINS).fill(undefined);
   private readonly modules = new Map<string, Promise<WebAssembly.Module>>();
@@ -26,7 +28,8 @@ export class Hypervisor {
   }, TICK_MS).unref();
 
   /** `poolBytes`: memory that its domains may have in all; absent: as much as the host gives. */
-  constructor(poolBytes?: number) {
+  constructor(poolBytes?: number, coreOs: CoreOsOptions = {}) {
+    this.coreOs = new CoreOs(this.hv, this.io, this.kicker, coreOs, (id, reason) => this.domains[id]?.crash(reason));
     if (poolBytes !== undefined) this.hv.i32[POOL.total] = Math.floor(poolBytes / PARA_FRAME_BYTES);
   }
 
@@ -42,6 +45,7 @@ export class Hypervisor {
         hv: this.hv,
         io: this.io,
         kicker: this.kicker,
+        coreOs: this.coreOs,
         module,
         memoryOf: (other) => this.domains[other]?.sharedMemory(),
         firstSlot: id * PARA_MAX_VCPUS,
@@ -71,6 +75,16 @@ export class Hypervisor {
     new IoQueue(this.hv, new EventChannels(this.hv, this.kicker)).apply(policy, this.running);
   }
 
+  /**
+   * Kills the core OS's block driver in the middle of what it does, all instances of it, and starts it anew. Fulfilled with the new
+   * generation when others have taken over; rejected when a vCPU does not come out of its guest in time.
+   */
+  async restartDriver(): Promise<number> {
+    const generation = this.coreOs.begin();
+    await Promise.all([this.coreOs.restart(), ...this.running.map((domain) => domain.drivers.restart(generation))]);
+    return generation;
+  }
+
   /** Its domains, but for the core OS. */
   get running(): Domain[] {
     return this.domains.filter((domain) => domain !== undefined);
@@ -90,6 +104,7 @@ export class Hypervisor {
   close(): void {
     clearInterval(this.ticker);
     for (const domain of this.domains) domain?.destroy();
+    void this.coreOs.close();
   }
 }
 

@@ -13,7 +13,9 @@
 
 import { Lock } from '../backends/lock.js';
 import type { IoPolicy } from '../io-policy.js';
+import { DOMID_CORE_OS } from './abi.js';
 import { clockNs } from './clock.js';
+import { askCoreOs, mayLend, rouse } from './core-os/rouse.js';
 import type { EventChannels } from './event-channels.js';
 import {
   flowWord,
@@ -38,6 +40,7 @@ const HEADER = QUEUE_HEADER_WORD;
 /** Bits of VCPU.attention: what another thread wants the vCPU's thread to look at. */
 export const ATTENTION_READY = 4;
 export const ATTENTION_BURST = 8;
+export const ATTENTION_RESTART = 16;
 
 export class IoQueue {
   private readonly i32: Int32Array;
@@ -45,6 +48,8 @@ export class IoQueue {
   private readonly scheduler: Scheduler;
   /** vCPUs to be woken once the lock is released: domain << 5 | vcpu. */
   private readonly toWake: number[] = [];
+  /** The same, for a released block request. */
+  private readonly toRouse: number[] = [];
 
   constructor(
     private readonly hv: HypervisorMemory,
@@ -62,6 +67,10 @@ export class IoQueue {
     const slot = this.i32[HEADER + QUEUE.free];
     if (slot !== NO_SLOT) this.i32[HEADER + QUEUE.free] = this.i32[slotWord(slot) + SLOT.next];
     this.lock.release();
+    if (slot !== NO_SLOT) {
+      this.i32[slotWord(slot) + SLOT.together] = NO_SLOT;
+      this.hv.f64[(slotWord(slot) + SLOT.extent) / 2] = 0;
+    }
     return slot;
   }
 
@@ -86,7 +95,7 @@ export class IoQueue {
       this.makeReady(slot, callerDomain, callerVcpu);
     }
     this.lock.release();
-    this.wakeAll();
+    this.wakeAll(callerDomain);
   }
 
   private makeReady(slot: Slot, callerDomain: number, callerVcpu: number): void {
@@ -95,37 +104,75 @@ export class IoQueue {
     const domain = i32[word + SLOT.domain];
     const vcpu = i32[word + SLOT.vcpu];
     const owner = this.hv.vcpuWord(domain, vcpu);
-    const disk = i32[word + SLOT.device] === Device.vbd;
-    listAppend(i32, owner + (disk ? VCPU.readyHead : VCPU.burstHead), slot);
-    if (domain === callerDomain && vcpu === callerVcpu) return;
-    Atomics.or(i32, owner + VCPU.attention, disk ? ATTENTION_READY : ATTENTION_BURST);
-    const sleeper = (domain << 5) | vcpu;
-    if (!this.toWake.includes(sleeper)) this.toWake.push(sleeper);
+    i32[word + SLOT.driver] = -1;
+    if (i32[word + SLOT.device] === Device.vif) {
+      listAppend(i32, owner + VCPU.burstHead, slot);
+      if (domain !== callerDomain || vcpu !== callerVcpu) this.later(this.toWake, owner, ATTENTION_BURST, domain, vcpu);
+      return;
+    }
+    listAppend(i32, owner + VCPU.readyHead, slot);
+    if (domain === callerDomain && vcpu === callerVcpu && mayLend(this.hv)) return;
+    this.later(this.toRouse, owner, ATTENTION_READY, domain, vcpu);
   }
 
-  private wakeAll(): void {
-    const { toWake } = this;
-    if (toWake.length === 0) return;
-    for (const owner of toWake) this.events.wake(owner >> 5, owner & 31);
+  private later(list: number[], word: number, attention: number, domain: number, vcpu: number): void {
+    Atomics.or(this.i32, word + VCPU.attention, attention);
+    const owner = (domain << 5) | vcpu;
+    if (!list.includes(owner)) list.push(owner);
+  }
+
+  /** What a thread of the core OS releases it looks at itself. */
+  private wakeAll(callerDomain = -1): void {
+    const { hv, events, toWake, toRouse } = this;
+    for (const owner of toWake) events.wake(owner >> 5, owner & 31);
     toWake.length = 0;
+    for (const owner of toRouse) {
+      if (callerDomain === DOMID_CORE_OS) askCoreOs(hv, events, owner >> 5, owner & 31);
+      else rouse(hv, events, owner >> 5, owner & 31);
+    }
+    toRouse.length = 0;
   }
 
-  /** The next request that the vCPU's thread must start now. */
-  takeReady(domain: number, vcpu: number): Slot {
-    return this.take(this.hv.vcpuWord(domain, vcpu) + VCPU.readyHead);
+  /** The next request of the vCPU's queue that the driver (its thread's kick slot) must start now. */
+  takeReady(domain: number, vcpu: number, driver: number): Slot {
+    return this.take(this.hv.vcpuWord(domain, vcpu) + VCPU.readyHead, driver);
   }
 
   /** The next burst of frames that the vCPU's thread may send now. */
   takeBurst(domain: number, vcpu: number): Slot {
-    return this.take(this.hv.vcpuWord(domain, vcpu) + VCPU.burstHead);
+    return this.take(this.hv.vcpuWord(domain, vcpu) + VCPU.burstHead, -1);
   }
 
-  private take(head: number): Slot {
-    if (this.i32[head] === NO_SLOT) return NO_SLOT; // only this thread takes out; what others put in comes with attention
+  private take(head: number, driver: number): Slot {
+    if (this.i32[head] === NO_SLOT) return NO_SLOT; // what others put in comes with attention
     this.lock.acquire();
-    const slot = listTake(this.i32, head);
+    const first = listTake(this.i32, head);
+    for (let slot = first; slot !== NO_SLOT; slot = this.i32[slotWord(slot) + SLOT.together]) {
+      this.i32[slotWord(slot) + SLOT.driver] = driver;
+    }
     this.lock.release();
-    return slot;
+    return first;
+  }
+
+  /**
+   * The driver is no more, and nothing that it began is under way any more: what it has not answered is to be started again, each
+   * request by itself. Nothing that overlaps it has begun meanwhile (overlaps.ts). Returns how many there were.
+   */
+  recover(driver: number): number {
+    const { i32 } = this;
+    this.lock.acquire();
+    const slots: Slot[] = [];
+    for (let slot = 0; slot < QUEUE_SLOTS; slot++) {
+      const word = slotWord(slot);
+      if (i32[word + SLOT.state] === SlotState.begun && i32[word + SLOT.driver] === driver) slots.push(slot);
+    }
+    for (const slot of slots) {
+      i32[slotWord(slot) + SLOT.together] = NO_SLOT;
+      this.makeReady(slot, -1, -1);
+    }
+    this.lock.release();
+    this.wakeAll();
+    return slots.length;
   }
 
   /** A started request is done: its slot is free and the next may start. */

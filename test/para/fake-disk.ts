@@ -109,11 +109,12 @@ export class FakeDisk implements IoContext {
   addMemory(): number {
     return 0;
   }
+  removeMemory(): void {}
   openBlock(): number {
     return 0;
   }
   blockInfo(): BlockInfo {
-    return { bytes: this.bytes, direct: false, alignment: 1 };
+    return { bytes: this.bytes, direct: false, alignment: 1, marked: true };
   }
   openUdp(): number {
     return 0;

@@ -4,6 +4,7 @@
  */
 import * as abi from '#engines/para/abi.js';
 import { clockNs } from '#engines/para/clock.js';
+import { FileDevice } from '#engines/para/core-os/block-device.js';
 import { CoreOsThread } from '#engines/para/core-os/thread.js';
 import { EventChannels } from '#engines/para/event-channels.js';
 import { GuestMemory } from '#engines/para/guest-memory.js';
@@ -125,7 +126,7 @@ export class FakeVcpu {
     hv.i32[word + VCPU.state] = VcpuState.running;
     const kicker = { kick: (slot: number) => guest.kicks.push(slot) };
     this.events = new EventChannels(hv, kicker, word);
-    const disk = { io: guest.disk, handle: 0, memory: 0, bytes: guest.disk.bytes };
+    const disk = new FileDevice(guest.disk, 0, guest.disk.bytes, () => 0);
     this.coreOs = new CoreOsThread(guest.disk, new IoQueue(hv, this.events, () => guest.now()), disk, guest.port);
     this.vcpu = new Vcpu({
       domain,

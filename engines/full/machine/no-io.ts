@@ -9,6 +9,7 @@ export const NO_IO: IoContext = {
   method: 'worker threads',
   slot: -1,
   addMemory: refuse,
+  removeMemory: refuse,
   openBlock: refuse,
   blockInfo: refuse,
   read: refuse,

@@ -1,37 +1,70 @@
 /**
  * The block back end of one queue, the ring's side of it: takes requests out of the ring, checks them and gives them to the I/O
- * queue; answers them when a driver (block-driver.ts) has done them.
+ * queue; answers them when a driver (block-driver.ts) has done them. The vCPU's own thread and those of the core OS have one each over
+ * the same state, under the ring's lock.
+ *
+ * Order of locks: a ring's, then the I/O queue's. The vCPU's counters of block requests are written under the ring's lock too.
  */
+import { Lock } from '../../backends/lock.js';
 import { BLKIF_RING_SIZE, BLKIF_SLOT_BYTES, blkif_request, PARA_EAGAIN } from '../abi.js';
 import { counterIndex } from '../counters.js';
 import { holdGrant, releaseGrant } from '../grants.js';
-import { SEGMENT_WORDS, SLOT, VCPU } from '../hypervisor-memory.js';
+import { RING, SEGMENT_WORDS, SLOT, SlotState, VCPU } from '../hypervisor-memory.js';
 import { Device } from '../io-queue/records.js';
 import { type IoQueue, NO_SLOT, type Slot, slotWord } from '../io-queue.js';
-import type { Vcpu } from '../vcpu.js';
 import { checkRequest, segmentsWord } from './block-request.js';
-import { BackEndRing } from './ring.js';
+import { BackEndRing, type RingOwner } from './ring.js';
 
 const REQUESTS = counterIndex('block_requests');
 const BYTES = counterIndex('block_bytes');
 const ERRORS = counterIndex('block_errors');
 
+/** The thread that a back end works on: of vCPU `id` of a domain; domain 0 is the core OS. */
+export interface WorkingThread {
+  domain: number;
+  id: number;
+}
+
 export class BlockBackEnd {
-  readonly ring: BackEndRing;
+  private readonly ring: BackEndRing;
+  private readonly lock: Lock;
   private readonly request = new Int32Array(BLKIF_SLOT_BYTES / 4);
   private readonly response = new Int32Array(4);
 
   constructor(
-    private readonly vcpu: Vcpu,
+    private readonly owner: RingOwner,
     private readonly queue: IoQueue,
     private readonly diskBytes: number,
+    private readonly thread: WorkingThread,
   ) {
-    this.ring = new BackEndRing(vcpu, VCPU.blk, BLKIF_RING_SIZE, BLKIF_SLOT_BYTES, 'block');
+    this.ring = new BackEndRing(owner, VCPU.blk, BLKIF_RING_SIZE, BLKIF_SLOT_BYTES, 'block');
+    this.lock = new Lock(owner.hv.i32, owner.word + VCPU.blk + RING.lock);
   }
 
-  /** Everything that is in the ring goes into the queue. */
+  get connected(): boolean {
+    return this.ring.connected;
+  }
+
+  connect(gref: number, port: number): number {
+    return this.lock.hold(() => this.ring.connect(gref, port));
+  }
+
+  disconnect(): void {
+    this.lock.hold(() => this.ring.disconnect());
+  }
+
+  /** Everything that is in the ring goes into the queue. @throws GuestCrash */
   accept(): void {
     if (!this.ring.connected) return;
+    this.lock.acquire();
+    try {
+      this.acceptAll();
+    } finally {
+      this.lock.release();
+    }
+  }
+
+  private acceptAll(): void {
     do {
       for (let n = this.ring.waiting(); n > 0; n--) {
         this.ring.take(this.request);
@@ -41,48 +74,58 @@ export class BlockBackEnd {
   }
 
   private acceptOne(): void {
-    const { request, vcpu } = this;
-    const { i32 } = vcpu.hv;
+    const { request, owner } = this;
+    const { i32 } = owner.hv;
     const idLow = request[blkif_request.id / 4];
     const idHigh = request[blkif_request.id / 4 + 1];
-    vcpu.count(REQUESTS);
+    owner.count(REQUESTS);
     const slot = this.queue.allocate();
     if (slot === NO_SLOT) {
       this.respond(idLow, idHigh, request[0] & 255, -PARA_EAGAIN);
       return;
     }
     const word = slotWord(slot);
-    i32[word + SLOT.domain] = vcpu.domain;
-    i32[word + SLOT.vcpu] = vcpu.id;
+    i32[word + SLOT.domain] = owner.domain;
+    i32[word + SLOT.vcpu] = owner.id;
     i32[word + SLOT.idLow] = idLow;
     i32[word + SLOT.idHigh] = idHigh;
-    i32[word + SLOT.together] = NO_SLOT;
-    i32[word + SLOT.status] = checkRequest(vcpu, slot, request, this.diskBytes);
-    // Grants are held from here to the answer: what is revoked meanwhile is refused with -EBUSY.
-    this.eachGrant(slot, (gref) => holdGrant(vcpu.hv, vcpu.domain, gref));
+    i32[word + SLOT.status] = checkRequest(owner, slot, request, this.diskBytes);
+    this.holdGrants(slot);
     this.queue.admit(slot, Device.vbd);
   }
 
-  private eachGrant(slot: Slot, action: (gref: number) => void): void {
-    const { i32 } = this.vcpu.hv;
-    const segments = i32[slotWord(slot) + SLOT.segments];
-    for (let s = 0, at = segmentsWord(slot); s < segments; s++, at += SEGMENT_WORDS) action(i32[at]);
+  /** Grants are held from the check to the answer: what is revoked meanwhile is refused with -EBUSY. */
+  private holdGrants(slot: Slot): void {
+    const { hv, domain } = this.owner;
+    const segments = hv.i32[slotWord(slot) + SLOT.segments];
+    for (let s = 0, at = segmentsWord(slot); s < segments; s++, at += SEGMENT_WORDS) holdGrant(hv, domain, hv.i32[at]);
   }
 
-  /** The request is done, as SLOT.status says: its grants are given back, the guest is told, its slot is free. */
-  answer(slot: Slot): void {
-    const { hv, domain, id } = this.vcpu;
-    const { i32 } = hv;
+  private releaseGrants(slot: Slot): void {
+    const { hv, domain } = this.owner;
+    const segments = hv.i32[slotWord(slot) + SLOT.segments];
+    for (let s = 0, at = segmentsWord(slot); s < segments; s++, at += SEGMENT_WORDS)
+      releaseGrant(hv, domain, hv.i32[at]);
+  }
+
+  /**
+   * The driver of this thread has done the request, as `status` says: its grants are given back, the guest is told, its slot is free.
+   * Nothing of this happens when somebody has answered it already.
+   */
+  answer(slot: Slot, status: number): void {
+    const { i32 } = this.owner.hv;
     const word = slotWord(slot);
-    this.eachGrant(slot, (gref) => releaseGrant(hv, domain, gref));
-    const status = i32[word + SLOT.status];
-    if (status === 0) this.vcpu.count(BYTES, i32[word + SLOT.bytes]);
+    if (Atomics.compareExchange(i32, word + SLOT.state, SlotState.begun, SlotState.done) !== SlotState.begun) return;
+    this.releaseGrants(slot);
+    this.lock.acquire();
+    if (status === 0) this.owner.count(BYTES, i32[word + SLOT.bytes]);
     this.respond(i32[word + SLOT.idLow], i32[word + SLOT.idHigh], i32[word + SLOT.operation], status);
-    this.queue.finish(slot, domain, id);
+    this.lock.release();
+    this.queue.finish(slot, this.thread.domain, this.thread.id);
   }
 
   private respond(idLow: number, idHigh: number, operation: number, status: number): void {
-    if (status < 0) this.vcpu.count(ERRORS);
+    if (status < 0) this.owner.count(ERRORS);
     this.response[0] = idLow;
     this.response[1] = idHigh;
     this.response[2] = operation;

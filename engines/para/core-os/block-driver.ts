@@ -6,20 +6,16 @@
  *
  * Slots that are linked by SLOT.together are one operation of the device: contiguous on it, and of one kind.
  */
-import type { Completion, HandleId, IoContext, MemoryId, Pieces } from '../../backends/io.js';
+import type { Completion, Pieces } from '../../backends/io.js';
 import { PIECES_MAX } from '../../backends/pieces.js';
 import { BLKIF_OP_FLUSH_DISKCACHE, BLKIF_OP_READ, PARA_EIO } from '../abi.js';
 import { type HypervisorMemory, SEGMENT_WORDS, SLOT } from '../hypervisor-memory.js';
 import { NO_SLOT, type Slot, slotWord } from '../io-queue.js';
+import type { BlockDevice } from './block-device.js';
 import { segmentsWord } from './block-request.js';
 
-/** The disk as this thread's IoContext reaches it. */
-export interface Disk {
-  io: IoContext;
-  handle: HandleId;
-  memory: MemoryId;
-  bytes: number;
-}
+/** How a slot's request went: 0, or a negative errno. */
+export type Done = (slot: Slot, status: number) => void;
 
 /** Segments that slots done together may have in all. */
 export const SEGMENTS_TOGETHER = PIECES_MAX;
@@ -27,45 +23,41 @@ export const SEGMENTS_TOGETHER = PIECES_MAX;
 export class BlockDriver {
   /** Device operations that were started and have not ended. */
   inFlight = 0;
+  private killed: (() => void) | undefined;
   /** One for each slot, made when first needed: a closure a request would cost more than the rest of this file. */
   private readonly completions: Completion[] = [];
   private readonly pieces = { address: new Float64Array(PIECES_MAX), bytes: new Float64Array(PIECES_MAX), count: 0 };
 
   constructor(
     private readonly hv: HypervisorMemory,
-    private readonly disk: Disk,
-    /** SLOT.status says how it went. */
-    private readonly done: (slot: Slot) => void,
+    readonly device: BlockDevice,
+    private readonly done: Done,
   ) {}
+
+  /**
+   * It is as if it had crashed: what it has under way will end, and nobody hears of it. `drained` is called when the last of it has
+   * ended: the device does nothing for it any more.
+   */
+  kill(drained: () => void): void {
+    this.killed = drained;
+    if (this.inFlight === 0) drained();
+  }
 
   /** Hands a checked request, with those that are together with it, to the device. */
   start(slot: Slot): void {
     const { i32, f64 } = this.hv;
     const word = slotWord(slot);
     if (i32[word + SLOT.status] < 0) {
-      this.done(slot); // a malformed one: answers keep the order of the queue, and there is one path for all
+      // A malformed one: answers keep the order of the queue, and there is one path for all.
+      this.done(slot, i32[word + SLOT.status]);
       return;
     }
     this.inFlight++;
-    const { io, handle, memory } = this.disk;
     const done = this.completion(slot);
     const operation = i32[word + SLOT.operation];
-    if (operation === BLKIF_OP_FLUSH_DISKCACHE) {
-      io.flush(handle, done);
-      return;
-    }
-    const pieces = this.gather(slot);
     const offset = f64[(word + SLOT.offset) / 2];
-    const reads = operation === BLKIF_OP_READ;
-    if (pieces.count > 1) {
-      if (reads) io.readv(handle, memory, pieces, offset, done);
-      else io.writev(handle, memory, pieces, offset, done);
-      return;
-    }
-    const address = pieces.address[0];
-    const bytes = pieces.bytes[0];
-    if (reads) io.read(handle, memory, address, bytes, offset, done);
-    else io.write(handle, memory, address, bytes, offset, done);
+    if (operation === BLKIF_OP_FLUSH_DISKCACHE) this.device.flush(done);
+    else this.device.transfer(operation === BLKIF_OP_READ, this.gather(slot), offset, done);
   }
 
   /** Where in the guest's memory the operation takes place. Valid until the next call. */
@@ -93,14 +85,18 @@ export class BlockDriver {
   private ended(first: Slot, result: number): void {
     const { i32 } = this.hv;
     this.inFlight--;
+    if (this.killed !== undefined) {
+      if (this.inFlight === 0) this.killed();
+      return;
+    }
     let left = result;
     for (let slot = first, next = NO_SLOT; slot !== NO_SLOT; slot = next) {
       const word = slotWord(slot);
       next = i32[word + SLOT.together]; // the slot is another's once it is done
       const bytes = i32[word + SLOT.bytes];
-      i32[word + SLOT.status] = result < 0 ? result : left < bytes ? -PARA_EIO : 0;
+      const status = result < 0 ? result : left < bytes ? -PARA_EIO : 0;
       left -= bytes;
-      this.done(slot);
+      this.done(slot, status);
     }
   }
 }

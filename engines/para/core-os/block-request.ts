@@ -65,6 +65,7 @@ function place({ hv }: BlockFrontEnd, slot: Slot, segments: number, offset: numb
   hv.i32[word + SLOT.segments] = segments;
   hv.i32[word + SLOT.bytes] = bytes;
   hv.f64[(word + SLOT.offset) / 2] = offset;
+  hv.f64[(word + SLOT.extent) / 2] = bytes;
   return 0;
 }
 

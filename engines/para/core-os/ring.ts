@@ -4,20 +4,33 @@
  */
 import { ring_header } from '../abi.js';
 import { counterIndex } from '../counters.js';
+import type { EventChannels } from '../event-channels.js';
 import { holdRing, releaseGrant } from '../grants.js';
-import type { GuestAddress } from '../guest-memory.js';
-import { RING } from '../hypervisor-memory.js';
-import { GuestCrash, type Vcpu } from '../vcpu.js';
+import type { GuestAddress, GuestMemory } from '../guest-memory.js';
+import { type HypervisorMemory, RING } from '../hypervisor-memory.js';
+import { GuestCrash } from '../vcpu.js';
 
 const SENT = counterIndex('notifications_sent');
 const SUPPRESSED = counterIndex('notifications_suppressed');
+
+/** A vCPU whose queue this is, as a thread has it: the vCPU's own (Vcpu is one), or one of the core OS (clients.ts). */
+export interface RingOwner {
+  readonly hv: HypervisorMemory;
+  readonly domain: number;
+  readonly id: number;
+  /** Of the vCPU in hv.i32. */
+  readonly word: number;
+  readonly memory: GuestMemory;
+  readonly events: EventChannels;
+  count(counter: number, by?: number): void;
+}
 
 export class BackEndRing {
   private readonly word: number;
 
   /** `at`: VCPU.blk, VCPU.tx or VCPU.rx. */
   constructor(
-    private readonly vcpu: Vcpu,
+    private readonly vcpu: RingOwner,
     at: number,
     readonly size: number,
     readonly slotBytes: number,

@@ -5,14 +5,16 @@
 import type { IoContext } from '../../backends/io.js';
 import type { NetPort } from '../../backends/net-port.js';
 import { PARA_EBUSY, PARA_EINVAL, PARA_ENOENT } from '../abi.js';
-import { VCPU } from '../hypervisor-memory.js';
-import { ATTENTION_BURST, ATTENTION_READY, type IoQueue, NO_SLOT, type Slot } from '../io-queue.js';
+import { CORE, VCPU } from '../hypervisor-memory.js';
+import { ATTENTION_BURST, ATTENTION_READY, ATTENTION_RESTART, type IoQueue, NO_SLOT, type Slot } from '../io-queue.js';
 import { Store } from '../store.js';
 import type { Vcpu } from '../vcpu.js';
 import { BlockBackEnd } from './blkback.js';
-import { BlockDriver, type Disk } from './block-driver.js';
+import type { BlockDevice } from './block-device.js';
+import { BlockDriver } from './block-driver.js';
 import { NetBackEnd } from './netback.js';
 import { queueSetting } from './ring.js';
+import { mayLend, rouse } from './rouse.js';
 
 /** Who in the core OS an event channel leads to: kind << 5 | queue. */
 const KIND_BLOCK = 0;
@@ -23,14 +25,16 @@ const QUIESCE_NS = 10_000_000;
 
 export class CoreOsThread {
   private block: BlockBackEnd | undefined;
+  /** undefined: there is no disk, or its driver was killed and what it had under way has not ended. */
   private driver: BlockDriver | undefined;
+  private killed: BlockDriver | undefined;
   private net: NetBackEnd | undefined;
   private vcpu: Vcpu | undefined;
 
   constructor(
     private readonly io: IoContext,
     private readonly queue: IoQueue,
-    private readonly disk: Disk | undefined,
+    private readonly disk: BlockDevice | undefined,
     private readonly port: NetPort | undefined,
   ) {}
 
@@ -41,10 +45,32 @@ export class CoreOsThread {
     if (this.port !== undefined) this.net = new NetBackEnd(vcpu, this.queue, this.port);
   }
 
-  private attachDisk(vcpu: Vcpu, disk: Disk): void {
-    const block = new BlockBackEnd(vcpu, this.queue, disk.bytes);
-    this.block = block;
-    this.driver = new BlockDriver(vcpu.hv, disk, (slot) => block.answer(slot));
+  private attachDisk(vcpu: Vcpu, disk: BlockDevice): void {
+    this.block = new BlockBackEnd(vcpu, this.queue, disk.bytes, vcpu);
+    this.startDriver(disk);
+  }
+
+  private startDriver(device: BlockDevice): void {
+    const { hv, word } = this.self;
+    this.driver = new BlockDriver(hv, device, (slot, status) => this.block?.answer(slot, status));
+    Atomics.store(hv.i32, word + VCPU.driverGeneration, Atomics.load(hv.i32, CORE.generation));
+  }
+
+  /**
+   * The block driver that this thread lends is killed in the middle of what it does, and another is started. What the old one has under
+   * way is let end, so that nothing of it can still write; nobody hears of it, and it is done again.
+   */
+  private restartDriver(): void {
+    const { driver } = this;
+    if (driver === undefined) return; // there is none, or it is being started
+    this.driver = undefined;
+    this.killed = driver;
+    driver.kill(() => {
+      const device = driver.device.reopen();
+      this.killed = undefined;
+      this.queue.recover(this.io.slot);
+      this.startDriver(device);
+    });
   }
 
   private get self(): Vcpu {
@@ -57,13 +83,14 @@ export class CoreOsThread {
     const { hv, domain, id, events } = this.self;
     const kind = backEnd >> QUEUE_BITS;
     const queue = backEnd & 31;
-    if (queue === id) {
+    if (queue === id && (kind === KIND_NET || mayLend(hv))) {
       this.run(kind);
       this.io.submit();
       return;
     }
     Atomics.or(hv.i32, hv.vcpuWord(domain, queue) + VCPU.attention, 1 << kind);
-    events.wake(domain, queue);
+    if (kind === KIND_BLOCK) rouse(hv, events, domain, queue);
+    else events.wake(domain, queue);
   }
 
   private run(kind: number): void {
@@ -73,7 +100,8 @@ export class CoreOsThread {
 
   /** What is in the ring goes into the queue, and from there as far as the policy lets. */
   private runBlock(): void {
-    const { domain, id } = this.self;
+    const { hv, domain, id } = this.self;
+    if (!mayLend(hv)) return;
     this.block?.accept();
     this.queue.dispatch(domain, id);
     this.startReady();
@@ -82,9 +110,9 @@ export class CoreOsThread {
   /** Starts what the queue has released to this vCPU. */
   private startReady(): void {
     const { driver, queue } = this;
-    if (driver === undefined) return;
-    const { domain, id } = this.self;
-    const take = (): Slot => queue.takeReady(domain, id);
+    const { hv, domain, id } = this.self;
+    if (driver === undefined || !mayLend(hv)) return;
+    const take = (): Slot => queue.takeReady(domain, id, this.io.slot);
     for (let slot = take(); slot !== NO_SLOT; slot = take()) driver.start(slot);
   }
 
@@ -97,6 +125,7 @@ export class CoreOsThread {
       if (bits & (1 << KIND_NET)) this.net?.run();
       if (bits & ATTENTION_READY) this.startReady();
       if (bits & ATTENTION_BURST) this.net?.sendReleased();
+      if (bits & ATTENTION_RESTART) this.restartDriver();
     }
     this.net?.service();
     this.dispatchDue();
@@ -128,9 +157,9 @@ export class CoreOsThread {
 
   private connectBlock(queue: number): number {
     if (this.block === undefined) return -PARA_ENOENT;
-    if (this.block.ring.connected) return -PARA_EBUSY;
+    if (this.block.connected) return -PARA_EBUSY;
     const setting = this.settings('vbd', queue);
-    return this.connectRings(KIND_BLOCK, queue, setting('event-channel'), [[this.block.ring, setting('ring-ref')]]);
+    return this.connectRings(KIND_BLOCK, queue, setting('event-channel'), [[this.block, setting('ring-ref')]]);
   }
 
   private connectNet(queue: number): number {
@@ -175,6 +204,6 @@ export class CoreOsThread {
   }
 
   get inFlight(): number {
-    return this.driver?.inFlight ?? 0;
+    return (this.driver ?? this.killed)?.inFlight ?? 0;
   }
 }

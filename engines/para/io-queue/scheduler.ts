@@ -2,6 +2,7 @@
  * Which request starts next: flows with something waiting, their caps and limits, and the order among those that may. All of its state
  * is in the hypervisor's memory; every function here is called under the queue's lock.
  */
+import { Overlaps } from '../core-os/overlaps.js';
 import {
   BACKLOG_WORDS,
   deviceWord,
@@ -25,10 +26,12 @@ const SEQUENCE = HEADER / 2 + QUEUE.sequence;
 export class Scheduler {
   private readonly i32: Int32Array;
   private readonly f64: Float64Array;
+  private readonly overlaps: Overlaps;
 
   constructor(private readonly hv: HypervisorMemory) {
     this.i32 = hv.i32;
     this.f64 = hv.f64;
+    this.overlaps = new Overlaps(hv);
   }
 
   /** A slot, whose fields say what it is, begins to wait. */
@@ -89,6 +92,7 @@ export class Scheduler {
     f64[at / 2 + REC.due] = 0;
     if (i32[device + REC.inFlight] >= i32[device + REC.limit]) return false;
     if (i32[at + REC.inFlight] >= i32[at + REC.limit]) return false;
+    if (this.overlaps.conflicts(i32[at + REC.head])) return false;
     if ((i32[at + REC.capped] | i32[device + REC.capped]) === 0) return true;
     const due = Math.max(capDue(f64, at / 2), capDue(f64, device / 2));
     if (due <= now) return true;
@@ -107,6 +111,7 @@ export class Scheduler {
     if (i32[at + REC.inFlight] > i32[at + REC.windowPeak]) i32[at + REC.windowPeak] = i32[at + REC.inFlight];
     const word = slotWord(slot);
     i32[word + SLOT.state] = SlotState.begun;
+    this.overlaps.mark(slot, 1);
     const waited = now - f64[(word + SLOT.admitted) / 2];
     f64[at / 2 + REC.waited] += waited;
     if (waited > f64[at / 2 + REC.longest]) f64[at / 2 + REC.longest] = waited;
@@ -143,6 +148,7 @@ export class Scheduler {
   finish(slot: Slot, now: number): void {
     const { i32, f64 } = this;
     const word = slotWord(slot);
+    this.overlaps.mark(slot, -1);
     const device = i32[word + SLOT.device] as DeviceClass;
     const flow = flowOf(i32[word + SLOT.domain], device);
     i32[deviceWord(device) + REC.inFlight]--;
