@@ -139,8 +139,8 @@ export class IoQueue {
   }
 
   /** The next burst of frames that the vCPU's thread may send now. */
-  takeBurst(domain: number, vcpu: number): Slot {
-    return this.take(this.hv.vcpuWord(domain, vcpu) + VCPU.burstHead, -1);
+  takeBurst(domain: number, vcpu: number, driver = -1): Slot {
+    return this.take(this.hv.vcpuWord(domain, vcpu) + VCPU.burstHead, driver);
   }
 
   private take(head: number, driver: number): Slot {

@@ -2,6 +2,7 @@
  * A domain without threads or a guest module: the test is the guest. It makes hypercalls by calling the very function that a
  * module imports, and lays out structures and rings in the domain's memory with the offsets of the ABI.
  */
+import type { Kicker } from '#engines/backends/io.js';
 import * as abi from '#engines/para/abi.js';
 import { clockNs } from '#engines/para/clock.js';
 import { FileDevice } from '#engines/para/core-os/block-device.js';
@@ -30,6 +31,8 @@ export interface GuestOptions {
   maxPages?: number;
   diskBytes?: number;
   network?: boolean;
+  /** Wakes real threads; absent: what would be woken is in `kicks`. */
+  kicker?: Kicker;
 }
 
 /** One vCPU of a domain, and the memory that its guest sees. */
@@ -45,11 +48,13 @@ export class FakeGuest {
   readonly port: FakePort | undefined;
   /** The I/O queue's clock. */
   now: () => number = clockNs;
+  readonly kicker: Kicker;
 
   constructor(options: GuestOptions = {}) {
     const pages = options.pages ?? 16;
     this.hv = options.hv ?? HypervisorMemory.create();
     this.domain = options.domain ?? 1;
+    this.kicker = options.kicker ?? { kick: (slot: number) => void this.kicks.push(slot) };
     const wasm = new WebAssembly.Memory({ initial: pages, maximum: options.maxPages ?? pages, shared: true });
     const word = this.hv.domainWord(this.domain);
     const frames = () => this.hv.i32[word + DOM.frames];
@@ -124,7 +129,7 @@ export class FakeVcpu {
     const word = hv.vcpuWord(domain, id);
     hv.i32[word + VCPU.kickSlot] = id;
     hv.i32[word + VCPU.state] = VcpuState.running;
-    const kicker = { kick: (slot: number) => guest.kicks.push(slot) };
+    const { kicker } = guest;
     this.events = new EventChannels(hv, kicker, word);
     const disk = new FileDevice(guest.disk, 0, guest.disk.bytes, () => 0);
     this.coreOs = new CoreOsThread(guest.disk, new IoQueue(hv, this.events, () => guest.now()), disk, guest.port);

@@ -41,7 +41,7 @@ const setLimit = (limit: number) => {
 const inFlight = () => hv.i32[deviceWord(Device.vbd) + REC.inFlight];
 const takeAll = (domain: number, vcpu: number) => {
   const slots: number[] = [];
-  for (let slot = queue.takeReady(domain, vcpu); slot !== NO_SLOT; slot = queue.takeReady(domain, vcpu))
+  for (let slot = queue.takeReady(domain, vcpu, 7); slot !== NO_SLOT; slot = queue.takeReady(domain, vcpu, 7))
     slots.push(slot);
   return slots;
 };

@@ -104,7 +104,7 @@ export class Simulation {
     this.queue.dispatch(-1, -1);
     for (const domain of this.domains) {
       for (const take of ['takeReady', 'takeBurst'] as const) {
-        for (let slot = this.queue[take](domain, 0); slot !== NO_SLOT; slot = this.queue[take](domain, 0)) {
+        for (let slot = this.queue[take](domain, 0, 0); slot !== NO_SLOT; slot = this.queue[take](domain, 0, 0)) {
           this.start(slot);
         }
       }
