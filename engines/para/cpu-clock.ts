@@ -14,10 +14,10 @@ export function threadCpuNs(tid: number): number | undefined {
   return ns === undefined ? undefined : Number(ns);
 }
 
-/** Of one vCPU's thread, in seconds; 0 where the host does not tell. */
+/** Of one vCPU's thread since it serves it, in seconds; 0 where the host does not tell. */
 export function vcpuCpuSeconds(hv: HypervisorMemory, domain: number, vcpu: number): number {
   const ns = threadCpuNs(Atomics.load(hv.i32, hv.vcpuWord(domain, vcpu) + VCPU.tid));
-  return ns === undefined ? 0 : ns / 1e9;
+  return ns === undefined ? 0 : Math.max(0, ns - hv.f64[hv.vcpuF64(domain, vcpu) + VCPU.cpuBaseF64]) / 1e9;
 }
 
 export function domainCpuSeconds(hv: HypervisorMemory, domain: number, vcpus: number): number {

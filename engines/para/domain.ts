@@ -2,11 +2,9 @@
  * A domain as the hypervisor's main thread keeps it: its threads, its console, its watchdog. Nothing of this is needed for a
  * hypercall; it is what Xen leaves to the toolstack.
  */
-import { Worker } from 'node:worker_threads';
 import { wantHugePages } from '../backends/huge-pages.js';
 import type { KickArea } from '../backends/kick.js';
 import { createFlowMemory } from '../backends/user-network.js';
-import { withHostCpus } from '../process/affinity.js';
 import {
   PARA_FRAME_BYTES,
   PARA_HANG_CPU_MS,
@@ -23,6 +21,7 @@ import { domainCpuSeconds, vcpuCpuSeconds } from './cpu-clock.js';
 import { CpuShare } from './cpu-share.js';
 import { DomainControl } from './domain-control.js';
 import { shutDown } from './domain-state.js';
+import { DomainThreads } from './domain-threads.js';
 import { EventChannels } from './event-channels.js';
 import type { MemoryAnswer } from './foreign-memory.js';
 import type { HostIoShared } from './host-io.js';
@@ -30,13 +29,12 @@ import { DOM, DomainState, type HypervisorMemory, POOL, VCPU, VcpuState } from '
 import { IoQueue } from './io-queue.js';
 import type { DomainConfig, DoorbellMessage, EndKind } from './messages.js';
 import { DomainPause } from './pause.js';
-import { giveToPool, takeFromPool } from './reservation.js';
+import { giveToHost, giveToPool, takeFromPool } from './reservation.js';
 import { beginAccounts, type Runstate, runstateOf } from './runstate.js';
 import { Store } from './store.js';
-import type { FromVcpu, VcpuThreadConfig } from './vcpu-config.js';
+import type { ThreadPool } from './thread-pool.js';
+import type { FromVcpu } from './vcpu-config.js';
 
-/** How long the vCPUs of a domain that ends may take to leave the guest before their threads are terminated. */
-const GRACE_MS = 250;
 const WASM_PAGE = 65536;
 
 export interface DomainParts {
@@ -44,6 +42,7 @@ export interface DomainParts {
   io: HostIoShared;
   kicker: KickArea;
   coreOs: CoreOs;
+  pool: ThreadPool;
   module: WebAssembly.Module;
   /** Another domain's memory, for those whom it has granted some of it. */
   memoryOf: (domain: number) => MemoryAnswer | undefined;
@@ -69,7 +68,7 @@ export class Domain {
   readonly share: CpuShare;
   /** The block drivers on its vCPUs' threads. */
   readonly drivers: LentDrivers;
-  private readonly threads = new Map<number, Worker>();
+  private readonly threads: DomainThreads;
   private readonly word: number;
   private readonly input: Uint8Array[] = [];
   /** Bytes of output that its reader has not taken. */
@@ -78,7 +77,6 @@ export class Domain {
   private readonly flows: SharedArrayBuffer | undefined;
   private memory: WebAssembly.Memory | undefined;
   private verdict: { reason: string; how: EndKind } | undefined;
-  private grace: NodeJS.Timeout | undefined;
 
   constructor(
     readonly id: number,
@@ -90,11 +88,14 @@ export class Domain {
     this.store = new Store(parts.hv, id, this.events);
     this.word = parts.hv.domainWord(id);
     this.control = new DomainControl(parts.hv, id, this.store, (vcpu) => this.startThread(vcpu));
-    this.pause = new DomainPause(parts.hv, id, parts.kicker, () => this.threads.keys());
-    this.drivers = new LentDrivers(parts.hv, id, this.store, parts.kicker, () => this.threads.keys());
-    this.share = new CpuShare(() =>
-      [...this.threads.keys()].map((vcpu) => this.tidOf(vcpu)).filter((tid) => tid !== 0),
-    );
+    this.threads = new DomainThreads(parts.hv, id, parts, {
+      hear: (vcpu, message) => this.hear(vcpu, message),
+      failed: (vcpu, reason) => this.crash(`the thread of vCPU ${vcpu} failed: ${reason}`),
+      over: () => this.threadEnded(),
+    });
+    this.pause = new DomainPause(parts.hv, id, parts.kicker, () => this.threads.vcpus);
+    this.drivers = new LentDrivers(parts.hv, id, this.store, parts.kicker, () => this.threads.vcpus);
+    this.share = new CpuShare(() => this.threads.tids);
     this.flows = config.mac === undefined ? undefined : createFlowMemory();
   }
 
@@ -154,51 +155,38 @@ export class Domain {
     if (this.config.mac !== undefined) store.set('device/vif/0/mac', this.config.mac);
   }
 
-  /** Of a vCPU that has none yet. It stays when the vCPU goes down, and waits for it to come up again. */
+  /** Of a vCPU that may have one. */
   private startThread(vcpu: number): void {
-    const { memory } = this;
+    const { memory, flows } = this;
+    const { disk, hostCpus, pollUs } = this.config;
     if (memory === undefined || this.threads.has(vcpu)) return;
-    const workerData: VcpuThreadConfig = {
+    this.threads.start(vcpu, {
       hypervisor: this.parts.hv.buffer,
       io: this.parts.io,
-      slot: this.parts.firstSlot + vcpu,
-      pollUs: this.config.pollUs,
-      domain: this.id,
-      vcpu,
+      pollUs,
       module: this.parts.module,
       memory,
       frames: Atomics.load(this.parts.hv.i32, this.word + DOM.frames),
-      ...(this.config.disk === undefined ? {} : { disk: this.config.disk }),
-      ...(this.flows === undefined ? {} : { flows: this.flows }),
-    };
-    const module = new URL('./vcpu-thread.js', import.meta.url);
-    const thread = withHostCpus(this.config.hostCpus, () => new Worker(module, { workerData }));
-    this.threads.set(vcpu, thread);
-    thread.on('message', (message: FromVcpu) => this.hear(vcpu, message));
-    thread.on('error', (error: Error) => this.crash(`the thread of vCPU ${vcpu} failed: ${error.message}`));
-    thread.on('exit', () => this.threadEnded(vcpu));
+      ...(disk === undefined ? {} : { disk }),
+      ...(flows === undefined ? {} : { flows }),
+      ...(hostCpus === undefined ? {} : { hostCpus }),
+    });
   }
 
   private hear(vcpu: number, message: FromVcpu): void {
     if (message.type === 'console') this.drainConsole();
     else if (message.type === 'memory') this.answerMemory(vcpu, message.domain);
     else if (message.type === 'facts') {
-      this.share.applyTo(this.tidOf(vcpu));
+      this.share.applyTo(this.threads.tidOf(vcpu));
       this.listener.facts(message.facts);
     } else this.crash(message.reason);
-  }
-
-  /** 0: not yet known. */
-  private tidOf(vcpu: number): number {
-    const { hv } = this.parts;
-    return Atomics.load(hv.i32, hv.vcpuWord(this.id, vcpu) + VCPU.tid);
   }
 
   /** The vCPU's thread waits in a hypercall: it takes the message when its reply word says that it is there. */
   private answerMemory(vcpu: number, domain: number): void {
     const { hv, memoryOf } = this.parts;
     const answer = memoryOf(domain);
-    if (answer !== undefined) this.threads.get(vcpu)?.postMessage(answer);
+    if (answer !== undefined) this.threads.post(vcpu, { type: 'memory', ...answer });
     const reply = hv.vcpuWord(this.id, vcpu) + VCPU.reply;
     Atomics.store(hv.i32, reply, 1);
     Atomics.notify(hv.i32, reply);
@@ -263,7 +251,7 @@ export class Domain {
   tick(): void {
     if (this.input.length > 0) this.pumpInput();
     if (this.growsByItself()) this.crash('it grew its memory by memory.grow instead of XENMEM_populate_physmap');
-    for (const vcpu of this.threads.keys()) if (this.hangs(vcpu)) this.crashHung(vcpu);
+    for (const vcpu of this.threads.vcpus) if (this.hangs(vcpu)) this.crashHung(vcpu);
   }
 
   /** A guest may execute memory.grow, but what it gets is not its own: reservations are the hypervisor's accounts. */
@@ -312,30 +300,18 @@ export class Domain {
   private end(verdict: { reason: string; how: EndKind }, shutdownReason: number): void {
     this.verdict ??= verdict;
     shutDown(this.parts.hv, this.events, this.id, shutdownReason);
-    this.terminateLater();
-  }
-
-  private terminateLater(): void {
-    this.grace ??= setTimeout(() => {
-      this.grace = undefined;
-      // One that is still loading sees by itself that the domain has ended; terminated in the middle of koffi, it ends the process.
-      for (const [vcpu, thread] of this.threads) if (this.tidOf(vcpu) !== 0) void thread.terminate();
-      if (this.threads.size > 0) this.terminateLater();
-    }, GRACE_MS);
+    this.threads.endSoon();
   }
 
   /** A thread ends when the domain does, and then so must the others. */
-  private threadEnded(vcpu: number): void {
-    this.threads.delete(vcpu);
-    this.parts.kicker.reclaim(this.parts.firstSlot + vcpu); // of a thread that was terminated; a disposed one left nothing
+  private threadEnded(): void {
     shutDown(this.parts.hv, this.events, this.id, SHUTDOWN_crash);
-    this.terminateLater();
-    if (this.threads.size === 0) void this.parts.coreOs.forget(this.id).then(() => this.cleanUp());
+    this.threads.endSoon();
+    if (this.threads.vcpus.length === 0) void this.parts.coreOs.forget(this.id).then(() => this.cleanUp());
   }
 
   private cleanUp(): void {
     const { hv } = this.parts;
-    clearTimeout(this.grace);
     this.drainUpTo(Number.POSITIVE_INFINITY);
     const { reason, how } = this.verdict ?? shutdownVerdict(hv.i32[this.word + DOM.shutdownReason]);
     const counters = this.counters();
@@ -344,12 +320,19 @@ export class Domain {
     new IoQueue(hv, this.events).removeDomain(this.id);
     giveToPool(hv, hv.i32[this.word + DOM.populated]);
     hv.clearDomain(this.id);
+    this.dropMemory();
     this.listener.ended(reason, how, counters);
+  }
+
+  /** The host has the pages back now, and the addresses when the last thread has collected its garbage. */
+  private dropMemory(): void {
+    if (this.memory !== undefined) giveToHost(new Uint8Array(this.memory.buffer));
+    this.memory = undefined;
   }
 
   /** Of each vCPU that has a thread, where the host tells. */
   runstates(): Runstate[] {
-    const all = [...this.threads.keys()].map((vcpu) => runstateOf(this.parts.hv, this.id, vcpu));
+    const all = this.threads.vcpus.map((vcpu) => runstateOf(this.parts.hv, this.id, vcpu));
     return all.filter((one) => one !== undefined);
   }
 

@@ -5,6 +5,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { GuestMemory } from './guest-memory.js';
 import { DOM, DomainState, type HypervisorMemory, VCPU } from './hypervisor-memory.js';
+import type { ToThread } from './vcpu-config.js';
 
 /** The main thread's answer: sent first, then the vCPU's reply word is set. */
 export interface MemoryAnswer {
@@ -53,8 +54,8 @@ export class ForeignMemory {
     Atomics.wait(i32, this.word + VCPU.reply, 0, ANSWER_MS);
     let answer: MemoryAnswer | undefined;
     for (let one = receiveMessageOnPort(this.port); one !== undefined; one = receiveMessageOnPort(this.port)) {
-      const message = one.message as MemoryAnswer;
-      if (message.domain === domain) answer = message;
+      const message = one.message as ToThread;
+      if (message.type === 'memory' && message.domain === domain) answer = message;
     }
     return answer;
   }

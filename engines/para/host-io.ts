@@ -41,7 +41,13 @@ export const kickerOf = (shared: HostIoShared): KickArea => new KickArea(shared.
 export function openHostIo(config: VcpuThreadConfig): HostIo {
   const io = createIoContext(config.io.kicks, config.slot, { waiting: { pollUs: config.pollUs } });
   const memory = io.addMemory(config.memory);
-  const disk = config.disk === undefined ? undefined : openDisk(io, memory, config.disk, config.io.marks);
+  let disk: { device: BlockDevice; info: BlockInfo } | undefined;
+  try {
+    disk = config.disk === undefined ? undefined : openDisk(io, memory, config.disk, config.io.marks);
+  } catch (error) {
+    io.dispose();
+    throw error;
+  }
   // The rings are memory of this host: what travels through them needs no UDP checksum (netif.h: NETTXF_csum_blank).
   const network = config.flows === undefined ? undefined : createUserNetwork(io, config.flows, { udpChecksums: false });
   return {

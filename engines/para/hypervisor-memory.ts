@@ -231,6 +231,8 @@ export const VCPU = {
   periodicF64: 107,
   periodF64: 108,
   runstateF64: 109, // word 218: RUNSTATE_F64
+  /** CPU time that its thread had when it began to serve it, nanoseconds. */
+  cpuBaseF64: 117, // word 234
   /** 1: its thread waits for VCPUOP_up, and does what its queues need meanwhile. */
   parked: 254,
   /** Address of its registered vcpu_runstate_info; 0: none. */

@@ -11,8 +11,19 @@ import { HypervisorMemory, MAX_DOMAINS, POOL } from './hypervisor-memory.js';
 import { applyToDomain, DEFAULT_POLICY } from './io-queue/policy.js';
 import { IoQueue } from './io-queue.js';
 import type { DomainConfig } from './messages.js';
+import { ThreadPool } from './thread-pool.js';
 
 const TICK_MS = 100;
+
+export interface HypervisorOptions {
+  /** Memory that its domains may have in all; absent: as much as the host gives. */
+  poolBytes?: number;
+  /** Threads that wait for vCPUs (thread-pool.ts); absent: none beyond those that vCPUs had. */
+  warmThreads?: number;
+  /** How long the others stay when they are idle, milliseconds; absent: 2000. */
+  idleThreadMs?: number;
+  coreOs?: CoreOsOptions;
+}
 
 export class Hypervisor {
   private readonly hv = HypervisorMemory.create();
@@ -27,8 +38,10 @@ export class Hypervisor {
     for (const domain of this.domains) domain?.tick();
   }, TICK_MS).unref();
 
-  /** `poolBytes`: memory that its domains may have in all; absent: as much as the host gives. */
-  constructor(poolBytes?: number, coreOs: CoreOsOptions = {}) {
+  private readonly pool: ThreadPool;
+
+  constructor({ poolBytes, warmThreads = 0, idleThreadMs, coreOs = {} }: HypervisorOptions = {}) {
+    this.pool = new ThreadPool(warmThreads, idleThreadMs);
     this.coreOs = new CoreOs(this.hv, this.io, this.kicker, coreOs, (id, reason) => this.domains[id]?.crash(reason));
     if (poolBytes !== undefined) this.hv.i32[POOL.total] = Math.floor(poolBytes / PARA_FRAME_BYTES);
   }
@@ -46,6 +59,7 @@ export class Hypervisor {
         io: this.io,
         kicker: this.kicker,
         coreOs: this.coreOs,
+        pool: this.pool,
         module,
         memoryOf: (other) => this.domains[other]?.sharedMemory(),
         firstSlot: id * PARA_MAX_VCPUS,
@@ -105,6 +119,7 @@ export class Hypervisor {
     clearInterval(this.ticker);
     for (const domain of this.domains) domain?.destroy();
     void this.coreOs.close();
+    this.pool.close();
   }
 }
 

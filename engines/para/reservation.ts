@@ -26,6 +26,12 @@ export function giveToPool(hv: HypervisorMemory, frames: number): void {
   Atomics.sub(hv.i32, POOL.taken, frames);
 }
 
+/** The host has the pages under a view of guest memory again (the guest would read zeros); false where it cannot be asked. */
+export function giveToHost(view: Uint8Array): boolean {
+  const c = libc();
+  return c !== undefined && c.madvise(c.address(view), view.byteLength, MADV_DONTNEED) === 0;
+}
+
 /** What happened to a list of extents: how many were done, and why not the next (a negative errno, 0 if all were). */
 interface Outcome {
   done: number;
@@ -177,10 +183,9 @@ export class Reservation {
   private discard(first: number, frames: number): void {
     const start = first * PARA_FRAME_BYTES;
     const bytes = frames * PARA_FRAME_BYTES;
-    const c = libc();
     if (!this.memory.reaches(start + bytes)) return;
     const view = this.memory.u8.subarray(start, start + bytes);
-    if (c === undefined || c.madvise(c.address(view), bytes, MADV_DONTNEED) !== 0) view.fill(0);
+    if (!giveToHost(view)) view.fill(0);
   }
 }
 

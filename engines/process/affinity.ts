@@ -44,6 +44,9 @@ export function withHostCpus<T>(cpus: readonly number[] | undefined, start: () =
   }
 }
 
+/** The calling thread stays on these CPUs; absent: where it is. False where the host refuses. */
+export const confineThread = (cpus: readonly number[] | undefined): boolean => cpus === undefined || confine(cpus);
+
 /** Writes a cpu_set_t. */
 export function cpuMask(memory: NativeMemory, cpus: readonly number[]): void {
   const bytes = new Uint8Array(memory.buffer, 0, MASK_BYTES).fill(0);

@@ -8,8 +8,8 @@
  */
 import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
 import { Fleet } from './fleet.js';
+import { atLeast, atMost, middle, printMarks, type Row } from './marks.js';
 
 const MIB = 2 ** 20;
 const FEW = 4;
@@ -18,13 +18,6 @@ const SAMPLE_MS = 2000;
 /** A machine compiles what it runs in its first second of processor time. */
 const WARM_MS = 1500;
 const ROUNDS = 3;
-
-interface Row {
-  what: string;
-  figure: string;
-  mark: string;
-  met: boolean;
-}
 
 const { values: options } = parseArgs({
   options: {
@@ -45,13 +38,6 @@ async function withFleet<T>(fleet: Fleet, use: (fleet: Fleet) => Promise<T>): Pr
     await fleet.stop();
   }
 }
-
-const atMost = (what: string, value: number, mark: number, unit: string): Row => ({
-  what,
-  figure: `${value.toFixed(value < 100 ? 1 : 0)} ${unit}`,
-  mark: `at most ${mark} ${unit}`,
-  met: value <= mark,
-});
 
 async function startOfOne(): Promise<Row[]> {
   const started = [];
@@ -98,12 +84,12 @@ async function together(): Promise<Row[]> {
       const share = middle(shares);
       return [
         atMost(`start of ${vms} VMs, the last one's first workload`, firstWorkloadMs / 1000, 15, 's'),
-        {
-          what: `throughput of ${vms} VMs at ${options.workload}, of that of 2 (a CPU second: ${middle(perCpu).toFixed(0)} %)`,
-          figure: `${share.toFixed(0)} %`,
-          mark: 'at least 90 %',
-          met: share >= 90,
-        },
+        atLeast(
+          `throughput of ${vms} VMs at ${options.workload}, of that of 2 (a CPU second: ${middle(perCpu).toFixed(0)} %)`,
+          share,
+          90,
+          '%',
+        ),
       ];
     });
   });
@@ -116,13 +102,7 @@ function partNamed(name: string): () => Promise<Row[]> {
   process.exit(2);
 }
 
-const middle = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1] ?? 0;
-
-const load = loadavg()[0];
 const rows: Row[] = [];
+const load = loadavg()[0];
 for (const part of options.only.split(',')) rows.push(...(await partNamed(part)()));
-const table = new Table({ head: ['', 'measured', 'mark', ''], style: { head: [], border: [] } });
-for (const { what, figure, mark, met } of rows) table.push([what, figure, mark, met ? 'met' : 'MISSED']);
-console.log(`${availableParallelism()} cores, load ${load.toFixed(1)} before\n${table.toString()}`);
-if (load > 1) console.log('Other work was running: times and shares are worse than on an idle host.');
-process.exitCode = rows.every((row) => row.met) ? 0 : 1;
+printMarks(rows, load);

@@ -27,6 +27,13 @@ export function memoryOf(pid: number, config: VmConfig): ProcessMemory {
   return { pssBytes: total(mappings), ramBytes: total(ram) };
 }
 
+/** The same of a hypervisor's process: its domains have `domainBytes` each, a size that nothing else there has. */
+export function hypervisorMemoryOf(pid: number, domainBytes: number): ProcessMemory {
+  const mappings = parseSmaps(readFileSync(`/proc/${pid}/smaps`, 'latin1'));
+  const ram = mappings.filter(({ from, to }) => to - from === domainBytes);
+  return { pssBytes: total(mappings), ramBytes: total(ram) };
+}
+
 export function parseSmaps(text: string): Mapping[] {
   const mappings = text.matchAll(/^([0-9a-f]+)-([0-9a-f]+) rw.p .*\n(?:[A-Z].*\n)*?Pss: +(\d+) kB|^Pss: +(\d+) kB/gm);
   return [...mappings].map(([, from = '0', to = '0', own, other]) => ({

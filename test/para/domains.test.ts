@@ -242,7 +242,7 @@ describe('the hypervisor', () => {
   });
 
   it('builds no domain that its pool has no memory for, and gives memory back to it', async () => {
-    const small = new Hypervisor(3 << 20);
+    const small = new Hypervisor({ poolBytes: 3 << 20 });
     const config = {
       name: 'x',
       vcpus: 1,

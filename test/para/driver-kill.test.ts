@@ -160,7 +160,7 @@ describe.each(['io_uring', 'workers'])('a thread of the core OS by %s', (method)
 
 describe('the block driver of a hypervisor', () => {
   it.each([true, false])('is killed under our own guest, lending: %s', { timeout: 60_000 }, async (lending) => {
-    const hypervisor = new Hypervisor(undefined, { lending });
+    const hypervisor = new Hypervisor({ coreOs: { lending } });
     const path = join(folder, `guest-${lending}`);
     writePristineDisk(path, DISK);
     const disk = { path, bytes: DISK, direct: false };
