@@ -9,10 +9,13 @@ import { Worker } from 'node:worker_threads';
 import { resetScheduling } from '../process/scheduling.js';
 import type { FromThread, FromVcpu, ToThread, VcpuThreadConfig } from './vcpu-config.js';
 
-/** Idle threads beyond the warm ones stay so long. */
+/** Idle threads beyond the warm ones stay so long by default. */
 const IDLE_MS = 2000;
 /** Replacements of warm threads start when the domain that took them has had time to start. */
 const REFILL_MS = 100;
+
+/** Loading alone would grow V8's young generation by 2 MiB, for garbage that a vCPU hardly makes. */
+const LIMITS = { maxYoungGenerationSizeMb: 2 };
 
 /** Whose vCPU a thread serves. */
 export interface ThreadUser {
@@ -23,7 +26,7 @@ export interface ThreadUser {
 }
 
 export class PooledThread {
-  private readonly worker = new Worker(new URL('./vcpu-thread.js', import.meta.url));
+  private readonly worker = new Worker(new URL('./vcpu-thread.js', import.meta.url), { resourceLimits: LIMITS });
   private user: ThreadUser | undefined;
   loaded = false;
   /** performance.now() when it was used last. */
@@ -95,8 +98,11 @@ export class ThreadPool {
   private trim: NodeJS.Timeout | undefined;
   private closed = false;
 
-  /** `warm`: idle threads that are kept there. */
-  constructor(private readonly warm: number) {
+  /** `warm`: idle threads that are kept there; the others end when they were idle for `idleMs`. */
+  constructor(
+    private readonly warm: number,
+    private readonly idleMs = IDLE_MS,
+  ) {
     this.fill();
   }
 
@@ -137,14 +143,14 @@ export class ThreadPool {
       thread.idleSince = performance.now();
       this.idle.push(thread);
     }
-    this.trimLater(IDLE_MS);
+    this.trimLater(this.idleMs);
   }
 
   private trimLater(ms: number): void {
     if (this.closed || this.idle.length <= this.warm) return;
     this.trim ??= setTimeout(() => {
       this.trim = undefined;
-      const before = performance.now() - IDLE_MS;
+      const before = performance.now() - this.idleMs;
       while (this.idle.length > this.warm && this.idle[0].idleSince <= before) this.idle.shift()?.end();
       if (this.idle.length > 0) this.trimLater(Math.max(1, this.idle[0].idleSince - before));
     }, ms).unref();

@@ -15,6 +15,7 @@ const AT_ONCE = 4;
 /** Their threads' heaps come and go, and so does what the C library keeps of them. */
 const WARM = 8;
 const MEMORY_SLACK_MIB = 32;
+const IDLE_THREAD_MS = 200;
 const DISK_BYTES = 65536;
 
 const images = [
@@ -59,14 +60,14 @@ const threads = () => readdirSync('/proc/self/task').length;
 const descriptors = () => readdirSync('/proc/self/fd').length;
 const memoryMib = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]) / 1024;
 
-/** Threads are gone a moment after they have said so. */
+/** Threads go when they were idle for a while. */
 async function settled(read: () => number, expected: number): Promise<number> {
-  for (let turn = 0; turn < 200 && read() > expected; turn++) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (let turn = 0; turn < 500 && read() > expected; turn++) await new Promise((resolve) => setTimeout(resolve, 10));
   return read();
 }
 
 it(`${COUNT} domains are created and crash`, { timeout: 600_000 }, async () => {
-  const hypervisor = new Hypervisor();
+  const hypervisor = new Hypervisor({ idleThreadMs: IDLE_THREAD_MS });
   const { hv } = hypervisor as unknown as { hv: HypervisorMemory };
   const begin = threads() + 1; // the core OS's own begins with the first disk
   await crashMany(hypervisor, WARM);
