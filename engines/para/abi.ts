@@ -4,7 +4,7 @@
  * number of the interface.
  */
 
-export const PARA_ABI_VERSION = 0x00020000;
+export const PARA_ABI_VERSION = 0x00020001;
 export const PARA_MAX_VCPUS = 32;
 export const PARA_MAX_PORTS = 1024;
 export const PARA_MAX_GRANTS = 8192;
@@ -135,6 +135,10 @@ export const BLKIF_SECTOR_BYTES = 512;
 export const BLKIF_OP_READ = 0;
 export const BLKIF_OP_WRITE = 1;
 export const BLKIF_OP_FLUSH_DISKCACHE = 3;
+export const BLKIF_OP_DISCARD = 5;
+export const BLKIF_OP_INDIRECT = 6;
+export const BLKIF_MAX_INDIRECT_SEGMENTS = 256;
+export const BLKIF_MAX_INDIRECT_BYTES = 4194304;
 export const NETIF_RING_SIZE = 64;
 export const NETIF_SLOT_BYTES = 16;
 export const NETIF_FRAME_MAX = 1514;
@@ -182,6 +186,28 @@ export const blkif_request = {
   sector_number: 16,
   seg: 24,
   SIZE: 64,
+} as const;
+export const blkif_request_discard = {
+  operation: 0,
+  flag: 1,
+  handle: 2,
+  reserved: 4,
+  id: 8,
+  sector_number: 16,
+  nr_sectors: 24,
+  SIZE: 32,
+} as const;
+export const blkif_request_indirect = {
+  operation: 0,
+  indirect_op: 1,
+  nr_segments: 2,
+  handle: 4,
+  reserved: 6,
+  id: 8,
+  sector_number: 16,
+  indirect_gref: 24,
+  indirect_offset: 28,
+  SIZE: 32,
 } as const;
 export const blkif_response = { id: 0, operation: 8, status: 12, SIZE: 16 } as const;
 export const netif_tx_request = { gref: 0, offset: 4, flags: 6, id: 8, size: 10, SIZE: 12 } as const;

@@ -6,6 +6,7 @@ import { wantHugePages } from '../backends/huge-pages.js';
 import type { KickArea } from '../backends/kick.js';
 import { createFlowMemory } from '../backends/user-network.js';
 import {
+  BLKIF_MAX_INDIRECT_SEGMENTS,
   PARA_FRAME_BYTES,
   PARA_HANG_CPU_MS,
   PARA_MAX_FRAMES,
@@ -15,6 +16,7 @@ import {
 } from './abi.js';
 import { consoleDrain, consoleFeed, RECORD_DOORBELL } from './console.js';
 import type { CoreOs } from './core-os/core-os.js';
+import { type DiskSource, diskSource } from './core-os/disk-source.js';
 import { LentDrivers } from './core-os/lent-drivers.js';
 import { COUNTER_COUNT, HYPERCALL_COUNTERS, namedCounters, sumCounters } from './counters.js';
 import { domainCpuSeconds, vcpuCpuSeconds } from './cpu-clock.js';
@@ -75,6 +77,7 @@ export class Domain {
   private underWay = 0;
   private readonly watch: { calls: number; cpu: number }[] = [];
   private readonly flows: SharedArrayBuffer | undefined;
+  private readonly disk: DiskSource | undefined;
   private memory: WebAssembly.Memory | undefined;
   private verdict: { reason: string; how: EndKind } | undefined;
 
@@ -96,6 +99,7 @@ export class Domain {
     this.pause = new DomainPause(parts.hv, id, parts.kicker, () => this.threads.vcpus);
     this.drivers = new LentDrivers(parts.hv, id, this.store, parts.kicker, () => this.threads.vcpus);
     this.share = new CpuShare(() => this.threads.tids);
+    this.disk = config.disk === undefined ? undefined : diskSource(config.disk);
     this.flows = config.mac === undefined ? undefined : createFlowMemory();
   }
 
@@ -137,7 +141,7 @@ export class Domain {
     hv.i32[hv.vcpuWord(this.id, 0) + VCPU.state] = VcpuState.starting;
     if (this.config.paused) this.pause.begin();
     Atomics.store(hv.i32, this.word + DOM.state, DomainState.running);
-    const { disk } = this.config;
+    const { disk } = this;
     if (disk !== undefined) this.parts.coreOs.serve({ domain: this.id, memory, frames, disk });
     for (let vcpu = 0; vcpu < this.config.vcpus; vcpu++) this.startThread(vcpu);
   }
@@ -148,17 +152,27 @@ export class Domain {
     store.set('name', this.config.name);
     store.set('bootargs', this.config.bootargs);
     this.control.fillStore(this.config.vcpus);
-    if (this.config.disk !== undefined) {
-      store.set('device/vbd/0/bytes', String(this.config.disk.bytes));
-      this.drivers.tell();
+    if (this.disk !== undefined) this.describeDisk(this.disk);
+    if (this.config.mac !== undefined) {
+      store.set('device/vif/0/mac', this.config.mac);
+      store.set('device/vif/0/multi-queue-max-queues', String(this.maxVcpus));
     }
-    if (this.config.mac !== undefined) store.set('device/vif/0/mac', this.config.mac);
+  }
+
+  private describeDisk({ bytes, discards }: DiskSource): void {
+    const set = (key: string, value: number): void => this.store.set(`device/vbd/0/${key}`, String(value));
+    set('bytes', bytes);
+    set('multi-queue-max-queues', this.maxVcpus);
+    set('feature-max-indirect-segments', BLKIF_MAX_INDIRECT_SEGMENTS);
+    set('feature-discard', discards ? 1 : 0);
+    set('feature-flush-cache', 1);
+    this.drivers.tell();
   }
 
   /** Of a vCPU that may have one. */
   private startThread(vcpu: number): void {
-    const { memory, flows } = this;
-    const { disk, hostCpus, pollUs } = this.config;
+    const { memory, flows, disk } = this;
+    const { hostCpus, pollUs } = this.config;
     if (memory === undefined || this.threads.has(vcpu)) return;
     this.threads.start(vcpu, {
       hypervisor: this.parts.hv.buffer,

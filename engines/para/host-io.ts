@@ -1,16 +1,15 @@
 /** A vCPU thread's way to the host: its IoContext, its disk and its port of the network switch, and the kicks that wake others. */
 import { randomInt } from 'node:crypto';
-import type { BlockInfo, IoContext, Kicker, MemoryId } from '../backends/io.js';
+import type { BlockInfo, IoContext, Kicker } from '../backends/io.js';
 import { createIoContext } from '../backends/io-context.js';
 import { createKickArea, KickArea } from '../backends/kick.js';
 import type { NetPort } from '../backends/net-port.js';
 import { createUserNetwork } from '../backends/user-network.js';
-import type { DiskConfig } from '../engine.js';
 import { type BlockDevice, FileDevice } from './core-os/block-device.js';
+import type { DiskSource } from './core-os/disk-source.js';
+import { MemoryDevice, NullDevice } from './core-os/memory-device.js';
+import type { LentDisk } from './core-os/thread.js';
 import type { VcpuThreadConfig } from './vcpu-config.js';
-
-/** What a domain's disk is. */
-export type DiskSource = DiskConfig;
 
 /** What all threads of the hypervisor share. */
 export interface HostIoShared {
@@ -22,7 +21,7 @@ export interface HostIoShared {
 export interface HostIo {
   kicker: Kicker;
   io: IoContext;
-  disk: BlockDevice | undefined;
+  disk: LentDisk | undefined;
   port: NetPort | undefined;
   /** For Machine.facts. */
   facts: Record<string, string>;
@@ -40,10 +39,11 @@ export const kickerOf = (shared: HostIoShared): KickArea => new KickArea(shared.
 /** For the calling thread. Throws a sentence for the user when the disk cannot be opened. */
 export function openHostIo(config: VcpuThreadConfig): HostIo {
   const io = createIoContext(config.io.kicks, config.slot, { waiting: { pollUs: config.pollUs } });
-  const memory = io.addMemory(config.memory);
-  let disk: { device: BlockDevice; info: BlockInfo } | undefined;
+  io.addMemory(config.memory);
+  const { disk: source } = config;
+  let disk: ReturnType<typeof openDisk> | undefined;
   try {
-    disk = config.disk === undefined ? undefined : openDisk(io, memory, config.disk, config.io.marks);
+    disk = source === undefined ? undefined : openDisk(io, config.memory, source, config.io.marks);
   } catch (error) {
     io.dispose();
     throw error;
@@ -53,9 +53,9 @@ export function openHostIo(config: VcpuThreadConfig): HostIo {
   return {
     kicker: kickerOf(config.io),
     io,
-    disk: disk?.device,
+    disk: disk === undefined || source === undefined ? undefined : { device: disk.device, limits: source },
     port: network?.port,
-    facts: disk === undefined ? {} : diskFacts(io, disk.info),
+    facts: disk?.facts ?? {},
     dispose() {
       network?.dispose();
       io.dispose();
@@ -66,22 +66,28 @@ export function openHostIo(config: VcpuThreadConfig): HostIo {
 /** A disk of a domain for the calling thread, whose IoContext this is. Throws a sentence for the user. */
 export function openDisk(
   io: IoContext,
-  memory: MemoryId,
-  config: DiskSource,
+  memory: WebAssembly.Memory,
+  source: DiskSource,
   marks: number,
-): { device: BlockDevice; info: BlockInfo } {
-  const options = { direct: config.direct, readonly: false, mark: marks + io.slot };
-  let info: BlockInfo | undefined;
-  const device = new FileDevice(io, memory, config.bytes, () => {
-    const handle = io.openBlock(config.path, options);
-    info ??= io.blockInfo(handle);
+): { device: BlockDevice; facts: Record<string, string> } {
+  if (source.kind === 'memory') {
+    return { device: new MemoryDevice(io, memory, source.memory), facts: { block: 'memory of the hypervisor' } };
+  }
+  if (source.kind === 'null') {
+    return { device: new NullDevice(io, memory, source.bytes), facts: { block: 'null: reads give zeros' } };
+  }
+  const { path, direct, bytes } = source;
+  let facts: Record<string, string> = {};
+  const device = new FileDevice(io, io.addMemory(memory), bytes, () => {
+    const handle = io.openBlock(path, { direct, readonly: false, mark: marks + io.slot });
+    facts = fileFacts(io, io.blockInfo(handle));
     return handle;
   });
-  return { device, info: info ?? { bytes: device.bytes, direct: false, alignment: 1 } };
+  return { device, facts };
 }
 
 /** Where other threads do the I/O, their CPU time is in no vCPU's (cpu-clock.ts): the results must say so. */
-function diskFacts(io: IoContext, info: BlockInfo): Record<string, string> {
+function fileFacts(io: IoContext, info: BlockInfo): Record<string, string> {
   const block = `${io.method}, ${directPhrase(info)}`;
   if (io.method === 'io_uring') return { block };
   return { block, cpuSeconds: 'threads of the domain’s vCPUs; the I/O worker threads are not in it' };

@@ -11,6 +11,7 @@
  * of CLOCK_MONOTONIC exactly for 104 days of uptime, and counters for ever.
  */
 import {
+  BLKIF_MAX_INDIRECT_SEGMENTS,
   PARA_MAX_FRAMES,
   PARA_MAX_GRANTS,
   PARA_MAX_PORTS,
@@ -106,6 +107,8 @@ export const SLOT = {
   driver: 19,
   /** SEGMENT_WORDS each: grant reference, checked address in guest memory, bytes. */
   segment: 20,
+  /** Table of its segments (core-os/segment-tables.ts), if they are more than the slot holds; -1: none. */
+  table: 29,
   /** How many bytes of the disk it is about, from `offset` on, 64-bit as that one. 0: a flush, malformed, or frames. */
   extent: 30,
 } as const;
@@ -180,6 +183,9 @@ export const DOM = {
   paused: 38,
   /** Bit v: the core OS's own threads are to look at the block queue of vCPU v. */
   coreAttention: 39,
+  /** Bit t: segment table t is in use; two words. Bit v of the third: vCPU v's block queue waits for one. */
+  tables: 40,
+  tableWaiters: 42,
 } as const;
 const DOM_HEADER_BYTES = 256;
 
@@ -286,7 +292,12 @@ const DOMAIN_END = OVERLAPS_AT + 2 * OVERLAP_ENTRIES * 2;
 const DOMAIN_BYTES = Math.ceil(DOMAIN_END / 4096) * 4096;
 const DOMAINS_BYTE = Math.ceil((HEADER_BYTES + QUEUE_BYTES) / 4096) * 4096;
 
-export const HYPERVISOR_MEMORY_BYTES = DOMAINS_BYTE + MAX_DOMAINS * DOMAIN_BYTES;
+/** Segments of indirect requests: so many tables a domain, behind all domains. */
+export const SEGMENT_TABLES = 64;
+const TABLE_BYTES = BLKIF_MAX_INDIRECT_SEGMENTS * SEGMENT_WORDS * 4;
+const TABLES_BYTE = DOMAINS_BYTE + MAX_DOMAINS * DOMAIN_BYTES;
+
+export const HYPERVISOR_MEMORY_BYTES = TABLES_BYTE + MAX_DOMAINS * SEGMENT_TABLES * TABLE_BYTES;
 
 /** Views on the hypervisor's memory, and where the parts of a domain lie in them. */
 export class HypervisorMemory {
@@ -359,6 +370,11 @@ export class HypervisorMemory {
   /** Two words: number (0: free), generation at its start. */
   transactionWord(domain: number, slot: number): number {
     return this.domainWord(domain) + TRANSACTIONS_AT / 4 + slot * 2;
+  }
+
+  /** Word of the first segment of a segment table. */
+  tableWord(domain: number, table: number): number {
+    return (TABLES_BYTE + (domain * SEGMENT_TABLES + table) * TABLE_BYTES) / 4;
   }
 
   /** Index into u16 of the domain's overlap counters. */

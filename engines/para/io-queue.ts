@@ -38,6 +38,7 @@ export { NO_SLOT, type Slot, slotWord };
 
 const HEADER = QUEUE_HEADER_WORD;
 /** Bits of VCPU.attention: what another thread wants the vCPU's thread to look at. */
+export const ATTENTION_BLOCK = 1;
 export const ATTENTION_READY = 4;
 export const ATTENTION_BURST = 8;
 export const ATTENTION_RESTART = 16;
@@ -69,6 +70,7 @@ export class IoQueue {
     this.lock.release();
     if (slot !== NO_SLOT) {
       this.i32[slotWord(slot) + SLOT.together] = NO_SLOT;
+      this.i32[slotWord(slot) + SLOT.table] = -1;
       this.hv.f64[(slotWord(slot) + SLOT.extent) / 2] = 0;
     }
     return slot;

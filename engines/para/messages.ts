@@ -1,7 +1,7 @@
 /** Messages between the engine and the hypervisor's process (advanced serialization). `key` is the engine's name for a domain. */
-import type { DiskConfig } from '../engine.js';
 import type { IoPolicy } from '../io-policy.js';
 import type { Doorbell } from '../process/guest-control.js';
+import type { DiskChoice } from './core-os/disk-source.js';
 
 export interface DomainConfig {
   name: string;
@@ -17,7 +17,7 @@ export interface DomainConfig {
   pollUs: number;
   /** It is built, and runs when it is resumed. */
   paused?: boolean;
-  disk?: DiskConfig;
+  disk?: DiskChoice;
   mac?: string;
   /** Console output that may be under way to its reader, bytes (DomainOutput); absent: any amount. */
   outputWindow?: number;

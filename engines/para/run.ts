@@ -1,7 +1,6 @@
 /** `virtax run` on `para`: a domain of a hypervisor of its own, whose console is the user's terminal. */
 import { parse } from 'node:path';
 import { diskFile } from '../disk-file.js';
-import type { DiskConfig } from '../engine.js';
 import type { IoPolicy } from '../io-policy.js';
 import { type Child, startNode } from '../process/child.js';
 import {
@@ -13,6 +12,8 @@ import {
   RunRefused,
   type RunRequest,
 } from '../run.js';
+import { BLKIF_SECTOR_BYTES } from './abi.js';
+import type { DiskChoice, SyntheticDisk } from './core-os/disk-source.js';
 import { macOf } from './machine.js';
 import { removeSocket } from './management/folder.js';
 import type { DomainConfig, FromHypervisor, ToHypervisor } from './messages.js';
@@ -169,15 +170,32 @@ function refuseForeign({ bios, initrd, trace }: RunRequest): void {
   if (trace.length > 0) throw new Error('the engine para has no --trace: leave it out; --counters shows totals');
 }
 
-function paraDisk(disk: RunDisk): DiskConfig {
+function paraDisk(disk: RunDisk): DiskChoice {
   const { path } = disk;
   if (disk.interface !== undefined) {
     throw new Error(`the disk ${path}: a domain's disk is a vbd of the core OS: leave out if=${disk.interface}`);
   }
   if (disk.media === 'cdrom') throw new Error(`the disk ${path}: a domain has no CD-ROM: leave out media=cdrom`);
   if (disk.readonly) throw new Error(`the disk ${path}: the engine para opens disks for writing: leave out readonly`);
+  const synthetic = SYNTHETIC.exec(path);
+  if (synthetic !== null) return syntheticDisk(path, synthetic[1], synthetic[2]);
   const { bytes } = diskFile(path, { readonly: false, wholeSectors: true });
   return { path, bytes, direct: false };
+}
+
+/** `mem:64M`, `null:1G`. */
+const SYNTHETIC = /^(mem|null):(.*)$/;
+const UNITS: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+
+function syntheticDisk(text: string, kind: string, size: string): SyntheticDisk {
+  const parts = /^(\d{1,12})([KMG]?)$/i.exec(size);
+  const bytes = parts === null ? 0 : Number(parts[1]) * UNITS[parts[2].toUpperCase()];
+  if (bytes === 0 || bytes % BLKIF_SECTOR_BYTES !== 0) {
+    throw new Error(
+      `the disk ${text}: ${size || 'nothing'} is no size of whole sectors; write for example ${kind}:64M`,
+    );
+  }
+  return { kind: kind === 'mem' ? 'memory' : 'null', bytes };
 }
 
 function paraNic(nic: RunNic): string {

@@ -1,5 +1,5 @@
 /** What a thread is given to serve a vCPU, and what it tells the main thread. */
-import type { DiskConfig } from '../engine.js';
+import type { DiskSource } from './core-os/disk-source.js';
 import type { MemoryAnswer } from './foreign-memory.js';
 import type { HostIoShared } from './host-io.js';
 
@@ -14,7 +14,7 @@ export interface VcpuThreadConfig {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
   frames: number;
-  disk?: DiskConfig;
+  disk?: DiskSource;
   /** The domain's table of UDP flows (backends/flow-table.ts), where it has a network card. */
   flows?: SharedArrayBuffer;
   /** CPUs of the host for this thread; absent: all. */

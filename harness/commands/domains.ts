@@ -22,6 +22,7 @@ const ACTIONS = [
   'weight',
   'pin',
   'policy',
+  'restart-driver',
 ] as const;
 export type DomainsAction = (typeof ACTIONS)[number];
 
@@ -45,10 +46,13 @@ Examples:
   virtax domains memory guest 256M
   virtax domains weight guest 512
   virtax domains policy policy.json
+  virtax domains restart-driver
 
 DOMAIN is the ID or the name as the list shows them. CPU and STEAL are percent of one processor.
 A weight is each vCPU's against those of other domains, by nice values of the host's scheduler (steps of 1.25); there are no caps.
 A policy (JSON) is for the I/O of all domains that run: order fifo, priority, wfq or deadline; caps, weights, classes, latency targets.
+restart-driver kills the block driver of the core OS in the middle of what it does, and starts it anew: what was under way is done
+again and answered once. DRIVER counts its starts.
 
 Exit status: 1 when the hypervisor or the guest did not do it, 2 for bad usage.`;
 
@@ -76,6 +80,7 @@ export async function domains(
   if (action === 'list') return await list(flags, context);
   if (flags.watch || flags.json) throw new UsageError(`--watch and --json are for the list, not for ${action}`);
   if (action === 'policy') return await setPolicy(domain, value, context);
+  if (action === 'restart-driver') return await restartDriver(domain, context);
   const wish = wishOf(action, value);
   if (domain === undefined) throw new UsageError(`${action} what? Give a domain; virtax domains lists them`);
   const clients = await connectAll();
@@ -113,6 +118,25 @@ async function setPolicy(file: string | undefined, extra: string | undefined, { 
   }
 }
 
+/** Of all hypervisors of this user. @throws UsageError */
+async function restartDriver(extra: string | undefined, { err, out }: Context): Promise<number> {
+  if (extra !== undefined)
+    throw new UsageError(`restart-driver takes nothing, not ${extra}: all domains have the same`);
+  const clients = await connectAll();
+  try {
+    if (clients.length === 0) throw new UsageError('no hypervisor runs, so there is no driver to restart');
+    for (const client of clients) await client.ask({ command: 'restart-driver' });
+    out.write(`The block driver was restarted (${clients.map(({ pid }) => `hypervisor ${pid}`).join(', ')}).\n`);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof ManagementFailure)) throw error;
+    err.write(`virtax: restart-driver: ${error.message}\n`);
+    return 1;
+  } finally {
+    for (const client of clients) client.close();
+  }
+}
+
 function policyOf(file: string): IoPolicy {
   try {
     return readIoPolicy(file);
@@ -123,7 +147,10 @@ function policyOf(file: string): IoPolicy {
 }
 
 /** Without its domain. @throws UsageError */
-function wishOf(command: Exclude<DomainsAction, 'list' | 'policy'>, value: string | undefined): object {
+function wishOf(
+  command: Exclude<DomainsAction, 'list' | 'policy' | 'restart-driver'>,
+  value: string | undefined,
+): object {
   if (command === 'vcpus') return { command, vcpus: parseInteger(needed(value, 'vcpus 2'), 'vcpus', 1, MAX_VCPUS) };
   if (command === 'memory') return { command, bytes: parseSize(needed(value, 'memory 64M'), 'memory') };
   if (command === 'weight') return { command, weight: parseInteger(needed(value, 'weight 512'), 'weight', 1, 65535) };
@@ -201,6 +228,7 @@ function listText(usage: DomainUsage[]): string {
       'MEMORY',
       'CPU',
       'STEAL',
+      'DRIVER',
       'DISK OPS/S',
       'DISK BYTES/S',
       'DISK WAIT MS',
@@ -213,7 +241,7 @@ function listText(usage: DomainUsage[]): string {
     table.push([
       ...[each.id, each.name, each.state, `${each.vcpus} of ${each.maxVcpus}`],
       `${formatSize(each.memoryBytes)} of ${formatSize(each.maxMemoryBytes)}`,
-      ...[`${round(each.cpuPercent, 1)} %`, `${round(each.stealPercent, 1)} %`],
+      ...[`${round(each.cpuPercent, 1)} %`, `${round(each.stealPercent, 1)} %`, each.driverGeneration ?? '-'],
       ...[each.blockRequestsPerSecond, each.blockBytesPerSecond].map((rate) => round(rate)),
       round(each.blockWaitMs, 2),
       ...[each.netFramesPerSecond, each.netBytesPerSecond].map((rate) => round(rate)),

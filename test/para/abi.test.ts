@@ -95,6 +95,8 @@ describe('the ABI', () => {
       BLKIF_OP_READ: 0,
       BLKIF_OP_WRITE: 1,
       BLKIF_OP_FLUSH_DISKCACHE: 3,
+      BLKIF_OP_DISCARD: 5,
+      BLKIF_OP_INDIRECT: 6,
     });
   });
 

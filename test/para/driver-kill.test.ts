@@ -124,7 +124,7 @@ describe.each(['io_uring', 'workers'])('a thread of the core OS by %s', (method)
         domain: 1,
         memory,
         frames: guest.memory.bytes / 4096,
-        disk: { path, bytes: BLOCKS * BLOCK, direct: false },
+        disk: { kind: 'file', discards: true, path, bytes: BLOCKS * BLOCK, direct: false },
       });
       const writer = new Writer(guest, fd);
       for (let kill = 0; kill < 25; kill++) {

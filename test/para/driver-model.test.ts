@@ -77,7 +77,7 @@ class Driver {
   ) {
     this.device = new Device(guest, words);
     const thread = { domain: this.slot === 0 ? 0 : guest.domain, id: 0 };
-    this.backEnd = new BlockBackEnd(guest.cpu.vcpu, queue, this.device.bytes, thread);
+    this.backEnd = new BlockBackEnd(guest.cpu.vcpu, queue, { bytes: this.device.bytes, discards: true }, thread);
     this.driver = this.fresh();
   }
 

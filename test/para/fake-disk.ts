@@ -2,11 +2,13 @@
 import type { BlockInfo, Completion, IoContext, Pieces } from '#engines/backends/io.js';
 
 interface Job {
-  kind: 'read' | 'write' | 'flush';
+  kind: 'read' | 'write' | 'flush' | 'discard';
   address: number;
   bytes: number;
   offset: number;
   done: Completion;
+  /** Of a discard. */
+  zeros?: number;
   /** Of a vectored one: where each piece lies. */
   pieces?: { address: number; bytes: number }[];
 }
@@ -33,9 +35,11 @@ export class FakeDisk implements IoContext {
 
   private add(job: Job): void {
     // The contract of IoContext: the caller has checked this. What a guest wrote must never get past it.
-    if (job.address < 0 || job.address + job.bytes > this.memory.length) throw new Error('outside of guest memory');
+    if (job.pieces === undefined && (job.address < 0 || job.address + job.bytes > this.memory.length))
+      throw new Error('outside of guest memory');
     if (job.offset < 0 || job.offset + job.bytes > this.bytes) throw new Error('outside of the disk');
-    this.log.push(`${job.kind} ${job.bytes}@${job.offset}`);
+    if (job.zeros !== undefined && job.offset + job.zeros > this.bytes) throw new Error('outside of the disk');
+    this.log.push(`${job.kind} ${job.zeros ?? job.bytes}@${job.offset}`);
     this.jobs.push(job);
   }
 
@@ -65,8 +69,8 @@ export class FakeDisk implements IoContext {
     this.add({ kind, address: 0, bytes: all, offset, done, pieces });
   }
 
-  zero(_h: number, _offset: number, _bytes: number, _unmap: boolean, done: Completion): void {
-    done(-95);
+  zero(_h: number, offset: number, bytes: number, _unmap: boolean, done: Completion): void {
+    this.add({ kind: 'discard', address: 0, bytes: 0, offset, done, zeros: bytes });
   }
   flush(_h: number, done: Completion): void {
     this.add({ kind: 'flush', address: 0, bytes: 0, offset: 0, done });
@@ -83,6 +87,7 @@ export class FakeDisk implements IoContext {
       job.done(this.failWith);
       return;
     }
+    if (job.zeros !== undefined) this.data.fill(0, job.offset, job.offset + job.zeros);
     let at = job.offset;
     for (const { address, bytes } of job.pieces ?? [job]) {
       const disk = this.data.subarray(at, at + bytes);

@@ -157,7 +157,7 @@ describe('a hostile guest', () => {
 
   it('cannot make a disk read write outside of what it granted', () => {
     const request = fc.record({
-      operation: fc.constantFrom(0, 1, 3, 0, 0, 7),
+      operation: fc.constantFrom(0, 1, 3, 5, 0, 0, 7),
       nr: fc.integer({ min: 0, max: 4 }),
       sector: fc.oneof(fc.integer({ min: 0, max: 2100 }), word),
       segments: fc.array(
@@ -209,6 +209,62 @@ describe('a hostile guest', () => {
         );
         expect(hit, 'addresses').toEqual([]);
       }),
+      RUNS,
+    );
+  });
+
+  it('cannot do so by indirect requests either, nor discard behind the disk', () => {
+    const number = fc.oneof(fc.integer({ min: 0, max: 9 }), word);
+    const sectors = fc.integer({ min: 0, max: 9 }).map((n) => n * 512);
+    const descriptor = fc.tuple(
+      fc.oneof(fc.integer({ min: 0, max: 12 }), word),
+      fc.oneof(sectors, word),
+      fc.oneof(sectors, word),
+    );
+    const request = fc.record({
+      head: fc.oneof(
+        fc
+          .tuple(fc.constantFrom(0, 0, 0, 1, 7), fc.integer({ min: 0, max: 20 }))
+          .map(([op, nr]) => 6 | (op << 8) | (nr << 16)),
+        fc.constantFrom(5, 5 | (1 << 8), 6 | (300 << 16)),
+      ),
+      reserved: fc.constantFrom(0, 0, 0, 1, 1 << 16),
+      sector: fc.oneof(fc.integer({ min: 0, max: 2100 }), word),
+      last: fc.tuple(fc.oneof(fc.constant(58), number), fc.oneof(fc.constantFrom(0, 12, 4090), word)),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(request, { minLength: 1, maxLength: 8 }),
+        fc.array(descriptor, { minLength: 20, maxLength: 20 }),
+        (requests, descriptors) => {
+          const guest = fresh();
+          const port = connectBlock(guest);
+          guest.disk.data.fill(0xee);
+          guest.grant(AT.table, 9, 200, 1, 5);
+          guest.grant(AT.table, 10, 201, 1, 1, 3);
+          guest.grant(AT.table, 11, 202, 1, 0);
+          guest.grant(AT.table, 12, 255, 2);
+          guest.put(dataOf(58), ...descriptors.flat());
+          requests.forEach(({ head, reserved, sector, last }, i) => {
+            guest.put(AT.ring + 64 + 64 * i, head, reserved, i, 0, sector, sector < 0 ? -1 : 0, ...last);
+          });
+          guest.put(AT.ring, requests.length);
+          guest.cpu.event(abi.EVTCHNOP_send, port);
+          for (let n = 0; n < requests.length; n++) guest.cpu.poll(); // what overlaps waits for one another
+          expect(guest.u32(AT.ring + abi.ring_header.rsp_prod)).toBe(requests.length);
+          const allowed = (at: number) =>
+            (at >= dataOf(1) && at < dataOf(60)) || (at >= AT.ring && at < AT.ring + 0x2000);
+          const hit = Array.from({ length: MEMORY / 512 }, (_, sector) => sector * 512).filter(
+            (at) => guest.memory.u8[at] === 0xee && !allowed(at),
+          );
+          expect(hit, 'addresses').toEqual([]);
+          const domain = hv.domainWord(2);
+          expect([hv.i32[domain + DOM.tables], hv.i32[domain + DOM.tables + 1]], 'tables are given back').toEqual([
+            0, 0,
+          ]);
+          expect(hv.u16.subarray(hv.overlapsAt(2), hv.overlapsAt(2) + 8192).every((count) => count === 0)).toBe(true);
+        },
+      ),
       RUNS,
     );
   });

@@ -132,7 +132,8 @@ export class FakeVcpu {
     const { kicker } = guest;
     this.events = new EventChannels(hv, kicker, word);
     const disk = new FileDevice(guest.disk, 0, guest.disk.bytes, () => 0);
-    this.coreOs = new CoreOsThread(guest.disk, new IoQueue(hv, this.events, () => guest.now()), disk, guest.port);
+    const lent = { device: disk, limits: { bytes: guest.disk.bytes, discards: true } };
+    this.coreOs = new CoreOsThread(guest.disk, new IoQueue(hv, this.events, () => guest.now()), lent, guest.port);
     this.vcpu = new Vcpu({
       domain,
       id,

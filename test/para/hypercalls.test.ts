@@ -34,7 +34,7 @@ describe('xen_version and memory_op', () => {
   it('gives the version, and adds one for the null hypercall', () => {
     const { cpu } = new FakeGuest();
     const version = (cmd: number, arg = 0) => cpu.call(abi.HYPERVISOR_xen_version, cmd, arg);
-    expect(version(abi.XENVER_version)).toBe(0x20000);
+    expect(version(abi.XENVER_version)).toBe(0x20001);
     expect(version(abi.XENVER_null, 0)).toBe(1);
     expect(version(abi.XENVER_null, 0x3fffffff)).toBe(0x40000000);
     expect(version(abi.XENVER_null, 0x40000000)).toBe(-22);

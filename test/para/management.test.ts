@@ -151,6 +151,22 @@ describe('virtax domains', () => {
     expect((await virtax('policy', file)).status).toBe(0);
   });
 
+  it('restarts the block driver, and counts that', async () => {
+    const disk = await ParaGuest.start(hypervisor, { name: 'disk', disk: { kind: 'memory', bytes: 1 << 20 } });
+    const generation = async () =>
+      (JSON.parse((await virtax('--json')).stdout) as { name: string; driverGeneration: number | null }[]).map(
+        ({ name, driverGeneration }) => [name, driverGeneration],
+      );
+    expect(await generation()).toEqual([
+      ['web', null],
+      ['disk', 1],
+    ]);
+    expect(await virtax('restart-driver')).toMatchObject({ status: 0, stderr: '' });
+    expect(await generation()).toContainEqual(['disk', 2]);
+    disk.domain.destroy();
+    await disk.ended();
+  });
+
   it('a name that several have must be an ID', async () => {
     const other = await ParaGuest.start(hypervisor, { name: 'web' });
     const { stderr, status } = await virtax('pause', 'web');
@@ -171,6 +187,7 @@ describe('virtax domains', () => {
     ['no policy', ['policy'], /virtax domains policy policy.json/],
     ['a policy that is not there', ['policy', '/nowhere/p.json'], /policy file \/nowhere\/p.json: .*no such file/],
     ['a value too many', ['pause', 'web', '3'], /domain alone/],
+    ['a domain for the driver', ['restart-driver', 'web'], /all domains have the same/],
     ['--json of an action', ['pause', 'web', '--json'], /--json/],
   ])('%s: status 2 and a message', async (_name, args, message) => {
     const { status, stderr } = await virtax(...args);
@@ -211,7 +228,7 @@ describe('virtax domains', () => {
 describe('rates', () => {
   const summary = {
     ...{ domain: 1, name: 'a', state: 'running' as const, vcpus: 1, maxVcpus: 1, memoryBytes: 1, maxMemoryBytes: 1 },
-    ...{ cpuSeconds: 1, stealSeconds: null, blockRequests: 100, blockBytes: 1000, netFrames: 5 },
+    ...{ cpuSeconds: 1, stealSeconds: null, driverGeneration: 1, blockRequests: 100, blockBytes: 1000, netFrames: 5 },
     ...{ netBytes: 500, blockWaitSeconds: 1, netWaitSeconds: 0 },
   };
 

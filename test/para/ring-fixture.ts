@@ -63,6 +63,24 @@ export function putRequest(guest: FakeGuest, counter: number, request: Request):
   guest.put(at + abi.blkif_request.seg, ...segments.flat());
 }
 
+/** A discard of whole sectors. */
+export function putDiscard(guest: FakeGuest, counter: number, sector: number, sectors: number, flags = 0): void {
+  const at = AT.ring + HEADER + (counter % abi.BLKIF_RING_SIZE) * abi.BLKIF_SLOT_BYTES;
+  const words = (value: number): [number, number] => [value % 2 ** 32, Math.floor(value / 2 ** 32)];
+  guest.put(at, abi.BLKIF_OP_DISCARD | flags, 0, counter, 0, ...words(sector), ...words(sectors));
+}
+
+/** An indirect request whose descriptors the test has put where grant `gref` and `offset` say. */
+export function putIndirect(
+  guest: FakeGuest,
+  counter: number,
+  request: { operation: number; nr: number; sector?: number; gref: number; offset?: number; reserved?: number },
+): void {
+  const { operation, nr, sector = 0, gref, offset = 0, reserved = 0 } = request;
+  const at = AT.ring + HEADER + (counter % abi.BLKIF_RING_SIZE) * abi.BLKIF_SLOT_BYTES;
+  guest.put(at, abi.BLKIF_OP_INDIRECT | (operation << 8) | (nr << 16), reserved, counter, 0, sector, 0, gref, offset);
+}
+
 /** Shows requests up to `prod` (not included); true if the back end wants to be told. */
 export function push(guest: FakeGuest, prod: number, ring: number = AT.ring): boolean {
   const old = guest.u32(ring);

@@ -6,14 +6,16 @@
  * Order of locks: a ring's, then the I/O queue's. The vCPU's counters of block requests are written under the ring's lock too.
  */
 import { Lock } from '../../backends/lock.js';
-import { BLKIF_RING_SIZE, BLKIF_SLOT_BYTES, blkif_request, PARA_EAGAIN } from '../abi.js';
+import { BLKIF_OP_INDIRECT, BLKIF_RING_SIZE, BLKIF_SLOT_BYTES, blkif_request, PARA_EAGAIN } from '../abi.js';
 import { counterIndex } from '../counters.js';
 import { holdGrant, releaseGrant } from '../grants.js';
 import { RING, SEGMENT_WORDS, SLOT, SlotState, VCPU } from '../hypervisor-memory.js';
 import { Device } from '../io-queue/records.js';
-import { type IoQueue, NO_SLOT, type Slot, slotWord } from '../io-queue.js';
-import { checkRequest, segmentsWord } from './block-request.js';
+import { ATTENTION_BLOCK, type IoQueue, NO_SLOT, type Slot, slotWord } from '../io-queue.js';
+import { checkRequest, type DiskLimits, needsTable, segmentsWord } from './block-request.js';
 import { BackEndRing, type RingOwner } from './ring.js';
+import { rouse } from './rouse.js';
+import { NO_TABLE, SegmentTables } from './segment-tables.js';
 
 const REQUESTS = counterIndex('block_requests');
 const BYTES = counterIndex('block_bytes');
@@ -28,16 +30,18 @@ export interface WorkingThread {
 export class BlockBackEnd {
   private readonly ring: BackEndRing;
   private readonly lock: Lock;
+  private readonly tables: SegmentTables;
   private readonly request = new Int32Array(BLKIF_SLOT_BYTES / 4);
   private readonly response = new Int32Array(4);
 
   constructor(
     private readonly owner: RingOwner,
     private readonly queue: IoQueue,
-    private readonly diskBytes: number,
+    private readonly disk: DiskLimits,
     private readonly thread: WorkingThread,
   ) {
     this.ring = new BackEndRing(owner, VCPU.blk, BLKIF_RING_SIZE, BLKIF_SLOT_BYTES, 'block');
+    this.tables = new SegmentTables(owner.hv, owner.domain);
     this.lock = new Lock(owner.hv.i32, owner.word + VCPU.blk + RING.lock);
   }
 
@@ -53,7 +57,7 @@ export class BlockBackEnd {
     this.lock.hold(() => this.ring.disconnect());
   }
 
-  /** Everything that is in the ring goes into the queue. @throws GuestCrash */
+  /** Everything that is in the ring goes into the queue, or, when segment tables run out, what comes before. @throws GuestCrash */
   accept(): void {
     if (!this.ring.connected) return;
     this.lock.acquire();
@@ -68,12 +72,17 @@ export class BlockBackEnd {
     do {
       for (let n = this.ring.waiting(); n > 0; n--) {
         this.ring.take(this.request);
-        this.acceptOne();
+        const table = needsTable(this.request) ? this.tables.take(this.owner.id) : NO_TABLE;
+        if (needsTable(this.request) && table === NO_TABLE) {
+          this.ring.untake(); // who gives a table back has this queue looked at again
+          return;
+        }
+        this.acceptOne(table);
       }
     } while (this.ring.finalCheck());
   }
 
-  private acceptOne(): void {
+  private acceptOne(table: number): void {
     const { request, owner } = this;
     const { i32 } = owner.hv;
     const idLow = request[blkif_request.id / 4];
@@ -81,6 +90,7 @@ export class BlockBackEnd {
     owner.count(REQUESTS);
     const slot = this.queue.allocate();
     if (slot === NO_SLOT) {
+      if (table !== NO_TABLE) this.giveTable(table);
       this.respond(idLow, idHigh, request[0] & 255, -PARA_EAGAIN);
       return;
     }
@@ -89,7 +99,8 @@ export class BlockBackEnd {
     i32[word + SLOT.vcpu] = owner.id;
     i32[word + SLOT.idLow] = idLow;
     i32[word + SLOT.idHigh] = idHigh;
-    i32[word + SLOT.status] = checkRequest(owner, slot, request, this.diskBytes);
+    i32[word + SLOT.table] = table;
+    i32[word + SLOT.status] = checkRequest(owner, slot, request, this.disk);
     this.holdGrants(slot);
     this.queue.admit(slot, Device.vbd);
   }
@@ -98,13 +109,14 @@ export class BlockBackEnd {
   private holdGrants(slot: Slot): void {
     const { hv, domain } = this.owner;
     const segments = hv.i32[slotWord(slot) + SLOT.segments];
-    for (let s = 0, at = segmentsWord(slot); s < segments; s++, at += SEGMENT_WORDS) holdGrant(hv, domain, hv.i32[at]);
+    for (let s = 0, at = segmentsWord(hv, slot); s < segments; s++, at += SEGMENT_WORDS)
+      holdGrant(hv, domain, hv.i32[at]);
   }
 
   private releaseGrants(slot: Slot): void {
     const { hv, domain } = this.owner;
     const segments = hv.i32[slotWord(slot) + SLOT.segments];
-    for (let s = 0, at = segmentsWord(slot); s < segments; s++, at += SEGMENT_WORDS)
+    for (let s = 0, at = segmentsWord(hv, slot); s < segments; s++, at += SEGMENT_WORDS)
       releaseGrant(hv, domain, hv.i32[at]);
   }
 
@@ -116,12 +128,25 @@ export class BlockBackEnd {
     const { i32 } = this.owner.hv;
     const word = slotWord(slot);
     if (Atomics.compareExchange(i32, word + SLOT.state, SlotState.begun, SlotState.done) !== SlotState.begun) return;
+    const table = i32[word + SLOT.table];
+    const operation = table === NO_TABLE ? i32[word + SLOT.operation] : BLKIF_OP_INDIRECT;
     this.releaseGrants(slot);
     this.lock.acquire();
     if (status === 0) this.owner.count(BYTES, i32[word + SLOT.bytes]);
-    this.respond(i32[word + SLOT.idLow], i32[word + SLOT.idHigh], i32[word + SLOT.operation], status);
+    this.respond(i32[word + SLOT.idLow], i32[word + SLOT.idHigh], operation, status);
     this.lock.release();
+    if (table !== NO_TABLE) this.giveTable(table);
     this.queue.finish(slot, this.thread.domain, this.thread.id);
+  }
+
+  /** Queues of the domain that waited for a table are looked at again. */
+  private giveTable(table: number): void {
+    const { hv, domain, events } = this.owner;
+    for (let waiters = this.tables.give(table); waiters !== 0; waiters &= waiters - 1) {
+      const vcpu = 31 - Math.clz32(waiters & -waiters);
+      Atomics.or(hv.i32, hv.vcpuWord(domain, vcpu) + VCPU.attention, ATTENTION_BLOCK);
+      rouse(hv, events, domain, vcpu);
+    }
   }
 
   private respond(idLow: number, idHigh: number, operation: number, status: number): void {

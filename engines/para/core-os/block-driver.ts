@@ -8,7 +8,7 @@
  */
 import type { Completion, Pieces } from '../../backends/io.js';
 import { PIECES_MAX } from '../../backends/pieces.js';
-import { BLKIF_OP_FLUSH_DISKCACHE, BLKIF_OP_READ, PARA_EIO } from '../abi.js';
+import { BLKIF_OP_DISCARD, BLKIF_OP_FLUSH_DISKCACHE, BLKIF_OP_READ, PARA_EIO } from '../abi.js';
 import { type HypervisorMemory, SEGMENT_WORDS, SLOT } from '../hypervisor-memory.js';
 import { NO_SLOT, type Slot, slotWord } from '../io-queue.js';
 import type { BlockDevice } from './block-device.js';
@@ -57,6 +57,7 @@ export class BlockDriver {
     const operation = i32[word + SLOT.operation];
     const offset = f64[(word + SLOT.offset) / 2];
     if (operation === BLKIF_OP_FLUSH_DISKCACHE) this.device.flush(done);
+    else if (operation === BLKIF_OP_DISCARD) this.device.discard(offset, f64[(word + SLOT.extent) / 2], done);
     else this.device.transfer(operation === BLKIF_OP_READ, this.gather(slot), offset, done);
   }
 
@@ -67,7 +68,7 @@ export class BlockDriver {
     let count = 0;
     for (let slot = first; slot !== NO_SLOT; slot = i32[slotWord(slot) + SLOT.together]) {
       const segments = i32[slotWord(slot) + SLOT.segments];
-      for (let s = 0, at = segmentsWord(slot); s < segments; s++, at += SEGMENT_WORDS) {
+      for (let s = 0, at = segmentsWord(this.hv, slot); s < segments; s++, at += SEGMENT_WORDS) {
         pieces.address[count] = i32[at + 1] >>> 0;
         pieces.bytes[count++] = i32[at + 2];
       }

@@ -6,11 +6,12 @@ import type { IoContext, MemoryId } from '../../backends/io.js';
 import { PARA_EIO } from '../abi.js';
 import type { EventChannels } from '../event-channels.js';
 import { GuestMemory } from '../guest-memory.js';
-import { type DiskSource, openDisk } from '../host-io.js';
+import { openDisk } from '../host-io.js';
 import { DOM, type HypervisorMemory, SLOT, VCPU } from '../hypervisor-memory.js';
 import { type IoQueue, NO_SLOT, type Slot, slotWord } from '../io-queue.js';
 import { BlockBackEnd, type WorkingThread } from './blkback.js';
 import { BlockDriver } from './block-driver.js';
+import type { DiskSource } from './disk-source.js';
 
 /** What a thread of the core OS is told of a domain that has a disk. */
 export interface ClientDomain {
@@ -43,7 +44,7 @@ export class Client {
     const word = host.hv.domainWord(config.domain);
     const frames = (): number => Atomics.load(host.hv.i32, word + DOM.frames);
     this.memory = new GuestMemory(config.memory, config.frames, frames);
-    this.memoryId = host.io.addMemory(config.memory);
+    this.memoryId = host.io.addMemory(config.memory); // known from now on, so that leave() gives it back
   }
 
   /** What is in the queue of a vCPU goes into the I/O queue; what that has released of it is started. @throws GuestCrash */
@@ -68,7 +69,7 @@ export class Client {
 
   private openDriver(): BlockDriver {
     const { hv, io, marks } = this.host;
-    const { device } = openDisk(io, this.memoryId, this.config.disk, marks);
+    const { device } = openDisk(io, this.config.memory, this.config.disk, marks);
     return new BlockDriver(hv, device, (slot, status) => this.answer(slot, status));
   }
 
@@ -91,7 +92,7 @@ export class Client {
         hv.f64[counters + counter] += by;
       },
     };
-    return new BlockBackEnd(owner, queue, disk.bytes, thread);
+    return new BlockBackEnd(owner, queue, disk, thread);
   }
 
   /** Its domain ends: nothing is started any more. True when nothing is in flight either; then all of it has been given back. */

@@ -170,7 +170,7 @@ export class CoreOs {
   /** Until the kernel has ended all that the thread had under way on its clients' disks (file-mark.ts). */
   private async drained(thread: number, clients: readonly ClientDomain[]): Promise<void> {
     const c = libc();
-    const paths = new Set(clients.flatMap(({ disk }) => ('path' in disk ? [disk.path] : [])));
+    const paths = new Set(clients.flatMap(({ disk }) => (disk.kind === 'file' ? [disk.path] : [])));
     if (c === undefined) return; // all I/O is synchronous then, on threads that have ended with this one
     for (const path of paths) while (marked(path, () => isMarked(c, path, this.io.marks + thread))) await pause();
   }

@@ -22,6 +22,12 @@ export class LentDrivers {
     this.store.set('device/vbd/0/backend-generation', String(Atomics.load(this.hv.i32, CORE.generation)));
   }
 
+  /** As the guest was told; null: it has no disk. */
+  get generation(): number | null {
+    const told = this.store.get('device/vbd/0/backend-generation');
+    return told === undefined ? null : Number(told);
+  }
+
   /**
    * Each is killed with its requests in flight, and started anew: fulfilled when all are of this generation, or the domain has
    * ended. Rejected when a vCPU's thread does not come out of its guest: its driver is killed at its next hypercall.

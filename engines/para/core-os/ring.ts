@@ -100,6 +100,11 @@ export class BackEndRing {
     this.set(RING.reqCons, (consumer + 1) | 0);
   }
 
+  /** The request that was taken last is not looked at yet: it is the next again, whatever the guest has made of it then. */
+  untake(): void {
+    this.set(RING.reqCons, (this.get(RING.reqCons) - 1) | 0);
+  }
+
   /** A word of the request `ahead` places behind the next: a hint, since the guest may still change it. */
   peek(ahead: number, word: number): number {
     return this.vcpu.memory.i32[(this.slot(this.get(RING.reqCons) + ahead) >> 2) + word];

@@ -12,6 +12,7 @@ import type { Vcpu } from '../vcpu.js';
 import { BlockBackEnd } from './blkback.js';
 import type { BlockDevice } from './block-device.js';
 import { BlockDriver } from './block-driver.js';
+import type { DiskLimits } from './block-request.js';
 import { NetBackEnd } from './netback.js';
 import { queueSetting } from './ring.js';
 import { mayLend, rouse } from './rouse.js';
@@ -22,6 +23,12 @@ const KIND_NET = 1;
 const QUEUE_BITS = 5;
 
 const QUIESCE_NS = 10_000_000;
+
+/** The domain's disk, as this thread has opened it. */
+export interface LentDisk {
+  device: BlockDevice;
+  limits: DiskLimits;
+}
 
 export class CoreOsThread {
   private block: BlockBackEnd | undefined;
@@ -34,7 +41,7 @@ export class CoreOsThread {
   constructor(
     private readonly io: IoContext,
     private readonly queue: IoQueue,
-    private readonly disk: BlockDevice | undefined,
+    private readonly disk: LentDisk | undefined,
     private readonly port: NetPort | undefined,
   ) {}
 
@@ -45,9 +52,9 @@ export class CoreOsThread {
     if (this.port !== undefined) this.net = new NetBackEnd(vcpu, this.queue, this.port);
   }
 
-  private attachDisk(vcpu: Vcpu, disk: BlockDevice): void {
-    this.block = new BlockBackEnd(vcpu, this.queue, disk.bytes, vcpu);
-    this.startDriver(disk);
+  private attachDisk(vcpu: Vcpu, { device, limits }: LentDisk): void {
+    this.block = new BlockBackEnd(vcpu, this.queue, limits, vcpu);
+    this.startDriver(device);
   }
 
   private startDriver(device: BlockDevice): void {

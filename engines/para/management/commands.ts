@@ -12,6 +12,7 @@ export async function answerLine(line: string, hypervisor: Hypervisor): Promise<
   const { id } = request;
   try {
     if (request.command === 'policy') hypervisor.setPolicy(request.policy);
+    else if (request.command === 'restart-driver') await hypervisor.restartDriver();
     else if (request.command !== 'list') await act(request, hypervisor);
     else {
       const domains = hypervisor.running.map(summaryOf);
@@ -36,7 +37,7 @@ function parse(line: string): ManagementRequest | string {
   return `not a request: ${[...path, message].join(': ')}`;
 }
 
-type Action = Exclude<ManagementRequest, { command: 'list' | 'policy' }>;
+type Action = Exclude<ManagementRequest, { command: 'list' | 'policy' | 'restart-driver' }>;
 
 async function act(request: Action, hypervisor: Hypervisor): Promise<void> {
   const domain = hypervisor.running.find((each) => each.id === request.domain);

@@ -10,6 +10,7 @@ const domain = z.int().min(1);
 export const requestSchema = z.discriminatedUnion('command', [
   z.strictObject({ id: z.int(), command: z.literal('list') }),
   z.strictObject({ id: z.int(), command: z.literal('policy'), policy: ioPolicySchema }),
+  z.strictObject({ id: z.int(), command: z.literal('restart-driver') }),
   z.strictObject({ id: z.int(), command: z.literal('pause'), domain }),
   z.strictObject({ id: z.int(), command: z.literal('resume'), domain }),
   z.strictObject({ id: z.int(), command: z.literal('shutdown'), domain }),
@@ -35,6 +36,8 @@ export const summarySchema = z.object({
   cpuSeconds: z.number(),
   /** Runnable without a processor; null where the host does not tell. */
   stealSeconds: z.number().nullable(),
+  /** How often the core OS's block driver has been started; null without a disk. */
+  driverGeneration: z.int().nullable(),
   blockRequests: z.number(),
   blockBytes: z.number(),
   netFrames: z.number(),

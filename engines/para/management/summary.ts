@@ -19,6 +19,7 @@ export function summaryOf(domain: Domain): DomainSummary {
     cpuSeconds: domain.cpuSeconds,
     stealSeconds:
       states.length === 0 ? null : states.reduce((sum, { timeNs }) => sum + timeNs[RUNSTATE_runnable], 0) / 1e9,
+    driverGeneration: domain.drivers.generation,
     blockRequests: counters.block_requests,
     blockBytes: counters.block_bytes,
     netFrames: counters.net_tx_frames + counters.net_rx_frames,

@@ -47,7 +47,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PARA_ABI_VERSION 0x00020000
+#define PARA_ABI_VERSION 0x00020001
 
 /* ---- limits ---- */
 #define PARA_MAX_VCPUS 32
@@ -308,6 +308,11 @@ struct gnttab_copy {
  *   memory/static-max        KiB: the most that it can ever have
  *   control/shutdown   (w)   poweroff, halt or reboot: the guest writes "" and then makes SCHEDOP_shutdown with that reason
  *   device/vbd/0/bytes       size of the disk; no such path: no disk
+ *   device/vbd/0/feature-max-indirect-segments, feature-discard, feature-flush-cache   what BLKIF_OP_INDIRECT may have; 1: the
+ *                            operation is there, 0: -EOPNOTSUPP
+ *   device/vbd/0/multi-queue-max-queues   queues that can be connected, one a vCPU; as device/vif/0/multi-queue-max-queues
+ *   device/vbd/0/backend-generation       goes up when the block driver was started anew. A front end need do nothing: its rings stay
+ *                            connected, and each request in flight is answered once
  *   device/vif/0/mac         52:54:00:12:34:56; no such path: no network
  * A front end connects queue N, on vCPU N and on no other, by writing ring-ref and event-channel below device/vbd/0/queue-N (for
  * the network tx-ring-ref, rx-ring-ref, event-channel below device/vif/0/queue-N), then `state` = 4 (connected). The
@@ -367,6 +372,13 @@ struct ring_header {
 #define BLKIF_OP_READ 0
 #define BLKIF_OP_WRITE 1
 #define BLKIF_OP_FLUSH_DISKCACHE 3 /* what was answered before it is on the disk when it is answered; no segments */
+#define BLKIF_OP_DISCARD 5         /* struct blkif_request_discard */
+#define BLKIF_OP_INDIRECT 6        /* struct blkif_request_indirect; the response's operation is BLKIF_OP_INDIRECT */
+#define BLKIF_MAX_INDIRECT_SEGMENTS 256
+#define BLKIF_MAX_INDIRECT_BYTES 4194304
+/*
+ * Of two requests that overlap on the disk and of which one writes, the later in the ring is done when the earlier is answered.
+ */
 
 struct blkif_segment {
   uint32_t gref;   /* IN grant to DOMID_CORE_OS; a read needs one that is not read-only */
@@ -381,6 +393,28 @@ struct blkif_request {
   uint64_t id;         /* IN the front end's; comes back in the response */
   uint64_t sector_number; /* IN first sector; the segments follow one another on the disk */
   struct blkif_segment seg[BLKIF_MAX_SEGMENTS];
+};
+/* The sectors are no longer needed: their blocks are given back, and they read as zeros. */
+struct blkif_request_discard {
+  uint8_t operation;      /* IN BLKIF_OP_DISCARD */
+  uint8_t flag;           /* IN 0 */
+  uint16_t handle;        /* IN 0 */
+  uint32_t reserved;      /* IN 0 */
+  uint64_t id;            /* IN */
+  uint64_t sector_number; /* IN first sector */
+  uint64_t nr_sectors;    /* IN at least 1 */
+};
+/* A read or write whose segments do not fit into the slot. They are read once, when the request is taken. */
+struct blkif_request_indirect {
+  uint8_t operation;        /* IN BLKIF_OP_INDIRECT */
+  uint8_t indirect_op;      /* IN BLKIF_OP_READ or BLKIF_OP_WRITE */
+  uint16_t nr_segments;     /* IN 1..BLKIF_MAX_INDIRECT_SEGMENTS, of BLKIF_MAX_INDIRECT_BYTES together */
+  uint16_t handle;          /* IN 0 */
+  uint16_t reserved;        /* IN 0 */
+  uint64_t id;              /* IN */
+  uint64_t sector_number;   /* IN */
+  uint32_t indirect_gref;   /* IN grant to DOMID_CORE_OS, read-only will do, of the struct blkif_segment */
+  uint32_t indirect_offset; /* IN bytes into the grant, a multiple of 4 */
 };
 struct blkif_response {
   uint64_t id;        /* OUT */
@@ -486,6 +520,24 @@ PARA_OFFSET(blkif_request, id, 8);
 PARA_OFFSET(blkif_request, sector_number, 16);
 PARA_OFFSET(blkif_request, seg, 24);
 PARA_SIZE(blkif_request, 64);
+PARA_OFFSET(blkif_request_discard, operation, 0);
+PARA_OFFSET(blkif_request_discard, flag, 1);
+PARA_OFFSET(blkif_request_discard, handle, 2);
+PARA_OFFSET(blkif_request_discard, reserved, 4);
+PARA_OFFSET(blkif_request_discard, id, 8);
+PARA_OFFSET(blkif_request_discard, sector_number, 16);
+PARA_OFFSET(blkif_request_discard, nr_sectors, 24);
+PARA_SIZE(blkif_request_discard, 32);
+PARA_OFFSET(blkif_request_indirect, operation, 0);
+PARA_OFFSET(blkif_request_indirect, indirect_op, 1);
+PARA_OFFSET(blkif_request_indirect, nr_segments, 2);
+PARA_OFFSET(blkif_request_indirect, handle, 4);
+PARA_OFFSET(blkif_request_indirect, reserved, 6);
+PARA_OFFSET(blkif_request_indirect, id, 8);
+PARA_OFFSET(blkif_request_indirect, sector_number, 16);
+PARA_OFFSET(blkif_request_indirect, indirect_gref, 24);
+PARA_OFFSET(blkif_request_indirect, indirect_offset, 28);
+PARA_SIZE(blkif_request_indirect, 32);
 PARA_OFFSET(blkif_response, id, 0);
 PARA_OFFSET(blkif_response, operation, 8);
 PARA_OFFSET(blkif_response, status, 12);
