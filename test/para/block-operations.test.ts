@@ -228,7 +228,7 @@ describe('a disk', () => {
 
   it('in memory runs our own guest, by its own threads and by the core OS’s', { timeout: 30_000 }, async () => {
     for (const lending of [true, false]) {
-      const hypervisor = new Hypervisor(undefined, { lending });
+      const hypervisor = new Hypervisor({ coreOs: { lending } });
       const guest = await ParaGuest.start(hypervisor, { disk: { kind: 'memory', bytes: 16 << 20 } });
       const { store } = guest.domain;
       const keys = [
