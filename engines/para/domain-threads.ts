@@ -18,8 +18,8 @@ const LOOK_MS = 50;
 export interface DomainThreadsListener {
   hear(vcpu: number, message: FromVcpu): void;
   failed(vcpu: number, reason: string): void;
-  /** It serves the domain no more. */
-  over(vcpu: number): void;
+  /** The vCPU's thread, which had this kernel's id, serves the domain no more. False: it must not serve another. */
+  over(tid: number): boolean;
 }
 
 export class DomainThreads {
@@ -58,14 +58,15 @@ export class DomainThreads {
     this.threads.set(vcpu, thread);
   }
 
-  private over(vcpu: number): void {
+  private over(vcpu: number): boolean {
     const { hv, domain } = this;
+    const tid = this.tidOf(vcpu);
     const { kicker, firstSlot } = this.host;
     this.threads.delete(vcpu);
     Atomics.store(hv.i32, hv.vcpuWord(domain, vcpu) + VCPU.tid, 0); // the thread serves another one soon
     kicker.reclaim(firstSlot + vcpu); // of a thread that was terminated; one that has served left nothing
     if (this.threads.size === 0) clearInterval(this.grace);
-    this.listener.over(vcpu);
+    return this.listener.over(tid);
   }
 
   post(vcpu: number, message: ToThread): void {

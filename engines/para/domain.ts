@@ -5,6 +5,7 @@
 import { wantHugePages } from '../backends/huge-pages.js';
 import type { KickArea } from '../backends/kick.js';
 import { createFlowMemory } from '../backends/user-network.js';
+import { createThreadGroup } from '../process/cgroup.js';
 import {
   BLKIF_MAX_INDIRECT_SEGMENTS,
   PARA_FRAME_BYTES,
@@ -94,11 +95,14 @@ export class Domain {
     this.threads = new DomainThreads(parts.hv, id, parts, {
       hear: (vcpu, message) => this.hear(vcpu, message),
       failed: (vcpu, reason) => this.crash(`the thread of vCPU ${vcpu} failed: ${reason}`),
-      over: () => this.threadEnded(),
+      over: (tid) => this.threadEnded(tid),
     });
     this.pause = new DomainPause(parts.hv, id, parts.kicker, () => this.threads.vcpus);
     this.drivers = new LentDrivers(parts.hv, id, this.store, parts.kicker, () => this.threads.vcpus);
-    this.share = new CpuShare(() => this.threads.tids);
+    this.share = new CpuShare(
+      () => this.threads.tids,
+      () => createThreadGroup(`${id}`),
+    );
     this.disk = config.disk === undefined ? undefined : diskSource(config.disk);
     this.flows = config.mac === undefined ? undefined : createFlowMemory();
   }
@@ -191,9 +195,19 @@ export class Domain {
     if (message.type === 'console') this.drainConsole();
     else if (message.type === 'memory') this.answerMemory(vcpu, message.domain);
     else if (message.type === 'facts') {
-      this.share.applyTo(this.threads.tidOf(vcpu));
+      this.applyShare(vcpu);
       this.listener.facts(message.facts);
     } else this.crash(message.reason);
+  }
+
+  private applyShare(vcpu: number): void {
+    try {
+      this.share.applyTo(this.threads.tidOf(vcpu));
+    } catch (error) {
+      this.crash(
+        `vCPU ${vcpu} cannot be put under the domain's cap: ${error instanceof Error ? error.message : error}`,
+      );
+    }
   }
 
   /** The vCPU's thread waits in a hypercall: it takes the message when its reply word says that it is there. */
@@ -318,10 +332,12 @@ export class Domain {
   }
 
   /** A thread ends when the domain does, and then so must the others. */
-  private threadEnded(): void {
+  private threadEnded(tid: number): boolean {
+    const free = this.share.leave(tid);
     shutDown(this.parts.hv, this.events, this.id, SHUTDOWN_crash);
     this.threads.endSoon();
     if (this.threads.vcpus.length === 0) void this.parts.coreOs.forget(this.id).then(() => this.cleanUp());
+    return free;
   }
 
   private cleanUp(): void {
@@ -334,6 +350,7 @@ export class Domain {
     new IoQueue(hv, this.events).removeDomain(this.id);
     giveToPool(hv, hv.i32[this.word + DOM.populated]);
     hv.clearDomain(this.id);
+    this.share.dissolve();
     this.dropMemory();
     this.listener.ended(reason, how, counters);
   }

@@ -21,8 +21,8 @@ const LIMITS = { maxYoungGenerationSizeMb: 2 };
 export interface ThreadUser {
   hear(message: FromVcpu): void;
   failed(error: Error): void;
-  /** The thread serves the vCPU no more: it is back in the pool, or gone. */
-  over(): void;
+  /** The thread serves the vCPU no more: it is back in the pool, or gone. False: it must not be used again. */
+  over(): boolean;
 }
 
 export class PooledThread {
@@ -33,7 +33,6 @@ export class PooledThread {
   idleSince = 0;
   /** Kernel's id; 0 while it loads, or where the host does not tell. */
   private tid = 0;
-  private ends = false;
 
   constructor(
     private readonly idle: (thread: PooledThread) => void,
@@ -54,17 +53,17 @@ export class PooledThread {
       this.tid = message.tid;
     } else if (message.type !== 'served') this.user?.hear(message);
     else {
-      if (!resetScheduling(this.tid)) this.end();
-      this.release();
-      if (!this.ends) this.idle(this);
+      const usable = resetScheduling(this.tid);
+      if (this.release() && usable) this.idle(this);
+      else this.end();
     }
   }
 
-  private release(): void {
+  private release(): boolean {
     const { user } = this;
     this.user = undefined;
     this.worker.unref();
-    user?.over();
+    return user?.over() ?? true;
   }
 
   serve(config: VcpuThreadConfig, user: ThreadUser): void {
@@ -80,7 +79,6 @@ export class PooledThread {
 
   /** When it has served. One that is loading is never interrupted: in the middle of koffi's loading that aborts the process. */
   end(): void {
-    this.ends = true;
     this.post({ type: 'end' });
   }
 

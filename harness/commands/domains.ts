@@ -20,6 +20,7 @@ const ACTIONS = [
   'vcpus',
   'memory',
   'weight',
+  'cap',
   'pin',
   'policy',
   'restart-driver',
@@ -45,11 +46,14 @@ Examples:
   virtax domains vcpus guest 4
   virtax domains memory guest 256M
   virtax domains weight guest 512
+  virtax domains cap guest 50
   virtax domains policy policy.json
   virtax domains restart-driver
 
 DOMAIN is the ID or the name as the list shows them. CPU and STEAL are percent of one processor.
-A weight is each vCPU's against those of other domains, by nice values of the host's scheduler (steps of 1.25); there are no caps.
+A weight is each vCPU's against those of other domains, by nice values of the host's scheduler (steps of 1.25).
+A cap is percent of one processor for all vCPUs together, 0 for none; it needs a control group that this user may make: where there is none
+it is refused, with the reason. The list shows what is enforced.
 A policy (JSON) is for the I/O of all domains that run: order fifo, priority, wfq or deadline; caps, weights, classes, latency targets.
 restart-driver kills the block driver of the core OS in the middle of what it does, and starts it anew: what was under way is done
 again and answered once. DRIVER counts its starts.
@@ -64,7 +68,7 @@ export function domainsCommand(): Command {
     .argument('[domain]', 'ID or name; policy: the file')
     .argument(
       '[value]',
-      'vcpus: how many; memory: how much (64M); weight: 1 to 65535, 256 at first; pin: CPUs of the host (0-1,3)',
+      'vcpus: how many; memory: how much (64M); weight: 1 to 65535, 256 at first; cap: percent, 0 to 3200; pin: CPUs of the host (0-1,3)',
     )
     .option('--watch', 'the list anew each second, until Ctrl-C', false)
     .option('--json', 'each list as one line of JSON', false)
@@ -154,6 +158,7 @@ function wishOf(
   if (command === 'vcpus') return { command, vcpus: parseInteger(needed(value, 'vcpus 2'), 'vcpus', 1, MAX_VCPUS) };
   if (command === 'memory') return { command, bytes: parseSize(needed(value, 'memory 64M'), 'memory') };
   if (command === 'weight') return { command, weight: parseInteger(needed(value, 'weight 512'), 'weight', 1, 65535) };
+  if (command === 'cap') return { command, percent: parseInteger(needed(value, 'cap 50'), 'cap', 0, 3200) };
   if (command === 'pin') return { command, cpus: hostCpus(needed(value, 'pin 0-1')) };
   if (value !== undefined) throw new UsageError(`${command} takes a domain alone, not ${value} too`);
   return { command };
@@ -217,6 +222,13 @@ async function list(flags: DomainsFlags, { out }: Context): Promise<number> {
 
 const round = (value: number | null, digits = 0): string => (value === null ? '-' : value.toFixed(digits));
 
+/** Weight, and what else is enforced. */
+function shareText({ weight, capPercent, cpus }: DomainUsage): string {
+  const cap = capPercent === null ? [] : [`cap ${capPercent} %`];
+  const pinned = cpus === null ? [] : [`on ${cpus.join(',')}`];
+  return [`${weight}`, ...cap, ...pinned].join(', ');
+}
+
 function listText(usage: DomainUsage[]): string {
   if (usage.length === 0) return NONE;
   const table = new Table({
@@ -226,6 +238,7 @@ function listText(usage: DomainUsage[]): string {
       'STATE',
       'VCPUS',
       'MEMORY',
+      'CPU SHARE',
       'CPU',
       'STEAL',
       'DRIVER',
@@ -241,6 +254,7 @@ function listText(usage: DomainUsage[]): string {
     table.push([
       ...[each.id, each.name, each.state, `${each.vcpus} of ${each.maxVcpus}`],
       `${formatSize(each.memoryBytes)} of ${formatSize(each.maxMemoryBytes)}`,
+      shareText(each),
       ...[`${round(each.cpuPercent, 1)} %`, `${round(each.stealPercent, 1)} %`, each.driverGeneration ?? '-'],
       ...[each.blockRequestsPerSecond, each.blockBytesPerSecond].map((rate) => round(rate)),
       round(each.blockWaitMs, 2),

@@ -122,8 +122,13 @@ describe('virtax domains', () => {
     expect((await virtax('weight', 'web', '128')).stderr).toBe('');
     expect((await virtax('pin', 'web', String(allowedCpus()[0]))).stderr).toBe('');
     expect((await virtax('pin', 'web', '1023')).stderr).toMatch(/pin web: CPU 1023 is not for this process/);
+    const cap = await virtax('cap', 'web', '50'); // refused with the reason where there are no control groups
+    expect(cap.stderr).toMatch(cap.status === 0 ? /^$/ : /cap web: the host enforces no cap: .*control group/);
+    const capPercent = cap.status === 0 ? 50 : null;
+    expect((await virtax()).stdout).toContain(`128${capPercent ? ', cap 50 %' : ''}, on ${allowedCpus()[0]} `);
     expect((await virtax('pause', 'web')).status).toBe(0);
-    expect(await listed()).toMatchObject({ id: id(), state: 'paused', vcpus: 2, memoryBytes: 48 << 20 });
+    const paused = { id: id(), state: 'paused', vcpus: 2, memoryBytes: 48 << 20, weight: 128, capPercent };
+    expect(await listed()).toMatchObject(paused);
     const refused = await virtax('vcpus', 'web', '1');
     expect(refused.stderr).toMatch(/vcpus web: the domain is paused.*resume it first/);
     expect(refused.status).toBe(1);
@@ -218,7 +223,8 @@ describe('virtax domains', () => {
   it('sees a domain of virtax run, whose socket goes with it', async () => {
     const command = spawn(process.execPath, [VIRTAX, 'run', '--engine', 'para', '--kernel', paraImage().path]);
     await once(command.stdout, 'data');
-    expect(await listed()).toMatchObject({ name: 'virtax-para', state: 'blocked', vcpus: 1 });
+    const there = { name: 'virtax-para', state: 'blocked', vcpus: 1 };
+    await expect.poll(listed, { timeout: 30_000 }).toMatchObject(there);
     expect((await virtax('shutdown', 'virtax-para')).status).toBe(0);
     expect(await once(command, 'close')).toEqual([0, null]);
     expect(readdirSync(socketFolder())).toEqual([`hv-${process.pid}.sock`]);
@@ -229,6 +235,7 @@ describe('rates', () => {
   const summary = {
     ...{ domain: 1, name: 'a', state: 'running' as const, vcpus: 1, maxVcpus: 1, memoryBytes: 1, maxMemoryBytes: 1 },
     ...{ cpuSeconds: 1, stealSeconds: null, driverGeneration: 1, blockRequests: 100, blockBytes: 1000, netFrames: 5 },
+    ...{ weight: 256, capPercent: null, cpus: null },
     ...{ netBytes: 500, blockWaitSeconds: 1, netWaitSeconds: 0 },
   };
 

@@ -45,6 +45,7 @@ async function act(request: Action, hypervisor: Hypervisor): Promise<void> {
   if (request.command === 'pause') await domain.pause.pause();
   else if (request.command === 'resume') domain.pause.resume();
   else if (request.command === 'weight') domain.share.setWeight(request.weight);
+  else if (request.command === 'cap') domain.share.setCap(request.percent);
   else if (request.command === 'pin') domain.share.pin(request.cpus);
   else if (request.command === 'destroy') domain.destroy();
   else await ask(domain, request);

@@ -18,6 +18,7 @@ export const requestSchema = z.discriminatedUnion('command', [
   z.strictObject({ id: z.int(), command: z.literal('vcpus'), domain, vcpus: z.int().min(1) }),
   z.strictObject({ id: z.int(), command: z.literal('memory'), domain, bytes: z.int().min(1) }),
   z.strictObject({ id: z.int(), command: z.literal('weight'), domain, weight: z.int().min(1).max(65535) }),
+  z.strictObject({ id: z.int(), command: z.literal('cap'), domain, percent: z.int().min(0).max(3200) }),
   z.strictObject({ id: z.int(), command: z.literal('pin'), domain, cpus: z.array(z.int().min(0).max(1023)).min(1) }),
 ]);
 export type ManagementRequest = z.infer<typeof requestSchema>;
@@ -32,6 +33,12 @@ export const summarySchema = z.object({
   maxVcpus: z.int(),
   memoryBytes: z.number(),
   maxMemoryBytes: z.number(),
+  /** Of each vCPU against those of others, as nice values enforce it. */
+  weight: z.number(),
+  /** Percent of one processor for all vCPUs together; null: none. */
+  capPercent: z.number().nullable(),
+  /** CPUs of the host that it is pinned to; null: all. */
+  cpus: z.array(z.int()).nullable(),
   /** Of its vCPUs' threads. */
   cpuSeconds: z.number(),
   /** Runnable without a processor; null where the host does not tell. */

@@ -16,6 +16,9 @@ export function summaryOf(domain: Domain): DomainSummary {
     maxVcpus,
     memoryBytes,
     maxMemoryBytes,
+    weight: domain.share.weight,
+    capPercent: domain.share.cap ?? null,
+    cpus: domain.share.cpus === undefined ? null : [...domain.share.cpus],
     cpuSeconds: domain.cpuSeconds,
     stealSeconds:
       states.length === 0 ? null : states.reduce((sum, { timeNs }) => sum + timeNs[RUNSTATE_runnable], 0) / 1e9,
