@@ -34,13 +34,13 @@ const WARM_UP = -1;
  */
 const IO_WARM_UP_MS = 1000;
 /**
- * There an engine that translates the guest's code warms up until it has translated all that runs, which it says itself: for a
- * machine at most so many translations in a sample. A request's way through a driver is some thousand instructions, each executed
+ * An engine that translates the guest's code warms up until it has translated all that runs, which it says itself: for a machine
+ * at most so many translations in a sample; or for so long in all. A request's way through a driver is some thousand instructions, each executed
  * once a request, and a machine that waits for its requests meets them slowly: `full` at udp-rr made 71 translations in its first
  * 3 s, in which an operation came down from 340 to 60 µs of processor time, and three in the 3 s that followed.
  */
 const SETTLED = 1;
-const IO_WARM_UP_MOST_MS = 4000;
+const WARM_UP_MOST_MS = 4000;
 /** As engines count it, in their samples' counters. */
 const TRANSLATIONS = 'code.translations';
 
@@ -64,8 +64,8 @@ export async function measureWorkload(
 class WorkloadRun {
   readonly tracks: Track[];
   private readonly name: string;
-  /** By a machine in an engine's latest sample. */
-  private readonly translated = new Map<Track, number>();
+  /** Of each engine: translations by a machine in the latest sample, and how long all samples so far took. */
+  private readonly run = new Map<Track, { translated: number; ms: number }>();
 
   constructor(
     private readonly group: CellGroup,
@@ -101,17 +101,16 @@ class WorkloadRun {
   async warmUp(order: readonly string[]): Promise<void> {
     await this.round(WARM_UP, order);
     for (const track of this.tracks) {
-      let doneMs = this.warmUpMs(track);
-      while (!this.isWarm(track) && doneMs < IO_WARM_UP_MOST_MS) {
+      while (!this.isWarm(track)) {
         await this.attempt(track, (set) => this.sample(track, set, WARM_UP, 0, this.options.sampleMs));
-        doneMs += this.options.sampleMs;
       }
     }
   }
 
   /** Asked after a sample. */
   private isWarm(track: Track): boolean {
-    return track.outcome.status !== 'ok' || !doesIo(track) || (this.translated.get(track) ?? 0) <= SETTLED;
+    const { translated, ms } = this.run.get(track) ?? { translated: 0, ms: 0 };
+    return track.outcome.status !== 'ok' || translated <= SETTLED || ms >= WARM_UP_MOST_MS;
   }
 
   /** One sample of every engine that is still in, in this order; then their answers are compared. */
@@ -142,7 +141,10 @@ class WorkloadRun {
     const { clock, progress } = this.options;
     progress.step(engine, round === WARM_UP ? 'warms up' : `sample ${round + 1}`);
     const taken = await timedSample(`${engine} ${this.name}`, clock, () => set.sample(sampleMs, this.seedFor(round)));
-    this.translated.set(track, Math.max(...taken.results.map(({ counters }) => counters[TRANSLATIONS] ?? 0)));
+    this.run.set(track, {
+      translated: Math.max(...taken.results.map(({ counters }) => counters[TRANSLATIONS] ?? 0)),
+      ms: (this.run.get(track)?.ms ?? 0) + taken.windowNs / 1e6,
+    });
     const errors = taken.results.reduce((total, result) => total + result.errors, 0);
     if (errors > 0) throw new MachineFailure(`the guest's own verification found ${errors} errors in its data`);
     if (round !== WARM_UP)
