@@ -35,9 +35,9 @@ const WARM_UP = -1;
 const IO_WARM_UP_MS = 1000;
 /**
  * An engine that translates the guest's code warms up until it has translated all that runs, which it says itself: for a machine
- * at most so many translations in a sample; or for so long in all. A request's way through a driver is some thousand instructions, each executed
- * once a request, and a machine that waits for its requests meets them slowly: `full` at udp-rr made 71 translations in its first
- * 3 s, in which an operation came down from 340 to 60 µs of processor time, and three in the 3 s that followed.
+ * at most so many translations in a sample; or for so long in all. A request's way through a driver is some thousand instructions,
+ * each executed once a request, and a machine that waits for its requests meets them slowly: `full` at udp-rr made 71 translations
+ * in its first 3 s, in which an operation came down from 340 to 60 µs of processor time, and three in the 3 s that followed.
  */
 const SETTLED = 1;
 const WARM_UP_MOST_MS = 4000;
