@@ -194,6 +194,7 @@ class RegionCode {
 
   private emitBlock(block: Block): void {
     const { end } = block;
+    this.registers.forgetHalves();
     if (end.kind === 'strip' || end.kind === 'gate') {
       this.emitStrip(block, end);
       return;

@@ -8,11 +8,18 @@ import { ModuleCache } from './module-cache.js';
 import { RegionFinder } from './region.js';
 
 /**
- * Branch hints keep registers out of slow paths' reach. Regions do not recurse and look by themselves whether they must
- * stop: V8's own look in each loop would be a second one. V8 optimizes JavaScript ten times as late as it would: at the start
- * of an operating system it spent as much on 400 functions, of devices and of this very translator, as on all regions.
+ * Branch hints keep registers out of slow paths' reach. What only slow paths want, or what comes after a loop, V8 stores where it
+ * is written, in the loop, unless it spills late: copying strings was a tenth slower for it. Regions do not recurse and look by
+ * themselves whether they must stop: V8's own look in each loop would be a second one. V8 optimizes JavaScript ten times as late
+ * as it would: at the start of an operating system it spent as much on 400 functions, of devices and of this very translator, as
+ * on all regions.
  */
-const V8_FLAGS = ['--experimental-wasm-branch-hinting', '--no-wasm-stack-checks', '--interrupt-budget=600000'];
+const V8_FLAGS = [
+  '--experimental-wasm-branch-hinting',
+  '--stress-turbo-late-spilling',
+  '--no-wasm-stack-checks',
+  '--interrupt-budget=600000',
+];
 
 /**
  * A place is translated twice. What has become warm: a small region, which V8 compiles at once and badly (Liftoff). What

@@ -1,6 +1,5 @@
 import { type ExactOperation, exactCode } from '../float/exact.js';
 import { MODE } from '../host/status.js';
-import { changedCsr, fastCsr, joinFloatCsr, PLAIN_CSR, splitFloatCsr } from '../interpreter/fast-csr.js';
 import type { TrapFunctions } from '../interpreter/trap-code.js';
 import { emitAmo, emitLoadReserved, emitStoreConditional } from '../isa/atomic-code.js';
 import type { AmoChange, CsrOperation, Emitter, MemoryKind, SystemOperation } from '../isa/emitter.js';
@@ -22,6 +21,7 @@ import {
 } from '../wasm/value.js';
 import { type Choice, mostOf } from './choices.js';
 import type { CodeSource, Instruction } from './code-source.js';
+import { CsrCode } from './csr-code.js';
 import type { MemoryCode, Site } from './memory-code.js';
 import { type Block, type Edge, isNoted } from './region.js';
 import { type Registers, unboxed } from './registers.js';
@@ -89,6 +89,7 @@ export class TranslatorEmitter implements Emitter {
   private words = 0;
   /** Takes a branch's condition, where that is all that is wanted of it. */
   private condition: ((taken: I32) => void) | undefined;
+  private readonly csrs: CsrCode;
 
   constructor(
     readonly body: Body,
@@ -99,7 +100,12 @@ export class TranslatorEmitter implements Emitter {
     private readonly ways: Ways,
     private readonly assumptions: Assumptions,
     private readonly outside: OutsideFunctions,
-  ) {}
+  ) {
+    this.csrs = new CsrCode(body, base, registers, assumptions, outside, {
+      interpret: () => this.interpret(),
+      leaveBehind: () => this.leaveBehind(),
+    });
+  }
 
   /** Must come before the blocks' code: what is known of the region, in reverse postorder. */
   prepare(blocks: readonly Block[]): void {
@@ -302,16 +308,9 @@ export class TranslatorEmitter implements Emitter {
 
   csr(operation: CsrOperation, uses: 'register' | 'immediate'): void {
     const { rs1, imm } = this.operands;
-    const csr = fastCsr(imm);
-    if (csr === undefined) throw new Error(`CSR ${imm} is not translated`);
     const operand = uses === 'register' ? this.rs1 : i64.const(rs1);
     const writes = operation === 'write' || rs1 !== 0;
-    if (csr.way === 'float') {
-      this.floatCsr(operation, operand, csr.operand, writes);
-      return;
-    }
-    if (csr.way === 'plain') this.plainCsr(operation, operand, csr.operand, writes);
-    else this.statusCsr(operation, operand, csr.operand, writes);
+    this.csrs.emit(imm, { operation, operand, writes }, (old) => this.setRd(old));
   }
 
   readTime(): I64 {
@@ -407,52 +406,11 @@ export class TranslatorEmitter implements Emitter {
     return body.keep(body.call('i64', outside.exact, base, code, rounding, a, b, c));
   }
 
-  private plainCsr(operation: CsrOperation, operand: I64, how: number, writes: boolean): void {
-    const { body, base } = this;
-    const offset = how & PLAIN_CSR.offsetMask;
-    const old = body.keep(i64.load(base, offset));
-    const value = changedCsr(operation, old, operand);
-    const even = ((how >> PLAIN_CSR.evenShift) & 1) !== 0;
-    if (writes) body.store('i64', base, even ? i64.and(value, i64.const(-2)) : value, offset);
-    this.setRd(old);
-  }
-
-  /** One of FLOAT_CSR. The region is left where what it takes for granted is so no more. */
-  private floatCsr(operation: CsrOperation, operand: I64, number: number, writes: boolean): void {
-    const { body, base, registers, assumptions } = this;
-    this.requireFloat();
-    const frm = i32.load(base, OFFSET.frm);
-    const old = body.keep(i64.extendU(joinFloatCsr(number, registers.fflags, frm)));
-    const written = body.keep(i32.wrap(changedCsr(operation, old, operand)));
-    this.setRd(old);
-    if (!writes) return;
-    const now = splitFloatCsr(number, written);
-    if (now.fflags !== undefined) registers.setFlags(now.fflags);
-    if (now.frm !== undefined) {
-      body.store('i32', base, now.frm, OFFSET.frm);
-      body.store('i32', base, i32.const(1), OFFSET.fpDirty);
-      if (assumptions.nearest) body.unlikely(i32.load(base, OFFSET.frm), () => this.leaveBehind());
-    }
-    const exact = i32.eqz(i32.and(written, i32.const(1)));
-    if (now.fflags !== undefined && assumptions.inexact) body.unlikely(exact, () => this.leaveBehind());
-  }
-
   /** This instruction is done; on with the next one, but not in this region. */
   private leaveBehind(): void {
     this.ways.declined();
     this.body.store('i64', this.base, this.nextPc, OFFSET.pc);
     this.ways.redirected(this.block, this.undone - 1);
-  }
-
-  private statusCsr(operation: CsrOperation, operand: I64, privilege: number, writes: boolean): void {
-    const { body, base, outside } = this;
-    const of = i32.const(privilege);
-    const old = body.keep(body.call('i64', outside.readStatus, base, of));
-    if (writes) {
-      const written = i32.wrap(changedCsr(operation, old, operand));
-      body.if(i32.eqz(body.call('i32', outside.writeStatus, base, of, written)), () => this.interpret());
-    }
-    this.setRd(old);
   }
 
   private get operands(): Instruction['operands'] {

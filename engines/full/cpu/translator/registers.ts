@@ -6,6 +6,7 @@ import {
   type F64,
   f32,
   f64,
+  type Halves,
   type I32,
   type I64,
   i32,
@@ -34,6 +35,9 @@ export function unboxed(body: Body, bits: I64): F32 {
  */
 export class Registers {
   private readonly x = new Map<number, Local<'i64'>>();
+  /** Locals for what registers have been shifted to the left from, and what is known of their halves at this point. */
+  private readonly origins = new Map<number, Local<'i32'>>();
+  private readonly halves = new Map<number, Halves>();
   private readonly f = new Map<number, Local<'f64'>>();
   private readonly singles = new Map<number, Local<'f32'>>();
   private readonly writtenX = new Set<number>();
@@ -46,15 +50,34 @@ export class Registers {
   ) {}
 
   getX(index: number): I64 {
-    return index === 0 ? i64.const(0) : read(this.others?.get(index) ?? this.localX(index));
+    if (index === 0) return i64.const(0);
+    const other = this.others?.get(index);
+    if (other !== undefined) return read(other);
+    return new Value('i64', this.localX(index).code, false, undefined, this.halves.get(index));
   }
 
   setX(index: number, value: I64): void {
     if (index === 0) return;
-    if (this.others === undefined) {
-      this.writtenX.add(index);
-      this.body.set(this.localX(index), value);
-    } else this.others.set(index, this.body.local('i64', value));
+    if (this.others !== undefined) {
+      this.others.set(index, this.body.local('i64', value));
+      return;
+    }
+    const { body } = this;
+    const { raised } = value.halves ?? {};
+    // Before the register is written: it may be what the value is made of.
+    const from = raised && body.local('i32', raised.from);
+    this.writtenX.add(index);
+    body.set(this.localX(index), value);
+    this.halves.delete(index);
+    if (raised === undefined || from === undefined) return;
+    const origin = this.known(this.origins, index, 'i32');
+    body.set(origin, from);
+    this.halves.set(index, { raised: { from: read(origin), by: raised.by } });
+  }
+
+  /** Must come where a block begins: what is known of halves is known in a straight line only. */
+  forgetHalves(): void {
+    this.halves.clear();
   }
 
   /** What `build` writes to x registers it writes to locals of its own, which are returned. */

@@ -17,7 +17,7 @@ const ALWAYS = new Set(
 );
 /** When both operands are, or the only one. */
 const IF_BOTH = new Set(['and', 'or', 'xor', 'andn', 'orn', 'xnor', 'max', 'maxu', 'min', 'minu']);
-const IF_FIRST = new Set(['ori', 'xori', 'srai']);
+const IF_FIRST = new Set(['ori', 'xori']);
 
 /** Whether a register holds a 32-bit value, sign-extended, after an instruction that writes it. */
 function givesWord({ definition, operands }: Instruction, words: Mask): boolean {
@@ -31,6 +31,8 @@ function givesWord({ definition, operands }: Instruction, words: Mask): boolean 
       return (operands.rs1 === 0 && isIn(words, operands.rs2)) || (operands.rs2 === 0 && first);
     case 'srli':
       return operands.imm > 32;
+    case 'srai':
+      return first || operands.imm >= 32;
     default:
       if (IF_FIRST.has(definition.name)) return first;
       return ALWAYS.has(definition.name) || (IF_BOTH.has(definition.name) && first && isIn(words, operands.rs2));

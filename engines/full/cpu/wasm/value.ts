@@ -21,6 +21,12 @@ export const TYPE_CODE: Record<ValueType, number> = {
   v128: 0x7b,
 };
 
+/** What a 64-bit integer was made of: its low half; `from`, shifted to the left by 32 or more. */
+export interface Halves {
+  readonly low?: Value<'i32'>;
+  readonly raised?: { readonly from: Value<'i32'>; readonly by: number };
+}
+
 export class Value<T extends ValueType> {
   /**
    * What is known of 32-bit integers: that they are certainly not negative as signed ones (`natural`); a constant's value.
@@ -30,6 +36,7 @@ export class Value<T extends ValueType> {
     readonly code: Chunk,
     readonly natural = false,
     readonly known?: number,
+    readonly halves?: Halves,
   ) {}
 }
 
@@ -156,7 +163,10 @@ export const i32 = {
   shrU: (a: I32, b: I32): I32 => new Value('i32', [a.code, b.code, 0x76], a.natural || ((b.known ?? 0) & 31) > 0),
   rotl: binary('i32', 'i32', 0x77),
   rotr: binary('i32', 'i32', 0x78),
-  wrap: unary('i64', 'i32', 0xa7),
+  wrap: (a: I64): I32 => {
+    if (a.known !== undefined) return i32.const(a.known);
+    return a.halves?.low ?? new Value('i32', [a.code, 0xa7]);
+  },
   truncF32S: unary('f32', 'i32', 0xfc, 0x00),
   truncF64S: unary('f64', 'i32', 0xfc, 0x02),
   truncF64U: unary('f64', 'i32', 0xfc, 0x03),
@@ -167,8 +177,38 @@ export const i32 = {
   atomicLoad: load('i32', 2, 0xfe, 0x10),
 } as const;
 
+const extended = (a: I32, opcode: number): I64 => new Value('i64', [a.code, opcode], false, undefined, { low: a });
+
+function shiftLeft(a: I64, b: I64): I64 {
+  const by = (b.known ?? 0) & 63;
+  const halves = by >= 32 ? { raised: { from: i32.wrap(a), by } } : undefined;
+  return new Value('i64', [a.code, b.code, 0x86], false, undefined, halves);
+}
+
+/**
+ * To the right by a constant, of what has been shifted to the left: the compilers' way of extending words, which x86 has one
+ * instruction for or none. V8 does as it is told.
+ */
+function shiftRight(opcode: number, narrow: (a: I32, b: I32) => I32, extend: (a: I32) => I64) {
+  return (a: I64, b: I64): I64 => {
+    const raised = a.halves?.raised;
+    if (raised === undefined || b.known === undefined) return new Value('i64', [a.code, b.code, opcode]);
+    const high = raised.by === 32 ? raised.from : i32.shl(raised.from, i32.const(raised.by - 32));
+    const by = b.known & 63;
+    if (by < 32) return shiftLeft(extend(high), i64.const(32 - by));
+    return extend(by === 32 ? high : narrow(high, i32.const(by - 32)));
+  };
+}
+
+/** Where the sign is known, the extension that V8 does for nothing. */
+const extendS = (a: I32): I64 => extended(a, a.natural ? 0xad : 0xac);
+const extendU = (a: I32): I64 => extended(a, 0xad);
+
 export const i64 = {
-  const: (value: bigint | number): I64 => new Value('i64', [0x42, sleb(value)]),
+  const: (value: bigint | number): I64 => {
+    const known = typeof value === 'number' && value === (value | 0) ? value : undefined;
+    return new Value('i64', [0x42, sleb(value)], false, known);
+  },
   eqz: count('i64', 0x50),
   eq: comparison('i64', 0x51),
   ne: comparison('i64', 0x52),
@@ -193,14 +233,13 @@ export const i64 = {
   and: binary('i64', 'i64', 0x83),
   or: binary('i64', 'i64', 0x84),
   xor: binary('i64', 'i64', 0x85),
-  shl: binary('i64', 'i64', 0x86),
-  shrS: binary('i64', 'i64', 0x87),
-  shrU: binary('i64', 'i64', 0x88),
+  shl: shiftLeft,
+  shrS: shiftRight(0x87, i32.shrS, extendS),
+  shrU: shiftRight(0x88, i32.shrU, extendU),
   rotl: binary('i64', 'i64', 0x89),
   rotr: binary('i64', 'i64', 0x8a),
-  /** Where the sign is known, the extension that V8 does for nothing. */
-  extendS: (a: I32): I64 => new Value('i64', [a.code, a.natural ? 0xad : 0xac]),
-  extendU: unary('i32', 'i64', 0xad),
+  extendS,
+  extendU,
   extend8S: unary('i64', 'i64', 0xc2),
   extend16S: unary('i64', 'i64', 0xc3),
   extend32S: unary('i64', 'i64', 0xc4),
