@@ -21,6 +21,9 @@ const REQUESTS = counterIndex('block_requests');
 const BYTES = counterIndex('block_bytes');
 const ERRORS = counterIndex('block_errors');
 
+/** Requests that are accepted before the device gets the first of them. */
+const ACCEPTED_TOGETHER = 4;
+
 /** The thread that a back end works on: of vCPU `id` of a domain; domain 0 is the core OS. */
 export interface WorkingThread {
   domain: number;
@@ -57,29 +60,35 @@ export class BlockBackEnd {
     this.lock.hold(() => this.ring.disconnect());
   }
 
-  /** Everything that is in the ring goes into the queue, or, when segment tables run out, what comes before. @throws GuestCrash */
-  accept(): void {
-    if (!this.ring.connected) return;
+  /**
+   * Some of what is in the ring goes into the queue. True: there is more of it; the first begin before the last are checked.
+   * @throws GuestCrash
+   */
+  accept(): boolean {
+    if (!this.ring.connected) return false;
     this.lock.acquire();
     try {
-      this.acceptAll();
+      return this.acceptSome();
     } finally {
       this.lock.release();
     }
   }
 
-  private acceptAll(): void {
+  private acceptSome(): boolean {
+    let left = ACCEPTED_TOGETHER;
     do {
       for (let n = this.ring.waiting(); n > 0; n--) {
+        if (left-- === 0) return true;
         this.ring.take(this.request);
         const table = needsTable(this.request) ? this.tables.take(this.owner.id) : NO_TABLE;
         if (needsTable(this.request) && table === NO_TABLE) {
           this.ring.untake(); // who gives a table back has this queue looked at again
-          return;
+          return false;
         }
         this.acceptOne(table);
       }
     } while (this.ring.finalCheck());
+    return false;
   }
 
   private acceptOne(table: number): void {

@@ -50,11 +50,13 @@ export class Client {
   /** What is in the queue of a vCPU goes into the I/O queue; what that has released of it is started. @throws GuestCrash */
   look(vcpu: number): void {
     const { queue, thread, io } = this.host;
-    this.backEnd(vcpu).accept();
-    queue.dispatch(thread.domain, thread.id);
     const { domain } = this.config;
     const take = (): Slot => queue.takeReady(domain, vcpu, io.slot);
-    for (let slot = take(); slot !== NO_SLOT; slot = take()) this.start(slot);
+    for (let more = true; more; io.submit()) {
+      more = this.backEnd(vcpu).accept();
+      queue.dispatch(thread.domain, thread.id);
+      for (let slot = take(); slot !== NO_SLOT; slot = take()) this.start(slot);
+    }
   }
 
   private start(slot: Slot): void {

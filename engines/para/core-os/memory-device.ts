@@ -3,6 +3,8 @@ import type { Completion, IoContext, Pieces } from '../../backends/io.js';
 import { bytesOf } from '../../backends/pieces.js';
 import type { BlockDevice } from './block-device.js';
 
+const ZEROS = new Uint8Array(65536);
+
 /** The guest's memory, as far as it reaches now. */
 class GuestBytes {
   private view: Uint8Array;
@@ -85,8 +87,9 @@ export class MemoryDevice extends SynchronousDevice {
 
 /** No disk at all: what the way to it and back costs. */
 export class NullDevice extends SynchronousDevice {
+  /** Many times as fast as fill() on shared memory. */
   protected read(into: Uint8Array): void {
-    into.fill(0);
+    for (let at = 0; at < into.length; at += ZEROS.length) into.set(ZEROS.subarray(0, into.length - at), at);
   }
 
   protected write(): void {}
