@@ -28,6 +28,7 @@ import {
   SlotState,
   VCPU,
 } from './hypervisor-memory.js';
+import { takeFollowing } from './io-queue/merge.js';
 import { applyPolicy, type NamedDomain } from './io-queue/policy.js';
 import { BATCH_NS } from './io-queue/rate.js';
 import { DEVICES, Device, type DeviceClass, domainOfFlow, flowOf, REC } from './io-queue/records.js';
@@ -149,6 +150,8 @@ export class IoQueue {
     if (this.i32[head] === NO_SLOT) return NO_SLOT; // what others put in comes with attention
     this.lock.acquire();
     const first = listTake(this.i32, head);
+    if (first !== NO_SLOT && this.i32[slotWord(first) + SLOT.device] === Device.vbd)
+      takeFollowing(this.hv, head, first);
     for (let slot = first; slot !== NO_SLOT; slot = this.i32[slotWord(slot) + SLOT.together]) {
       this.i32[slotWord(slot) + SLOT.driver] = driver;
     }

@@ -138,7 +138,7 @@ describe('an indirect request', () => {
     ]) {
       expect(guest.cpus[1].storeWrite(`device/vbd/0/queue-1/${key}`, value)).toBe(0);
     }
-    for (let n = 0; n < 64; n++) putIndirect(guest, n, { operation: READ, nr: 1, sector: n, gref: 59 });
+    for (let n = 0; n < 64; n++) putIndirect(guest, n, { operation: READ, nr: 1, sector: 2 * n, gref: 59 });
     const ring = AT.ring + 64;
     guest.memory.u8.copyWithin(AT.rx + 64, ring, ring + 64 * 64);
     push(guest, 64);
@@ -185,6 +185,43 @@ describe('a discard', () => {
     for (let n = 0; n < 3; n++) guest.cpu.poll();
     expect(guest.disk.log.slice(1)).toEqual(['discard 32768@0', 'read 4096@4096']);
     expect(rspProd(guest)).toBe(3);
+  });
+});
+
+describe('adjacent requests', () => {
+  const submit = (...requests: Parameters<typeof putRequest>[2][]): number[] => {
+    requests.forEach((request, n) => {
+      putRequest(guest, n, request);
+    });
+    push(guest, requests.length);
+    guest.cpu.event(abi.EVTCHNOP_send, port);
+    guest.cpu.poll();
+    guest.cpu.poll();
+    return requests.map((_, n) => response(guest, n).status);
+  };
+  const one = (n: number, sector: number, operation: number = READ) => ({
+    ...{ operation, sector, segments: [[n + 1, 0, 4096] as [number, number, number]] },
+  });
+
+  it('are one operation of the device, however many, and are answered one by one', () => {
+    expect(submit(...Array.from({ length: 20 }, (_, n) => one(n, 8 * n)))).toEqual(new Array(20).fill(0));
+    expect(guest.disk.log).toEqual(['read 81920@0']);
+    for (const n of [0, 19]) {
+      const frame = guest.memory.u8.slice(dataOf(n + 1), dataOf(n + 1) + 4096);
+      expect(frame).toEqual(guest.disk.data.slice(n * 4096, (n + 1) * 4096));
+    }
+  });
+
+  it('are not where one writes, where there is a gap, or where they go backwards', () => {
+    expect(submit(one(0, 0), one(1, 8, WRITE), one(2, 16, WRITE), one(3, 32, WRITE), one(4, 24, WRITE))).toEqual(
+      new Array(5).fill(0),
+    );
+    expect(guest.disk.log).toEqual(['read 4096@0', 'write 8192@4096', 'write 4096@16384', 'write 4096@12288']);
+  });
+
+  it('share what the device says: the end of a short transfer is the error of the last', () => {
+    guest.disk.failWith = 6000;
+    expect(submit(one(0, 0), one(1, 8), one(2, 16))).toEqual([0, -5, -5]);
   });
 });
 

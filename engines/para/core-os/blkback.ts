@@ -10,6 +10,7 @@ import { BLKIF_OP_INDIRECT, BLKIF_RING_SIZE, BLKIF_SLOT_BYTES, blkif_request, PA
 import { counterIndex } from '../counters.js';
 import { holdGrant, releaseGrant } from '../grants.js';
 import { RING, SEGMENT_WORDS, SLOT, SlotState, VCPU } from '../hypervisor-memory.js';
+import { follows } from '../io-queue/merge.js';
 import { Device } from '../io-queue/records.js';
 import { ATTENTION_BLOCK, type IoQueue, NO_SLOT, type Slot, slotWord } from '../io-queue.js';
 import { checkRequest, type DiskLimits, needsTable, segmentsWord } from './block-request.js';
@@ -76,6 +77,7 @@ export class BlockBackEnd {
 
   private acceptSome(): boolean {
     let left = ACCEPTED_TOGETHER;
+    let last = NO_SLOT;
     do {
       for (let n = this.ring.waiting(); n > 0; n--) {
         if (left-- === 0) return true;
@@ -85,13 +87,16 @@ export class BlockBackEnd {
           this.ring.untake(); // who gives a table back has this queue looked at again
           return false;
         }
-        this.acceptOne(table);
+        const slot = this.acceptOne(table);
+        // What goes on where the one before ended is one operation of the device with it.
+        if (last !== NO_SLOT && slot !== NO_SLOT && follows(this.owner.hv, last, slot)) left++;
+        last = slot;
       }
     } while (this.ring.finalCheck());
     return false;
   }
 
-  private acceptOne(table: number): void {
+  private acceptOne(table: number): Slot {
     const { request, owner } = this;
     const { i32 } = owner.hv;
     const idLow = request[blkif_request.id / 4];
@@ -101,7 +106,7 @@ export class BlockBackEnd {
     if (slot === NO_SLOT) {
       if (table !== NO_TABLE) this.giveTable(table);
       this.respond(idLow, idHigh, request[0] & 255, -PARA_EAGAIN);
-      return;
+      return NO_SLOT;
     }
     const word = slotWord(slot);
     i32[word + SLOT.domain] = owner.domain;
@@ -112,6 +117,7 @@ export class BlockBackEnd {
     i32[word + SLOT.status] = checkRequest(owner, slot, request, this.disk);
     this.holdGrants(slot);
     this.queue.admit(slot, Device.vbd);
+    return slot;
   }
 
   /** Grants are held from the check to the answer: what is revoked meanwhile is refused with -EBUSY. */
