@@ -1,11 +1,15 @@
 /** A domain that is paused runs nothing, and goes on where it was. */
-import { rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { domainCpuSeconds } from '#engines/para/cpu-clock.js';
+import type { Domain } from '#engines/para/domain.js';
 import { Hypervisor } from '#engines/para/hypervisor.js';
-import type { HypervisorMemory } from '#engines/para/hypervisor-memory.js';
+import { deviceWord, type HypervisorMemory } from '#engines/para/hypervisor-memory.js';
+import { Device, REC } from '#engines/para/io-queue/records.js';
 import { ParaGuest } from './para-guest.js';
+import { writePristineDisk } from './pristine-disk.js';
 import { guestFile, op } from './wasm-guest.js';
 
 let hypervisor: Hypervisor;
@@ -17,12 +21,18 @@ beforeAll(() => {
 afterAll(() => hypervisor.close());
 
 /** CPU seconds that the domain uses while this thread is busy for 100 ms. */
-async function cpuMeanwhile(guest: ParaGuest, vcpus: number): Promise<number> {
-  const before = domainCpuSeconds(hv, guest.domain.id, vcpus);
+async function cpuOf(domain: Domain, vcpus: number): Promise<number> {
+  const before = domainCpuSeconds(hv, domain.id, vcpus);
   const end = performance.now() + 100;
   while (performance.now() < end) await new Promise((resolve) => setImmediate(resolve));
-  return domainCpuSeconds(hv, guest.domain.id, vcpus) - before;
+  return domainCpuSeconds(hv, domain.id, vcpus) - before;
 }
+
+const cpuMeanwhile = (guest: ParaGuest, vcpus: number): Promise<number> => cpuOf(guest.domain, vcpus);
+
+/** Requests that the devices have, of all domains. */
+const inFlight = (): number => hv.i32[deviceWord(Device.vbd) + REC.inFlight];
+const SOON = { timeout: 60_000 };
 
 describe('a paused domain', () => {
   it('uses no CPU in the middle of its work, and works on when resumed', async () => {
@@ -63,6 +73,69 @@ describe('a paused domain', () => {
     guest.domain.pause.resume();
     guest.domain.pause.resume();
     expect(await guest.ended()).toBe('powered itself off');
+  });
+
+  it('stops at whatever hypercall its guest makes', async () => {
+    const version = [0x03, 0x40, ...op.hypercall(17, 0), 0x0c, 0x00, 0x0b]; // XENVER_version for ever: it never sleeps
+    const image = guestFile({ start: version });
+    const config = { name: 'v', vcpus: 1, memoryBytes: 1 << 20, image, bootargs: '', pollUs: 0 };
+    const over = { ended: () => {} };
+    const ended = new Promise<void>((resolve) => {
+      over.ended = resolve;
+    });
+    const listener = { output() {}, doorbell() {}, facts() {}, ended: () => over.ended() };
+    const domain = await hypervisor.create(config, listener);
+    const calls = () => domain.counters().hypercall_xen_version;
+    await expect.poll(calls, SOON).toBeGreaterThan(0);
+    await domain.pause.pause(60_000);
+    const before = calls();
+    expect(await cpuOf(domain, 1)).toBeLessThan(0.005);
+    expect(calls()).toBe(before);
+    domain.pause.resume();
+    await expect.poll(calls, SOON).toBeGreaterThan(before);
+    domain.destroy();
+    await ended;
+    rmSync(dirname(image), { recursive: true });
+  });
+
+  it('finds its timers due when it runs again', async () => {
+    const guest = await ParaGuest.start(hypervisor);
+    guest.send('prepare os/timer seed=1 cpus=1');
+    await guest.line('ready');
+    guest.send('start ms=60000 seed=7');
+    await guest.sampleBegun();
+    for (let turn = 0; turn < 3; turn++) {
+      await guest.domain.pause.pause(60_000);
+      const fired = guest.domain.counters().timers_fired;
+      await cpuOf(guest.domain, 1);
+      expect(guest.domain.counters().timers_fired).toBe(fired);
+      guest.domain.pause.resume();
+      await expect.poll(() => guest.domain.counters().timers_fired, SOON).toBeGreaterThan(fired);
+    }
+    guest.domain.destroy();
+    await guest.ended();
+  });
+
+  it('has its requests finished by the core OS, and takes them when it runs again', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'virtax-pause-'));
+    const path = join(folder, 'disk.img');
+    const bytes = 64 << 20;
+    writePristineDisk(path, bytes);
+    const disk = { path, bytes, direct: false };
+    const guest = await ParaGuest.start(hypervisor, { vcpus: 2, memoryBytes: 64 << 20, disk });
+    guest.send('prepare block/randread-4k-qd32 seed=1 cpus=2');
+    await guest.line('ready');
+    guest.send('start ms=500 seed=7');
+    await guest.sampleBegun();
+    for (let turn = 0; turn < 5; turn++) {
+      await guest.domain.pause.pause(60_000);
+      await expect.poll(inFlight, SOON).toBe(0);
+      guest.domain.pause.resume();
+    }
+    expect(await guest.line('result')).toMatch(/units=[1-9].*errors=0/);
+    guest.domain.destroy();
+    await guest.ended();
+    rmSync(folder, { recursive: true });
   });
 
   it('can be built so, and be destroyed so', async () => {
