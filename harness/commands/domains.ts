@@ -6,7 +6,7 @@ import type { IoPolicy } from '../../engines/io-policy.js';
 import { IoPolicyError, readIoPolicy } from '../../engines/io-policy-file.js';
 import { parseCpuList } from '../../engines/process/affinity.js';
 import type { Context } from '../context.js';
-import { connectAll, type HypervisorClient, ManagementFailure, type Wish } from '../domains/client.js';
+import { connectAll, type HypervisorClient, HypervisorGone, ManagementFailure, type Wish } from '../domains/client.js';
 import { type DomainUsage, UsageWatch } from '../domains/usage.js';
 import { onStopSignals } from '../signals.js';
 import { formatSize, parseInteger, parseSize, UsageError } from '../usage.js';
@@ -94,6 +94,8 @@ export async function domains(
     return 0;
   } catch (error) {
     if (!(error instanceof ManagementFailure)) throw error;
+    const wanted = action === 'shutdown' || action === 'destroy';
+    if (wanted && error instanceof HypervisorGone) return 0; // its last domain is no more, and sooner than it could say so
     context.err.write(`virtax: ${action} ${domain}: ${error.message}\n`);
     return 1;
   } finally {

@@ -19,8 +19,12 @@ export class ManagementFailure extends Error {
   override readonly name = 'ManagementFailure';
 }
 
+/** The hypervisor has ended before it answered: that of virtax run does with its domain. */
+export class HypervisorGone extends ManagementFailure {}
+
 export class HypervisorClient {
   private nextId = 1;
+  private gone = false;
   private readonly lines: Interface;
   private readonly waiting = new Map<number, (answer: ManagementAnswer) => void>();
 
@@ -58,6 +62,7 @@ export class HypervisorClient {
   }
 
   private lost(): void {
+    this.gone = true;
     for (const id of [...this.waiting.keys()]) {
       this.settle({ id, ok: false, error: `the hypervisor (process ${this.pid}) has ended` });
     }
@@ -71,7 +76,7 @@ export class HypervisorClient {
       this.socket.write(`${JSON.stringify({ id, ...wish })}\n`);
       if (this.socket.destroyed) this.lost();
     });
-    if (!answer.ok) throw new ManagementFailure(answer.error);
+    if (!answer.ok) throw this.gone ? new HypervisorGone(answer.error) : new ManagementFailure(answer.error);
     return answer.result;
   }
 
