@@ -63,27 +63,40 @@ export function openHostIo(config: VcpuThreadConfig): HostIo {
   };
 }
 
-/** A disk of a domain for the calling thread, whose IoContext this is. Throws a sentence for the user. */
+/**
+ * A disk of a domain for the calling thread, whose IoContext this is. Throws a sentence for the user. marked: others can see when nothing
+ * that this thread began on it is under way any more.
+ */
 export function openDisk(
   io: IoContext,
   memory: WebAssembly.Memory,
   source: DiskSource,
   marks: number,
-): { device: BlockDevice; facts: Record<string, string> } {
+): { device: BlockDevice; facts: Record<string, string>; marked: boolean } {
   if (source.kind === 'memory') {
-    return { device: new MemoryDevice(io, memory, source.memory), facts: { block: 'memory of the hypervisor' } };
+    return {
+      marked: true,
+      device: new MemoryDevice(io, memory, source.memory),
+      facts: { block: 'memory of the hypervisor' },
+    };
   }
   if (source.kind === 'null') {
-    return { device: new NullDevice(io, memory, source.bytes), facts: { block: 'null: reads give zeros' } };
+    return {
+      marked: true,
+      device: new NullDevice(io, memory, source.bytes),
+      facts: { block: 'null: reads give zeros' },
+    };
   }
   const { path, direct, bytes } = source;
   let facts: Record<string, string> = {};
+  let marked = false;
   const device = new FileDevice(io, io.addMemory(memory), bytes, () => {
     const handle = io.openBlock(path, { direct, readonly: false, mark: marks + io.slot });
     facts = fileFacts(io, io.blockInfo(handle));
+    marked = io.blockInfo(handle).marked === true;
     return handle;
   });
-  return { device, facts };
+  return { device, facts, marked };
 }
 
 /** Where other threads do the I/O, their CPU time is in no vCPU's (cpu-clock.ts): the results must say so. */

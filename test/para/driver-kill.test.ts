@@ -6,6 +6,7 @@
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { afterAll, describe, expect, it } from 'vitest';
 import * as abi from '#engines/para/abi.js';
 import { CoreOs } from '#engines/para/core-os/core-os.js';
@@ -105,14 +106,22 @@ class Writer {
   }
 }
 
-describe.each(['io_uring', 'workers'])('a thread of the core OS by %s', (method) => {
-  it('is killed 25 times with requests in flight', { timeout: 120_000 }, async () => {
+/** A number that no mark can have, as if the file system had none. */
+const NO_MARKS = 2 ** 62;
+
+describe.each([
+  ['io_uring', undefined],
+  ['io_uring', NO_MARKS],
+  ['workers', undefined],
+])('a thread of the core OS by %s (marks from %s)', (method, marks) => {
+  it('is killed 12 times with requests in flight', { timeout: 120_000 }, async () => {
     process.env.VIRTAX_IO = method;
     const path = join(folder, method);
     writeFileSync(path, '');
     truncateSync(path, BLOCKS * BLOCK);
     const hv = HypervisorMemory.create();
-    const io = createHostIo(2048);
+    const shared = createHostIo(2048);
+    const io = { ...shared, marks: marks ?? shared.marks };
     const kicker = kickerOf(io);
     const guest = new FakeGuest({ hv, diskBytes: BLOCKS * BLOCK, vcpus: 1, network: false, kicker });
     const problems: string[] = [];
@@ -127,7 +136,7 @@ describe.each(['io_uring', 'workers'])('a thread of the core OS by %s', (method)
         disk: { kind: 'file', discards: true, path, bytes: BLOCKS * BLOCK, direct: false },
       });
       const writer = new Writer(guest, fd);
-      for (let kill = 0; kill < 25; kill++) {
+      for (let kill = 0; kill < 12; kill++) {
         for (const goal = writer.answers + 60; writer.answers < goal; await pass()) {
           writer.submit();
           writer.reap();
@@ -156,6 +165,30 @@ describe.each(['io_uring', 'workers'])('a thread of the core OS by %s', (method)
       delete process.env.VIRTAX_IO;
     }
   });
+});
+
+it('a thread of the core OS that ends by itself is replaced', { timeout: 30_000 }, async () => {
+  const hv = HypervisorMemory.create();
+  const io = createHostIo(2048);
+  const kicker = kickerOf(io);
+  const guest = new FakeGuest({ hv, diskBytes: BLOCKS * BLOCK, vcpus: 1, network: false, kicker });
+  const coreOs = new CoreOs(hv, io, kicker, { lending: false }, () => {});
+  const { memory } = guest.memory;
+  const path = join(folder, 'failing');
+  writeFileSync(path, Buffer.alloc(BLOCKS * BLOCK));
+  const disk = { kind: 'file' as const, discards: true, path, bytes: BLOCKS * BLOCK, direct: false };
+  coreOs.serve({ domain: 1, memory, frames: guest.memory.bytes / 4096, disk });
+  const fd = openSync(path, 'r');
+  const writer = new Writer(guest, fd);
+  const { threads } = coreOs as unknown as { threads: Worker[] };
+  for (let turn = 0; turn < 2; turn++) {
+    for (writer.submit(); writer.busy; await pass()) writer.reap();
+    await threads[0].terminate(); // it sleeps
+  }
+  for (writer.submit(); writer.busy; await pass()) writer.reap();
+  for (let block = 0; block < BLOCKS; block++) expect(writer.onDisk(block)).toBe(writer.submitted[block]);
+  closeSync(fd);
+  await coreOs.close();
 });
 
 describe('the block driver of a hypervisor', () => {

@@ -36,6 +36,7 @@ export class Client {
   private readonly memoryId: MemoryId;
   private readonly backEnds: (BlockBackEnd | undefined)[] = [];
   private driver: BlockDriver | undefined;
+  private marked = true;
 
   constructor(
     private readonly host: ClientHost,
@@ -71,7 +72,8 @@ export class Client {
 
   private openDriver(): BlockDriver {
     const { hv, io, marks } = this.host;
-    const { device } = openDisk(io, this.config.memory, this.config.disk, marks);
+    const { device, marked } = openDisk(io, this.config.memory, this.config.disk, marks);
+    this.marked = marked;
     return new BlockDriver(hv, device, (slot, status) => this.answer(slot, status));
   }
 
@@ -95,6 +97,11 @@ export class Client {
       },
     };
     return new BlockBackEnd(owner, queue, disk, thread);
+  }
+
+  /** Where the file system has no marks nobody else could tell when its requests have ended: the thread must see to that itself. */
+  get mustFinish(): boolean {
+    return !this.marked && (this.driver?.inFlight ?? 0) > 0;
   }
 
   /** Its domain ends: nothing is started any more. True when nothing is in flight either; then all of it has been given back. */

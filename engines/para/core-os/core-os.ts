@@ -26,6 +26,8 @@ export interface CoreOsOptions {
 /** How long a thread may take to come to where it can be stopped; it holds locks for microseconds alone. */
 const STOP_MS = 1000;
 const LOOK_MS = 1;
+/** Between a thread that fails and the next. */
+const FAILED_MS = 100;
 
 export class CoreOs {
   private readonly events: EventChannels;
@@ -93,7 +95,9 @@ export class CoreOs {
     worker.on('message', (message: FromCoreThread) => this.hear(message));
     worker.on('error', (error) => process.stderr.write(`virtax: a thread of the core OS failed: ${error.stack}\n`));
     worker.on('exit', () => {
-      if (this.threads[thread] === worker) void this.replace(thread); // by itself: it failed
+      // By itself: it failed, and may do so again.
+      const failed = (): boolean => this.threads[thread] === worker;
+      if (failed()) setTimeout(() => failed() && void this.replace(thread), FAILED_MS);
     });
   }
 

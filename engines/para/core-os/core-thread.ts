@@ -32,6 +32,7 @@ const host: ClientHost = {
 const clients = new Map<number, Client>();
 /** Those whose domains end, until nothing of them is in flight. */
 const leaving = new Map<number, Client>();
+const FINISH_NS = 10e6;
 const tell = (message: FromCoreThread): void => parentPort?.postMessage(message);
 
 function hear(message: ToCoreThread): void {
@@ -88,6 +89,8 @@ function partFromLeaving(): void {
 /** Killed: what is in flight stays so. This is the only place where the thread is terminated, so it holds no lock then. */
 function stopIfAsked(): void {
   if (Atomics.load(i32, word + VCPU.stop) !== StopRequest.now) return;
+  const unmarked = [...clients.values(), ...leaving.values()];
+  while (unmarked.some(({ mustFinish }) => mustFinish)) io.wait(FINISH_NS);
   Atomics.store(i32, word + VCPU.stop, StopRequest.stopped);
   for (;;) Atomics.wait(i32, word + VCPU.stop, StopRequest.stopped);
 }
