@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { IoPolicy } from '../io-policy.js';
 import { PARA_FRAME_BYTES, PARA_MAX_VCPUS } from './abi.js';
+import { collectGarbage } from './collect-garbage.js';
 import { CoreOs, type CoreOsOptions } from './core-os/core-os.js';
 import { Domain, type DomainListener } from './domain.js';
 import { EventChannels } from './event-channels.js';
@@ -14,6 +15,8 @@ import type { DomainConfig } from './messages.js';
 import { ThreadPool } from './thread-pool.js';
 
 const TICK_MS = 100;
+/** So many domains' memories may wait for garbage collection. */
+const UNCOLLECTED = 64;
 
 export interface HypervisorOptions {
   /** Memory that its domains may have in all; absent: as much as the host gives. */
@@ -34,6 +37,7 @@ export class Hypervisor {
   private readonly domains: (Domain | undefined)[] = new Array(MAX_DOMAINS).fill(undefined);
   private readonly modules = new Map<string, Promise<WebAssembly.Module>>();
   private policy = DEFAULT_POLICY;
+  private uncollected = 0;
   private readonly ticker = setInterval(() => {
     for (const domain of this.domains) domain?.tick();
   }, TICK_MS).unref();
@@ -68,6 +72,7 @@ export class Hypervisor {
         ...listener,
         ended: (...end) => {
           this.domains[id] = undefined;
+          this.collectLater();
           listener.ended(...end);
         },
       },
@@ -81,6 +86,12 @@ export class Hypervisor {
       throw error;
     }
     return domain;
+  }
+
+  /** Memories of domains that are gone hold on to addresses, of which V8 keeps no account. */
+  private collectLater(): void {
+    this.uncollected = (this.uncollected + 1) % UNCOLLECTED;
+    if (this.uncollected === 0) setImmediate(collectGarbage);
   }
 
   /** Puts an I/O policy into force, for the domains that there are and those to come. */

@@ -15,6 +15,8 @@ const AT_ONCE = 4;
 /** Their threads' heaps come and go, and so does what the C library keeps of them. */
 const WARM = 8;
 const MEMORY_SLACK_MIB = 32;
+/** What waits for garbage collection is bounded. */
+const MAPPINGS_SLACK = 500;
 const IDLE_THREAD_MS = 200;
 const DISK_BYTES = 65536;
 
@@ -58,6 +60,8 @@ async function crashMany(hypervisor: Hypervisor, count: number): Promise<void> {
 
 const threads = () => readdirSync('/proc/self/task').length;
 const descriptors = () => readdirSync('/proc/self/fd').length;
+/** Each memory that is left takes two, and 10 GiB of addresses. */
+const mappings = () => readFileSync('/proc/self/maps', 'latin1').split('\n').length;
 const memoryMib = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]) / 1024;
 
 /** Threads go when they were idle for a while. */
@@ -72,11 +76,12 @@ it(`${COUNT} domains are created and crash`, { timeout: 600_000 }, async () => {
   const begin = threads() + 1; // the core OS's own begins with the first disk
   await crashMany(hypervisor, WARM);
   await settled(threads, begin);
-  const [fds, memory] = [descriptors(), memoryMib()];
+  const [fds, memory, mapped] = [descriptors(), memoryMib(), mappings()];
   await crashMany(hypervisor, COUNT);
   expect(await settled(threads, begin)).toBeLessThanOrEqual(begin);
   expect(await settled(descriptors, fds)).toBeLessThanOrEqual(fds);
   expect(memoryMib() - memory).toBeLessThan(MEMORY_SLACK_MIB);
+  expect(mappings() - mapped).toBeLessThan(MAPPINGS_SLACK);
   expect(hypervisor.running).toEqual([]);
   expect(hv.i32[POOL.taken]).toBe(0);
   expect(hv.i32[deviceWord(Device.vbd) + REC.inFlight]).toBe(0);

@@ -7,6 +7,7 @@ import { createIoContext } from '../../backends/io-context.js';
 import { libc } from '../../backends/libc.js';
 import { minimizeTimerSlack } from '../../process/libc.js';
 import { DOMID_CORE_OS, SHUTDOWN_crash } from '../abi.js';
+import { collectGarbage } from '../collect-garbage.js';
 import { shutDown } from '../domain-state.js';
 import { EventChannels } from '../event-channels.js';
 import { kickerOf } from '../host-io.js';
@@ -78,12 +79,20 @@ function lookAt(domain: number): void {
   }
 }
 
+/** So many domains' memories may wait for garbage collection, which this thread by itself hardly ever needs. */
+const UNCOLLECTED = 16;
+let uncollected = 0;
+
 function partFromLeaving(): void {
   for (const [domain, client] of leaving) {
     if (!client.leave()) continue;
     leaving.delete(domain);
     tell({ type: 'forgotten', domain });
+    uncollected++;
   }
+  if (uncollected < UNCOLLECTED) return;
+  uncollected = 0;
+  collectGarbage();
 }
 
 /** Killed: what is in flight stays so. This is the only place where the thread is terminated, so it holds no lock then. */
