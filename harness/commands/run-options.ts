@@ -65,7 +65,7 @@ export function runCommand(): Command {
     .option('--max-vcpus <n>', 'the most that the guest may be given while it runs (para)')
     .option(
       '--disk <file[,option…]>',
-      'a disk: if=scsi (full’s default)|virtio|virtio-mmio, readonly, media=disk|cdrom; may be repeated',
+      'a disk: if=scsi (full’s default)|virtio|virtio-mmio, readonly, media=disk|cdrom; may be repeated; para: a file, mem:SIZE or null:SIZE',
       collect,
       [],
     )
