@@ -1,10 +1,12 @@
 /** From the rounds of a cell to the record that is saved. */
-import type { WorkloadSpec } from '../workloads/spec.js';
+import type { SampleResult } from '../engines/engine.js';
+import type { PolicyWork, WorkloadSpec } from '../workloads/spec.js';
 import { foldChecksums } from './checksums.js';
-import { clockDriftPct, figure, higherIsBetter, windowNs } from './figures.js';
+import { clockDriftPct, figure, higherIsBetter, operationsPerSecond, windowNs } from './figures.js';
 import { pairedRounds } from './pairs.js';
 import { peerOf } from './peers.js';
 import { BASELINE, SCALAR_BASELINE } from './plan.js';
+import { type PolicySample, policyDetails, policyFigure } from './policy-figure.js';
 import { deriveSeed } from './random.js';
 import type { Cell, PeerRatio, Percent, Round } from './results.js';
 import type { TimedSample } from './sample.js';
@@ -35,21 +37,31 @@ export function newTrack(setting: CellSetting): Track {
   return { setting, rounds: [], counters: {}, outcome: { status: 'ok' } };
 }
 
-/** Takes a measured sample into the track. @throws NoFigure */
-export function addRound(track: Track, round: number, position: number, sample: TimedSample): Round {
+/** Takes a measured sample into the track. `alone`: of machine 0 by itself, where the figure compares with that. @throws NoFigure */
+export function addRound(
+  track: Track,
+  round: number,
+  position: number,
+  sample: TimedSample,
+  alone?: SampleResult,
+): Round {
   const { spec } = track.setting;
   const { results } = sample;
+  const policy: PolicySample = { beside: results, ...(alone === undefined ? {} : { alone }) };
   const taken: Round = {
     round,
     position,
-    value: figure(spec, results, sample.windowNs),
+    value: spec.policy ? policyFigure(spec.policy, policy) : figure(spec, results, sample.windowNs),
     windowNs: sample.windowNs,
     ops: sum(results, (result) => result.ops),
     units: sum(results, (result) => result.units),
     clockDriftPct: clockDriftPct(results),
     cpuSeconds: sum(results, (result) => result.cpuSeconds),
     checksum: foldChecksums(results),
-    perVm: results.map((result) => figure(spec, [result], windowNs([result]))),
+    perVm: results.map((result) =>
+      spec.policy ? operationsPerSecond(result) : figure(spec, [result], windowNs([result])),
+    ),
+    ...(spec.policy ? { details: policyDetails(policy) } : {}),
   };
   track.rounds.push(taken);
   for (const result of results) addCounters(track.counters, result.counters);
@@ -76,6 +88,7 @@ export function cellOf(track: Track, tracks: readonly Track[], finishedAt: Date)
     clockDriftPct: worstDrift(track.rounds),
     percentOfBareMetal: ok ? percentOf(track, tracks, BASELINE) : null,
     percentOfBareMetalScalar: ok && spec.vectorizable ? percentOf(track, tracks, SCALAR_BASELINE) : null,
+    promise: spec.policy ? promiseOf(spec.policy, found?.median ?? null) : null,
     ratioToPeer: ok ? ratioToPeer(track, tracks) : null,
     cpuSecondsPerOp: ok ? cpuPerOp(track) : null,
     counters: track.counters,
@@ -93,6 +106,12 @@ export function cellOf(track: Track, tracks: readonly Track[], finishedAt: Date)
 /** Percent of a baseline over the rounds that both have; null where there is none or it would make no sense (os/…). */
 function percentOf(track: Track, tracks: readonly Track[], baseline: string): Percent | null {
   return track.setting.spec.comparable ? paired(track, tracks, baseline, 'percent') : null;
+}
+
+function promiseOf({ promise }: PolicyWork, median: number | null): Cell['promise'] {
+  const low = promise.low ?? null;
+  const kept = median === null ? null : median <= promise.high && (low === null || median >= low);
+  return { low, high: promise.high, kept };
 }
 
 /** How many times as good as the engine's peer; null where it has none in this cell. */

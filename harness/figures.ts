@@ -7,6 +7,11 @@ export class NoFigure extends Error {
   override readonly name = 'NoFigure';
 }
 
+/** Operations a second of one machine, in the workload's unit. */
+export function operationsPerSecond(result: SampleResult, scale = 1): number {
+  return (result.ops * scale) / (windowNs([result]) / 1e9);
+}
+
 export function higherIsBetter(metric: MetricKind): boolean {
   return metric === 'throughput';
 }
@@ -41,6 +46,8 @@ function combine(spec: WorkloadSpec, results: readonly SampleResult[], ops: numb
       return (ops * spec.scale) / (window / 1e9);
     case 'time-per-op':
       return results.reduce((sum, r) => sum + Number(r.stopNs - r.startNs), 0) / (ops * spec.scale);
+    case 'policy':
+      throw new NoFigure('the figure of a policy is not of one sample'); // policy-figure.ts
     case 'reported':
       return results.reduce((sum, r) => sum + reported(r) * r.ops, 0) / ops;
   }

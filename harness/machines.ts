@@ -4,6 +4,7 @@
  */
 import type { Engine, GuestSystem, Machine, MachineConfig, SampleResult } from '../engines/engine.js';
 import { MachineFailure } from '../engines/engine.js';
+import type { IoPolicy } from '../engines/io-policy.js';
 import { guarded, within } from './guard.js';
 import { deriveSeed } from './random.js';
 
@@ -127,16 +128,22 @@ export class MachineSet {
     }
   }
 
-  /** Makes the workload ready on all VMs. @throws WorkloadUnsupported, MachineFailure */
-  async prepare(workload: string, seed: number): Promise<void> {
+  /** For all VMs, from the next command on. */
+  applyPolicy(policy: IoPolicy): void {
+    this.options.engine.applyPolicy?.(policy);
+  }
+
+  /** Makes the workload ready on all VMs, or each its own. @throws WorkloadUnsupported, MachineFailure */
+  async prepare(workloads: string | readonly string[], seed: number): Promise<void> {
+    const workloadOf = (vm: number): string => (typeof workloads === 'string' ? workloads : workloads[vm]);
     const { deadlines, signal } = this.options;
     const deadlineMs = deadlines.prepareMs;
     await settleAll(
       this.up().map((machine, vm) =>
         guarded(
-          machine.prepare(workload, { seed: vmSeed(seed, vm), deadlineMs }),
+          machine.prepare(workloadOf(vm), { seed: vmSeed(seed, vm), deadlineMs }),
           deadlineMs + deadlines.graceMs,
-          `prepare of ${workload} on VM ${vm}`,
+          `prepare of ${workloadOf(vm)} on VM ${vm}`,
           signal,
         ),
       ),

@@ -3,6 +3,7 @@
  * sample, in an order that the seed balances. An engine that fails leaves the rounds; the others go on.
  */
 import { MachineFailure, WorkloadUnsupported } from '../engines/engine.js';
+import type { IoPolicy } from '../engines/io-policy.js';
 import { balancedOrders } from './balance.js';
 import { addRound, newTrack, type Track } from './cell.js';
 import { wrongAnswers } from './checksums.js';
@@ -11,6 +12,7 @@ import { NoFigure } from './figures.js';
 import { Interrupted, unlessInterrupted } from './guard.js';
 import type { MachineSet } from './machines.js';
 import { BASELINE, type CellGroup, type PlannedWorkload, SCALAR_BASELINE } from './plan.js';
+import { needsAlone } from './policy-figure.js';
 import type { Progress } from './progress.js';
 import { deriveSeed, seededRandom } from './random.js';
 import { timedSample } from './sample.js';
@@ -58,8 +60,12 @@ export async function measureWorkload(
   const [warmUp, ...orders] = [workload.engines, ...balancedOrders(workload.engines, options.samples, random)];
   await run.warmUp(warmUp);
   for (const [round, order] of orders.entries()) await run.round(round, order);
+  if (workload.spec.policy !== undefined) for (const set of sets.values()) set.applyPolicy(NO_POLICY);
   return run.tracks;
 }
+
+/** What engines do without a policy. */
+const NO_POLICY: IoPolicy = { order: 'fifo' };
 
 class WorkloadRun {
   readonly tracks: Track[];
@@ -91,7 +97,9 @@ class WorkloadRun {
         this.options.progress.step(track.setting.engine, 'boots');
         await set.boot();
         this.options.progress.step(track.setting.engine, 'prepares');
-        await set.prepare(this.name, this.seedFor('prepare'));
+        const work = track.setting.spec.policy;
+        if (work !== undefined) set.applyPolicy(work.policy);
+        await set.prepare(work?.roles ?? this.name, this.seedFor('prepare'));
         await this.options.onPrepared(track.setting.engine, set);
       });
     }
@@ -140,7 +148,10 @@ class WorkloadRun {
     const { engine } = track.setting;
     const { clock, progress } = this.options;
     progress.step(engine, round === WARM_UP ? 'warms up' : `sample ${round + 1}`);
-    const taken = await timedSample(`${engine} ${this.name}`, clock, () => set.sample(sampleMs, this.seedFor(round)));
+    const seed = this.seedFor(round);
+    const work = track.setting.spec.policy;
+    const alone = work !== undefined && needsAlone(work) ? (await set.sample(sampleMs, seed, 1))[0] : undefined;
+    const taken = await timedSample(`${engine} ${this.name}`, clock, () => set.sample(sampleMs, seed));
     this.run.set(track, {
       translated: Math.max(...taken.results.map(({ counters }) => counters[TRANSLATIONS] ?? 0)),
       ms: (this.run.get(track)?.ms ?? 0) + taken.windowNs / 1e6,
@@ -148,7 +159,7 @@ class WorkloadRun {
     const errors = taken.results.reduce((total, result) => total + result.errors, 0);
     if (errors > 0) throw new MachineFailure(`the guest's own verification found ${errors} errors in its data`);
     if (round !== WARM_UP)
-      progress.figure(engine, addRound(track, round, position, taken).value, track.setting.spec.unit);
+      progress.figure(engine, addRound(track, round, position, taken, alone).value, track.setting.spec.unit);
     return taken.results.map((result) => result.checksum);
   }
 

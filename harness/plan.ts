@@ -29,7 +29,7 @@ export interface PlanOptions {
 export interface PlanContext {
   specs: readonly WorkloadSpec[];
   /** Every engine that is registered, and why it cannot run here if so. */
-  engines: readonly { name: string; unavailable?: string }[];
+  engines: readonly { name: string; unavailable?: string; hasPolicies?: boolean }[];
   /** Memory that VMs may take, bytes. */
   availableBytes: number;
   images: Record<string, string>;
@@ -131,7 +131,23 @@ function selectGroups(profile: Profile, options: PlanOptions, specs: readonly Wo
   const grid = gridGiven
     ? [{ workloads: kept.flatMap((g) => g.workloads), vms: options.vms ?? [1], vcpus: options.vcpus ?? [1] }]
     : kept;
-  return dropTooFewVcpus(mergeGroups(grid, names), specs);
+  return dropTooFewVcpus(
+    mergeGroups(
+      grid.flatMap((group) => ownSize(group, specs)),
+      names,
+    ),
+    specs,
+  );
+}
+
+/** Workloads that are a policy's have as many VMs as it has roles, of one vCPU each, whatever the grid says. */
+function ownSize(group: ProfileGroup, specs: readonly WorkloadSpec[]): ProfileGroup[] {
+  const policies = specs.filter(({ name, policy }) => policy !== undefined && group.workloads.includes(name));
+  const others = group.workloads.filter((name) => !policies.some((spec) => spec.name === name));
+  return [
+    { ...group, workloads: others },
+    ...policies.map(({ name, policy }) => ({ workloads: [name], vms: [policy?.roles.length ?? 1], vcpus: [1] })),
+  ];
 }
 
 type ProfileGroup = Profile['groups'][number];
@@ -214,8 +230,11 @@ function skipReason(
   memoryBytes: number,
   context: PlanContext,
 ): string | undefined {
-  const unavailable = context.engines.find(({ name }) => name === engine)?.unavailable;
-  if (unavailable !== undefined) return unavailable;
+  const info = context.engines.find(({ name }) => name === engine);
+  if (info?.unavailable !== undefined) return info.unavailable;
+  if (spec.policy !== undefined && info?.hasPolicies !== true) {
+    return 'has no I/O queue whose order a policy could set: take --engines para';
+  }
   if (vcpus < spec.minVcpus) return `needs at least ${spec.minVcpus} vCPUs`;
   if (vms * memoryBytes > context.availableBytes) {
     return (

@@ -95,7 +95,13 @@ export const RoundSchema = z.object({
   clockDriftPct: z.number().describe('Guest’s clock against the host’s over the sample; the worst VM'),
   cpuSeconds: z.number().describe('CPU time of all VMs, guest and engine together'),
   checksum: z.string().describe('Of all VMs, folded in order'),
-  perVm: z.array(z.number()).describe('The figure of each VM over its own doorbells'),
+  perVm: z
+    .array(z.number())
+    .describe('The figure of each VM over its own doorbells; of policy workloads its operations a second'),
+  details: z
+    .record(z.string(), z.number())
+    .optional()
+    .describe('What stands behind the figure of a policy workload: quantiles of VM 0, alone and beside the others, ns'),
 });
 
 export const PercentSchema = z.object({
@@ -114,7 +120,7 @@ export const CellSchema = z.object({
   workload: z.string().describe('group/name'),
   vms: z.int().min(1).max(32),
   vcpus: z.int().min(1).max(32),
-  metric: z.enum(['throughput', 'time-per-op', 'reported']),
+  metric: z.enum(['throughput', 'time-per-op', 'reported', 'policy']),
   unit: z.string(),
   higherIsBetter: z.boolean(),
   samples: z.array(z.number()).describe('One figure a round, in the order measured'),
@@ -123,6 +129,11 @@ export const CellSchema = z.object({
   clockDriftPct: nullableNumber.describe('Worst drift of the guest’s clock over the samples'),
   percentOfBareMetal: PercentSchema.nullable().describe('Median of the paired ratios; null where it makes no sense'),
   percentOfBareMetalScalar: PercentSchema.nullable().describe('Against bare metal built without vectorization'),
+  promise: z
+    .object({ low: nullableNumber, high: z.number(), kept: z.boolean().nullable() })
+    .nullable()
+    .optional()
+    .describe('Between which values a policy workload’s median is to be, and whether it is; absent in older files'),
   ratioToPeer: PeerRatioSchema.nullable().optional().describe('Against the same image on QEMU; absent in older files'),
   cpuSecondsPerOp: nullableNumber.describe('CPU time of all VMs, guest and engine, for one operation of the unit'),
   counters: z.record(z.string(), z.number()).describe('Sums over the samples, all VMs together'),

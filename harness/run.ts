@@ -7,7 +7,7 @@ import { DoorbellMeter } from './doorbells.js';
 import { unlessInterrupted, within } from './guard.js';
 import { type Deadlines, MachineSet, STOP_MS, scaledDeadlines } from './machines.js';
 import { measureWorkload } from './measure.js';
-import { type Placement, placedParts } from './placement.js';
+import { type PlacedPart, type Placement, placedParts } from './placement.js';
 import { type CellGroup, countCells, type Plan, type PlannedWorkload } from './plan.js';
 import type { Progress } from './progress.js';
 import { estimate } from './statistics.js';
@@ -72,7 +72,7 @@ class PlanRun {
     }
   }
 
-  private async group(group: CellGroup, hostCpus?: readonly number[]): Promise<void> {
+  private async group(group: CellGroup, hostCpus?: PlacedPart['hostCpus']): Promise<void> {
     if (group.workloads.length === 0) return;
     const resources = await this.acquire(group);
     const sets = this.machineSets(group, resources, hostCpus);
@@ -151,7 +151,11 @@ class PlanRun {
     return resources;
   }
 
-  private machineSets(group: CellGroup, resources: Resources, hostCpus?: readonly number[]): Map<string, MachineSet> {
+  private machineSets(
+    group: CellGroup,
+    resources: Resources,
+    hostCpus?: PlacedPart['hostCpus'],
+  ): Map<string, MachineSet> {
     const { engines, signal, cores, waiting, clock, guest } = this.environment;
     const deadlines = scaledDeadlines(this.environment.deadlines, group.vms * group.vcpus, cores);
     const configs = Array.from({ length: group.vms }, (_, id): MachineConfig => {
@@ -163,7 +167,7 @@ class PlanRun {
         waiting,
         bootDeadlineMs: deadlines.bootMs,
         ...(guest === undefined ? {} : { guest }),
-        ...(hostCpus === undefined ? {} : { hostCpus }),
+        ...(hostCpus === undefined ? {} : { hostCpus: hostCpus(id) }),
         ...(disk === undefined ? {} : { disk }),
         ...(resources.peer === undefined ? {} : { peer: { port: resources.peer } }),
       };

@@ -3,7 +3,7 @@ import type { Results } from '../harness/results.js';
 import { countersTable } from './counters.js';
 import { bytesText, durationText, figure, sizeText } from './format.js';
 import { type Scaling, scaling, troubles } from './model.js';
-import { meansTable, osTable, peerTable, percentTable } from './tables.js';
+import { meansTable, osTable, peerTable, percentTable, policyTable } from './tables.js';
 import { verdict } from './verdict.js';
 
 export function renderMarkdown(results: Results): string {
@@ -16,6 +16,7 @@ export function renderMarkdown(results: Results): string {
     meansSection(results),
     peerSection(results),
     osSection(results),
+    policySection(results),
     scalingSection(results, 'vms'),
     scalingSection(results, 'vcpus'),
     countersSection(results),
@@ -51,6 +52,13 @@ function osSection(results: Results): string {
   return body.length === 0
     ? ''
     : `## Operating system\n\nEach engine its own figure: the layers below differ, so a percent would compare unlike things.\n\n${table(head, body)}`;
+}
+
+function policySection(results: Results): string {
+  const { head, body } = policyTable(results);
+  return body.length === 0
+    ? ''
+    : `## Policies of the I/O queue\n\nTwo domains under one policy; what it promises, and what they got.\n\n${table(head, body)}`;
 }
 
 function scalingSection(results: Results, axis: Scaling['axis']): string {

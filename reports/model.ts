@@ -52,6 +52,9 @@ export const SUMMARY_GROUPS: { label: string; groups: string[] }[] = [
   { label: 'Linux program', groups: ['linux'] },
 ];
 
+/** Groups whose figures are each engine's own: a percent of bare metal would make no sense. */
+export const isCompared = ({ group }: Pick<Row, 'group'>): boolean => group !== 'os' && group !== 'policy';
+
 export function groupOf(workload: string): string {
   return workload.split('/', 1)[0] ?? workload;
 }
@@ -100,7 +103,7 @@ export function headlineRows(results: Results): Row[] {
 
 /** Rows whose percent of bare metal makes sense: some engine has one, or would have one had it not failed. */
 export function comparableRows(results: Results): Row[] {
-  return headlineRows(results).filter((row) => row.group !== 'os');
+  return headlineRows(results).filter(isCompared);
 }
 
 export function geometricMean(values: number[]): number {

@@ -4,23 +4,19 @@ import Table from 'cli-table3';
 import type { Results } from '../harness/results.js';
 import { countersTable } from './counters.js';
 import { durationText, medianText, percentCell, sizeText } from './format.js';
-import { BARE, engineNames, type Row, rows, troubles } from './model.js';
-import { meansTable, peerTable, type TextTable } from './tables.js';
+import { BARE, engineNames, isCompared, type Row, rows, troubles } from './model.js';
+import { meansTable, peerTable, policyTable, type TextTable } from './tables.js';
 import { verdict } from './verdict.js';
 
 /** @returns text with a trailing newline; colours only where `colour` is set. */
 export function renderTable(results: Results, colour: boolean): string {
   const engines = engineNames(results);
-  const parts = [
-    figuresTable(
-      results,
-      engines,
-      rows(results).filter((row) => row.group !== 'os'),
-      colour,
-    ),
-  ];
+  const compared = rows(results).filter(isCompared);
+  const parts = compared.length > 0 ? [figuresTable(results, engines, compared, colour)] : [];
   const os = rows(results).filter((row) => row.group === 'os');
   if (os.length > 0) parts.push('Operating system: each engine its own figure', osTable(engines, os, colour));
+  const policies = policyTable(results);
+  if (policies.body.length > 0) parts.push('Policies of the I/O queue:', textTable(policies, colour));
   const peers = peerTable(results);
   if (peers.body.length > 0) {
     parts.push('Times QEMU, the same image:', textTable(peers, colour));

@@ -1,7 +1,15 @@
 /** The rows that Markdown and the page both lay out. */
 import type { Cell, Results } from '../harness/results.js';
-import { medianText, percentCell, percentWithInterval, sizeText, statusText, timesWithInterval } from './format.js';
-import { BARE, BARE_SCALAR, engineNames, type Row, rows } from './model.js';
+import {
+  figure,
+  medianText,
+  percentCell,
+  percentWithInterval,
+  sizeText,
+  statusText,
+  timesWithInterval,
+} from './format.js';
+import { BARE, BARE_SCALAR, engineNames, isCompared, type Row, rows } from './model.js';
 import { comparedWithPeers, type EngineMeans, engineMeans, type Mean, peerRows } from './ratios.js';
 
 export interface TextTable {
@@ -11,7 +19,7 @@ export interface TextTable {
 
 /** Percent of bare metal of everything but os, at every size; without vectorization where that was measured. */
 export function percentTable(results: Results): TextTable {
-  const list = rows(results).filter((row) => row.group !== 'os');
+  const list = rows(results).filter(isCompared);
   const engines = engineNames(results).filter((name) => name !== BARE && list.some((row) => row.cells.has(name)));
   const scalar = engines.filter(
     (name) =>
@@ -80,6 +88,26 @@ export function osTable(results: Results): TextTable {
   const engines = engineNames(results).filter((name) => list.some((row) => row.cells.has(name)));
   const body = list.map((row) => [...sizeOf(row), ...engines.map((name) => medianOf(row, name))]);
   return { head: ['workload', 'size', ...engines], body };
+}
+
+/** What policies promise, and what was measured: of the engines that have policies. */
+export function policyTable(results: Results): TextTable {
+  const cells = results.cells.filter((cell) => cell.promise && cell.status !== 'skipped');
+  const body = cells.map((cell) => [
+    cell.workload,
+    cell.engine,
+    medianText(cell),
+    cell.ci ? `${figure(cell.ci[0])} to ${figure(cell.ci[1])}` : '—',
+    promiseText(cell),
+    cell.promise?.kept === null ? '—' : cell.promise?.kept ? 'kept' : 'not kept',
+  ]);
+  return { head: ['workload', 'engine', 'figure', '95 % interval', 'promised', ''], body };
+}
+
+function promiseText({ promise, unit }: Cell): string {
+  if (!promise) return '—';
+  const { low, high } = promise;
+  return low === null ? `at most ${figure(high)} ${unit}` : `${figure(low)} to ${figure(high)} ${unit}`;
 }
 
 function sizeOf(row: Row): string[] {

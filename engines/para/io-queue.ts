@@ -30,7 +30,6 @@ import {
 } from './hypervisor-memory.js';
 import { takeFollowing } from './io-queue/merge.js';
 import { applyPolicy, type NamedDomain } from './io-queue/policy.js';
-import { BATCH_NS } from './io-queue/rate.js';
 import { DEVICES, Device, type DeviceClass, domainOfFlow, flowOf, REC } from './io-queue/records.js';
 import { Scheduler } from './io-queue/scheduler.js';
 import { listAppend, listTake, NO_SLOT, type Slot, slotWord } from './io-queue/slots.js';
@@ -205,7 +204,7 @@ export class IoQueue {
       const one = this.hv.f64[word / 2 + REC.due];
       if (one !== 0 && one < due) due = one;
     }
-    return due === Number.POSITIVE_INFINITY ? due : Math.max(0, due + BATCH_NS - this.now());
+    return due === Number.POSITIVE_INFINITY ? due : Math.max(0, due - this.now());
   }
 
   /** Puts a policy into force. What waits is ordered by it from now on; nothing is lost, and what has begun goes on. */

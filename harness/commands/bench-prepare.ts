@@ -45,6 +45,7 @@ export async function prepare(flags: BenchFlags, argv: readonly string[], contex
     engines: engines.map(({ engine, probe }) => ({
       name: engine.name,
       ...(probe.ok ? {} : { unavailable: probe.reason }),
+      ...(engine.applyPolicy === undefined ? {} : { hasPolicies: true }),
     })),
     availableBytes: availableMemory() * MEMORY_SHARE,
     images,

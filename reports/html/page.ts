@@ -14,6 +14,7 @@ import {
   osSection,
   peerSection,
   percentSection,
+  policySection,
   scalingSection,
   troubleSection,
 } from './sections.js';
@@ -52,6 +53,7 @@ function mainSections(results: Results) {
     percentSection(results),
     peerSection(results),
     osSection(results),
+    policySection(results),
     scalingSection(results, 'vms'),
     scalingSection(results, 'vcpus'),
     troubleSection(results),

@@ -7,7 +7,7 @@ import { scalingCharts } from '../charts/scaling.js';
 import { countersTable } from '../counters.js';
 import { bytesText, durationText, figure, medianText, percentCell, percentText, sizeText } from '../format.js';
 import { type Axis, BARE, groupOf, scaling, troubles } from '../model.js';
-import { meansTable, osTable, peerTable, percentTable } from '../tables.js';
+import { meansTable, osTable, peerTable, percentTable, policyTable } from '../tables.js';
 import { details, element, type Html, join, list, raw, section, table, text } from './elements.js';
 
 export function percentSection(results: Results): Html {
@@ -71,6 +71,23 @@ export function osSection(results: Results): Html | null {
       ),
     ),
     table('Operating system operations', head, body),
+  );
+}
+
+export function policySection(results: Results): Html | null {
+  const { head, body } = policyTable(results);
+  if (body.length === 0) return null;
+  return section(
+    'policy',
+    'Policies of the I/O queue',
+    element(
+      'p',
+      {},
+      text(
+        'Two domains under one policy that says who gets how much of the disk or the network, and when. Each promise is checked against the median of the samples.',
+      ),
+    ),
+    table('What policies promise, and what domains got', head, body),
   );
 }
 

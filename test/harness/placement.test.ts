@@ -18,8 +18,8 @@ const names = (part: { group: CellGroup }) => part.group.workloads.map(({ spec }
 
 describe('placement', () => {
   it('gives the peer the last CPU and net machines the others', () => {
-    expect(placementOn([0, 1])).toEqual({ peer: 1, netMachines: [0] });
-    expect(placementOn([2, 5, 7])).toEqual({ peer: 7, netMachines: [2, 5] });
+    expect(placementOn([0, 1])).toMatchObject({ peer: 1, netMachines: [0] });
+    expect(placementOn([2, 5, 7])).toMatchObject({ peer: 7, netMachines: [2, 5] });
   });
 
   it('confines nobody on a host with one CPU, or one that does not say', () => {
@@ -35,7 +35,26 @@ describe('placement', () => {
     expect(names(all)).toEqual(['cpu/x', 'mixed/x']);
     expect(all.hostCpus).toBeUndefined();
     expect(names(net)).toEqual(['net/x']);
-    expect(net.hostCpus).toEqual([0]);
+    expect(net.hostCpus?.(3)).toEqual([0]);
+  });
+
+  it('gives machines that share a disk by a policy a CPU each, and those that share a link the net machines’', () => {
+    const roles = { policy: { order: 'wfq' as const }, roles: [], figure: 'share' as const, promise: { high: 1 } };
+    const [disk, net] = ['policy/disk', 'policy/net'].map((name) => planned(name));
+    disk.spec = { ...disk.spec, policy: roles };
+    net.spec = { ...net.spec, policy: roles, needs: { peer: true } };
+    const parts = placedParts({ ...group, workloads: [disk, net] }, placementOn([4, 6, 8]));
+    expect(parts.map((part) => [names(part), [0, 1, 3].map((vm) => part.hostCpus?.(vm))])).toEqual([
+      [['policy/disk'], [[4], [6], [4]]],
+      [
+        ['policy/net'],
+        [
+          [4, 6],
+          [4, 6],
+          [4, 6],
+        ],
+      ],
+    ]);
   });
 
   it('leaves out a part that is empty', () => {

@@ -33,6 +33,10 @@ export interface MockOptions {
   errors?: (at: At) => number;
   translations?: (at: At) => number;
   reportedNs?: number;
+  /** It has I/O policies, and logs them: `policy wfq`. */
+  policies?: boolean;
+  /** Further counters of a sample. */
+  counters?: (at: At) => Record<string, number>;
   /** Real milliseconds that a sample takes, for tests that interrupt a run. */
   realMs?: number;
 }
@@ -49,5 +53,6 @@ export declare class MockEngine implements Engine {
   readonly durations: Record<string, number[]>;
   probe(): Promise<Probe>;
   boot(config: MachineConfig): Promise<Machine>;
+  applyPolicy?: NonNullable<Engine['applyPolicy']>;
   close(): Promise<void>;
 }

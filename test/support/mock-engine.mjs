@@ -44,6 +44,7 @@ export class MockEngine {
     this.name = this.options.name;
     this.kind = this.options.kind;
     this.summary = `mock ${this.name}`;
+    if (this.options.policies) this.applyPolicy = (policy) => this.log.push(`policy ${policy.order}`);
   }
 
   async probe() {
@@ -113,7 +114,7 @@ class MockMachine {
       checksum: createHash('sha256').update(word).digest('hex').slice(0, 16),
       errors: options.errors?.(at) ?? 0,
       cpuSeconds: Number(duration) / 1e9,
-      counters: { exits: 3, 'code.translations': options.translations?.(at) ?? 0 },
+      counters: { exits: 3, 'code.translations': options.translations?.(at) ?? 0, ...options.counters?.(at) },
     };
   }
 

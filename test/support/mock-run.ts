@@ -51,7 +51,7 @@ export function mockPlan(run: MockRun): Plan {
   const profile = mockProfile({ engines: run.engines.map((engine) => engine.name), ...run.profile });
   const context = {
     specs: run.specs ?? [mockSpec()],
-    engines: run.engines.map(({ name }) => ({ name })),
+    engines: run.engines.map(({ name, applyPolicy }) => ({ name, ...(applyPolicy ? { hasPolicies: true } : {}) })),
     availableBytes: 2 ** 40,
     images: {},
   };

@@ -51,7 +51,7 @@ export const COMMON_FLAGS = [
   '-I.',
 ];
 
-export const WORKLOAD_SOURCES = ['registry.c', '{cpu,memory,os,block,net,mixed}/*.c'];
+export const WORKLOAD_SOURCES = ['registry.c', '{cpu,memory,os,block,net,mixed,policy}/*.c'];
 const PROGRAM = ['guest/lib/*.c', 'guest/init/*.c', ...WORKLOAD_SOURCES];
 const NO_VECTORS = ['-fno-vectorize', '-fno-slp-vectorize'];
 const LLD = ['-nostdlib', '-fuse-ld=lld', '-Wl,--build-id=none', '-Wl,--strip-all', '-Wl,-z,noexecstack'];

@@ -9,7 +9,7 @@ import { REC } from './records.js';
 
 /** As the hypervisor's memory holds it. */
 export const orderCode = (name: OrderName): number => ORDERS.indexOf(name);
-const PRIORITY = orderCode('priority');
+export const PRIORITY = orderCode('priority');
 export const WFQ = orderCode('wfq');
 const DEADLINE = orderCode('deadline');
 

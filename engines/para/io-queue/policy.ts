@@ -10,6 +10,7 @@ import {
   QUEUE,
   QUEUE_HEADER_WORD,
 } from '../hypervisor-memory.js';
+import { sumClasses } from './anticipation.js';
 import { orderCode, WFQ } from './order.js';
 import {
   DEFAULT_DEPTH,
@@ -42,6 +43,7 @@ export function applyPolicy(hv: HypervisorMemory, policy: IoPolicy, domains: rea
     writeDevice(hv, Device.vbd, policy.devices?.vbd ?? {});
     writeDevice(hv, Device.vif, policy.devices?.vif ?? {});
     for (const domain of domains) writeDomain(hv, policy, domain);
+    for (const device of [Device.vbd, Device.vif]) sumClasses(i32, device);
     if (!wasWfq) for (const { id } of domains) restartVirtualTime(hv, id);
     i32[QUEUE_HEADER_WORD + QUEUE.targets] = domains.some(({ id }) => hasTarget(hv, id)) ? 1 : 0;
   });
@@ -51,6 +53,7 @@ export function applyPolicy(hv: HypervisorMemory, policy: IoPolicy, domains: rea
 export function applyToDomain(hv: HypervisorMemory, policy: IoPolicy, domain: NamedDomain): void {
   new Lock(hv.i32, LOCK_QUEUE).hold(() => {
     writeDomain(hv, policy, domain);
+    for (const device of [Device.vbd, Device.vif]) sumClasses(hv.i32, device);
     restartVirtualTime(hv, domain.id);
     if (hasTarget(hv, domain.id)) hv.i32[QUEUE_HEADER_WORD + QUEUE.targets] = 1;
   });

@@ -10,14 +10,19 @@ import { REC } from './records.js';
  * is 1.6 %), large against the lateness of a sleep's end.
  */
 export const TOLERANCE_NS = 4e6;
-/** Sleepers come so much later than they could, so that one wake-up starts several requests. */
-export const BATCH_NS = 1e6;
+/**
+ * The same for the cap of a whole device: what flows share by weight must be no more at once than each of them can have waiting (a ring
+ * holds 64 frames), or the lighter ones get what the heavier cannot take.
+ */
+export const DEVICE_TOLERANCE_NS = 2e6;
+/** Sleepers come so much of the tolerance later than they could, so that one wake-up starts several requests. */
+export const BATCH = 0.25;
 
 /** When the record's caps let the next request start, ns; 0: at any time. `at`: index of the record in f64. */
-export function capDue(f64: Float64Array, at: number): number {
+export function capDue(f64: Float64Array, at: number, tolerance: number): number {
   let due = 0;
-  if (f64[at + REC.opsPerSecond] > 0) due = f64[at + REC.opsNext] - TOLERANCE_NS;
-  if (f64[at + REC.bytesPerSecond] > 0) due = Math.max(due, f64[at + REC.bytesNext] - TOLERANCE_NS);
+  if (f64[at + REC.opsPerSecond] > 0) due = f64[at + REC.opsNext] - tolerance;
+  if (f64[at + REC.bytesPerSecond] > 0) due = Math.max(due, f64[at + REC.bytesNext] - tolerance);
   return due;
 }
 

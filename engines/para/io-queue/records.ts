@@ -34,6 +34,12 @@ export const REC = {
   windowDone: 7,
   windowLate: 8,
   windowPeak: 9,
+  /** The most that waited or were in flight at once in this window of anticipation.ts, and in this or the one before. */
+  peak: 10,
+  demand: 11,
+  // Of a device, by priority class, 8 words each: sums of its flows' demand and inFlight.
+  classDemand: 48,
+  classInFlight: 56,
   // Indices into the record's 64-bit view.
   weight: 8,
   /** Caps, per second; 0: none. */
@@ -46,7 +52,7 @@ export const REC = {
   virtual: 13,
   /** Latency target, ns; 0: none. */
   target: 14,
-  /** When caps let its next request start, ns; 0: it does not wait for a cap. */
+  /** When to look again whether caps let its next request start, ns; 0: it does not wait for a cap. */
   due: 15,
   /** Totals of what was started: operations (frames), bytes, ns that they waited in the queue, the longest wait of one. */
   ops: 16,
@@ -57,10 +63,13 @@ export const REC = {
   merged: 20,
   /** When the latency of the last window is looked at, ns. Of a device. */
   windowEnd: 21,
+  /** When the demand's window ends, ns. Of a device. */
+  demandEnd: 22,
 } as const;
 
 /** No limit of requests in flight. */
 export const UNLIMITED = 0x7fffffff;
+export const CLASSES = 8;
 export const DEFAULT_WEIGHT = 100;
 export const DEFAULT_PRIORITY = 4;
 /** Requests that are with the devices of a class at once, if the policy says nothing. */

@@ -14,10 +14,11 @@ import {
   SLOT,
   SlotState,
 } from '../hypervisor-memory.js';
+import { hasRoom, noteDemand, refreshDemand, sumClasses } from './anticipation.js';
 import { adjustLimits, noteLatency } from './latency-target.js';
-import { advanceVirtualTime, keyOf, OPERATION_COST, WFQ } from './order.js';
-import { capDue, chargeCaps } from './rate.js';
-import { DEVICES, type DeviceClass, deviceOfFlow, flowOf, REC } from './records.js';
+import { advanceVirtualTime, keyOf, OPERATION_COST, PRIORITY, WFQ } from './order.js';
+import { BATCH, capDue, chargeCaps, DEVICE_TOLERANCE_NS, TOLERANCE_NS } from './rate.js';
+import { DEVICES, Device, type DeviceClass, deviceOfFlow, flowOf, REC } from './records.js';
 import { listAppend, listTake, NO_SLOT, type Slot, slotWord } from './slots.js';
 
 const HEADER = QUEUE_HEADER_WORD;
@@ -46,12 +47,19 @@ export class Scheduler {
     i32[flowWord(flow) + REC.waiting]++;
     i32[HEADER + QUEUE.backlog + (flow >> 5)] |= 1 << (flow & 31);
     listAppend(i32, flowWord(flow) + REC.head, slot);
+    noteDemand(i32, flowWord(flow), deviceWord(deviceOfFlow(flow)));
   }
 
   /** Takes out the request that starts now; NO_SLOT if none may. */
   next(now: number): Slot {
+    if (this.i32[HEADER + QUEUE.order] === PRIORITY) this.refresh(now);
     const flow = this.choose(now);
     return flow < 0 ? NO_SLOT : this.start(flow, now);
+  }
+
+  private refresh(now: number): void {
+    refreshDemand(this.hv, Device.vbd, now);
+    refreshDemand(this.hv, Device.vif, now);
   }
 
   /** Of the flows that have something waiting and may start it, the one with the smallest key; -1: none. */
@@ -93,11 +101,22 @@ export class Scheduler {
     if (i32[device + REC.inFlight] >= i32[device + REC.limit]) return false;
     if (i32[at + REC.inFlight] >= i32[at + REC.limit]) return false;
     if (this.overlaps.conflicts(i32[at + REC.head])) return false;
+    if (i32[HEADER + QUEUE.order] === PRIORITY && !this.isLet(flow, now)) return false;
     if ((i32[at + REC.capped] | i32[device + REC.capped]) === 0) return true;
-    const due = Math.max(capDue(f64, at / 2), capDue(f64, device / 2));
-    if (due <= now) return true;
-    f64[at / 2 + REC.due] = due;
+    const own = capDue(f64, at / 2, TOLERANCE_NS);
+    const all = capDue(f64, device / 2, DEVICE_TOLERANCE_NS);
+    if (own <= now && all <= now) return true;
+    f64[at / 2 + REC.due] = Math.max(own + BATCH * TOLERANCE_NS, all + BATCH * DEVICE_TOLERANCE_NS);
     return false;
+  }
+
+  /** By the classes above its own. */
+  private isLet(flow: number, now: number): boolean {
+    const { i32, f64 } = this;
+    const at = flowWord(flow);
+    const waited = now - f64[(slotWord(i32[at + REC.head]) + SLOT.admitted) / 2];
+    const ageing = f64[HEADER / 2 + QUEUE.ageing];
+    return hasRoom(i32, deviceWord(deviceOfFlow(flow)), i32[at + REC.priority], waited, ageing);
   }
 
   private start(flow: number, now: number): Slot {
@@ -107,6 +126,7 @@ export class Scheduler {
     const slot = listTake(i32, at + REC.head);
     this.noLongerWaits(flow);
     i32[device + REC.inFlight]++;
+    i32[device + REC.classInFlight + i32[at + REC.priority]]++;
     i32[at + REC.inFlight]++;
     if (i32[at + REC.inFlight] > i32[at + REC.windowPeak]) i32[at + REC.windowPeak] = i32[at + REC.inFlight];
     const word = slotWord(slot);
@@ -152,6 +172,7 @@ export class Scheduler {
     const device = i32[word + SLOT.device] as DeviceClass;
     const flow = flowOf(i32[word + SLOT.domain], device);
     i32[deviceWord(device) + REC.inFlight]--;
+    i32[deviceWord(device) + REC.classInFlight + i32[flowWord(flow) + REC.priority]]--;
     i32[flowWord(flow) + REC.inFlight]--;
     if (now === 0 || i32[HEADER + QUEUE.targets] === 0) return;
     noteLatency(this.hv, flow, now - f64[(word + SLOT.admitted) / 2]);
@@ -176,6 +197,7 @@ export class Scheduler {
   forgetFlows(domain: number): void {
     for (let device = 0; device < DEVICES; device++) {
       initialiseFlow(this.i32, this.f64, flowOf(domain, device as DeviceClass));
+      sumClasses(this.i32, device as DeviceClass);
     }
   }
 }
