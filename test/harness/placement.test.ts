@@ -3,8 +3,9 @@ import { placedParts, placementNote, placementOn } from '#harness/placement.js';
 import type { CellGroup } from '#harness/plan.js';
 import { mockSpec } from '../support/mock-engine.mjs';
 
-const planned = (name: `${'cpu' | 'net' | 'mixed'}/x`) => ({
-  spec: mockSpec({ name, group: name.split('/')[0] as 'cpu' | 'net' | 'mixed' }),
+type Planned = CellGroup['workloads'][number];
+const planned = (name: `${'cpu' | 'net' | 'mixed' | 'policy'}/${string}`): Planned => ({
+  spec: mockSpec({ name, group: name.split('/')[0] as 'cpu' | 'net' | 'mixed' | 'policy' }),
   engines: ['bare'],
   skipped: [],
 });
@@ -40,7 +41,7 @@ describe('placement', () => {
 
   it('gives machines that share a disk by a policy a CPU each, and those that share a link the net machines’', () => {
     const roles = { policy: { order: 'wfq' as const }, roles: [], figure: 'share' as const, promise: { high: 1 } };
-    const [disk, net] = ['policy/disk', 'policy/net'].map((name) => planned(name));
+    const [disk, net] = [planned('policy/disk'), planned('policy/net')];
     disk.spec = { ...disk.spec, policy: roles };
     net.spec = { ...net.spec, policy: roles, needs: { peer: true } };
     const parts = placedParts({ ...group, workloads: [disk, net] }, placementOn([4, 6, 8]));

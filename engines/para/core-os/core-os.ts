@@ -146,7 +146,7 @@ export class CoreOs {
   /** The old thread had taken note of who wants something, and is gone. */
   private askAbout(domain: number): void {
     for (let vcpu = 0; vcpu < this.hv.i32[this.hv.domainWord(domain) + DOM.vcpus]; vcpu++) {
-      if (vcpu < PARA_MAX_VCPUS) askCoreOs(this.hv, this.events, domain, vcpu);
+      if (vcpu < PARA_MAX_VCPUS) askCoreOs(this.hv, this.events, domain, vcpu, true);
     }
   }
 

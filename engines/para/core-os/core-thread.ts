@@ -7,6 +7,7 @@ import { createIoContext } from '../../backends/io-context.js';
 import { libc } from '../../backends/libc.js';
 import { minimizeTimerSlack } from '../../process/libc.js';
 import { DOMID_CORE_OS, SHUTDOWN_crash } from '../abi.js';
+import { clockNs } from '../clock.js';
 import { collectGarbage } from '../collect-garbage.js';
 import { shutDown } from '../domain-state.js';
 import { EventChannels } from '../event-channels.js';
@@ -16,6 +17,7 @@ import { IoQueue } from '../io-queue.js';
 import { GuestCrash } from '../vcpu.js';
 import { Client, type ClientHost } from './clients.js';
 import { type CoreThreadConfig, type FromCoreThread, StopRequest, type ToCoreThread } from './core-config.js';
+import { mayLend } from './rouse.js';
 
 minimizeTimerSlack();
 
@@ -34,6 +36,12 @@ const clients = new Map<number, Client>();
 /** Those whose domains end, until nothing of them is in flight. */
 const leaving = new Map<number, Client>();
 const FINISH_NS = 10e6;
+/**
+ * vCPUs (domain << 5 | vcpu) that run, and until when what they asked for is left to them. A thread that is woken for a request which its
+ * own vCPU starts at its next sched_op costs more than that, and where it has to wait for a processor itself, it makes the request late.
+ */
+const patience = new Map<number, number>();
+const PATIENCE_NS = 500_000;
 const tell = (message: FromCoreThread): void => parentPort?.postMessage(message);
 
 function hear(message: ToCoreThread): void {
@@ -67,11 +75,43 @@ function lookAtQueues(): void {
 }
 
 function lookAt(domain: number): void {
-  const vcpus = Atomics.exchange(i32, hv.domainWord(domain) + DOM.coreAttention, 0);
+  const vcpus = Atomics.load(i32, hv.domainWord(domain) + DOM.coreAttention);
+  for (let bits = vcpus; bits !== 0; bits &= bits - 1) {
+    const vcpu = 31 - Math.clz32(bits & -bits);
+    if (isBusy(domain, vcpu)) leaveAlone(domain, vcpu);
+    else look(domain, vcpu);
+  }
+}
+
+/** Its thread will look at its queues by itself, at its next sched_op. */
+function isBusy(domain: number, vcpu: number): boolean {
+  const self = hv.vcpuWord(domain, vcpu);
+  const runs = Atomics.load(i32, self + VCPU.state) === VcpuState.running && i32[self + VCPU.parked] === 0;
+  return runs && mayLend(hv) && clients.has(domain);
+}
+
+function leaveAlone(domain: number, vcpu: number): void {
+  const queue = (domain << 5) | vcpu;
+  if (!patience.has(queue)) patience.set(queue, clockNs() + PATIENCE_NS);
+}
+
+/** Those that were left alone for long enough. */
+function lookAtTheBusy(): void {
+  if (patience.size === 0) return;
+  const now = clockNs();
+  for (const [queue, end] of patience) {
+    if (end > now) continue;
+    patience.delete(queue);
+    look(queue >> 5, queue & 31);
+  }
+}
+
+function look(domain: number, vcpu: number): void {
+  Atomics.and(i32, hv.domainWord(domain) + DOM.coreAttention, ~(1 << vcpu)); // before the look: who asks now asks anew
   const client = clients.get(domain);
   if (client === undefined) return;
   try {
-    for (let bits = vcpus; bits !== 0; bits &= bits - 1) client.look(31 - Math.clz32(bits & -bits));
+    client.look(vcpu);
   } catch (error) {
     if (!(error instanceof GuestCrash)) throw error;
     tell({ type: 'crash', domain, reason: error.message });
@@ -113,7 +153,7 @@ const quiet = (): boolean =>
 /** Until a completion or a kick. Who asks for something says so first and looks at the state then. */
 function sleep(): void {
   Atomics.store(i32, word + VCPU.state, VcpuState.blocked);
-  if (quiet()) io.wait(Number.POSITIVE_INFINITY);
+  if (quiet()) io.wait(patience.size === 0 ? Number.POSITIVE_INFINITY : PATIENCE_NS);
   Atomics.store(i32, word + VCPU.state, VcpuState.running);
 }
 
@@ -125,6 +165,7 @@ Atomics.store(i32, word + VCPU.attention, 1); // messages may have come before i
 for (;;) {
   takeMessages();
   lookAtQueues();
+  lookAtTheBusy();
   io.submit();
   stopIfAsked();
   io.poll();

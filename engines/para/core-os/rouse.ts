@@ -25,10 +25,20 @@ export function rouse(hv: HypervisorMemory, events: EventChannels, domain: numbe
   else askCoreOs(hv, events, domain, vcpu);
 }
 
-/** Has one of the core OS's threads look at the block queue of a vCPU. There must be such threads. */
-export function askCoreOs(hv: HypervisorMemory, events: EventChannels, domain: number, vcpu: number): void {
+/**
+ * Has one of the core OS's threads look at the block queue of a vCPU. There must be such threads. One that was asked and has not looked
+ * yet is not asked again, unless by `force`.
+ */
+export function askCoreOs(
+  hv: HypervisorMemory,
+  events: EventChannels,
+  domain: number,
+  vcpu: number,
+  force = false,
+): void {
   const thread = coreThreadOf(hv, domain);
-  Atomics.or(hv.i32, hv.domainWord(domain) + DOM.coreAttention, 1 << vcpu);
+  const asked = Atomics.or(hv.i32, hv.domainWord(domain) + DOM.coreAttention, 1 << vcpu);
+  if ((asked & (1 << vcpu)) !== 0 && !force) return;
   Atomics.or(hv.i32, CORE.inbox + 2 * thread + (domain >> 5), 1 << (domain & 31));
   events.wake(0, thread);
 }
