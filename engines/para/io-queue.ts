@@ -96,8 +96,24 @@ export class IoQueue {
     for (let slot = this.scheduler.next(now); slot !== NO_SLOT; slot = this.scheduler.next(now)) {
       this.makeReady(slot, callerDomain, callerVcpu);
     }
+    this.armSleepers(callerDomain, callerVcpu);
     this.lock.release();
     this.wakeAll(callerDomain);
+  }
+
+  /** Who sleeps for a flow that from now on waits for a time alone must set its alarm (dueInNs()). */
+  private armSleepers(callerDomain: number, callerVcpu: number): void {
+    const { unarmed } = this.scheduler;
+    if (unarmed.length === 0) return;
+    for (const flow of unarmed) {
+      const slot = this.i32[flowWord(flow) + REC.head];
+      if (slot === NO_SLOT) continue;
+      const domain = domainOfFlow(flow);
+      const vcpu = this.i32[slotWord(slot) + SLOT.vcpu];
+      const owner = (domain << 5) | vcpu;
+      if ((domain !== callerDomain || vcpu !== callerVcpu) && !this.toWake.includes(owner)) this.toWake.push(owner);
+    }
+    unarmed.length = 0;
   }
 
   private makeReady(slot: Slot, callerDomain: number, callerVcpu: number): void {

@@ -1,8 +1,9 @@
 /**
  * Strict priority on a device that does many requests at once. A domain that answers each completion by a next request has, for a
  * moment, nothing waiting: whoever gives its place away then gives half of the device to the lower classes (as Linux's anticipatory
- * scheduler knew of disks). So, under the order priority, lower classes leave room for what the higher ones had at once lately; one
- * request of theirs may always be in flight, and whoever has waited as long as the head starts between the classes goes on in any case.
+ * scheduler knew of disks). So, under the order priority, lower classes leave room for what the higher ones had at once lately. Where
+ * that leaves none, a request of theirs starts each millisecond, and whoever has waited as long as the head starts between the classes goes
+ * on in any case.
  *
  * All of it under the queue's lock.
  */
@@ -48,17 +49,43 @@ export function sumClasses(i32: Int32Array, device: DeviceClass): void {
   }
 }
 
-/** Whether a request of this class, which has waited so long, may take a place. `ageing`: ns, a class's head start. */
-export function hasRoom(i32: Int32Array, device: number, priority: number, waited: number, ageing: number): boolean {
-  let demand = 0;
-  let first = -1;
-  for (let c = 0; c < priority; c++) {
-    const one = i32[device + REC.classDemand + c];
-    if (one > 0 && first < 0) first = c;
-    demand += one;
-  }
-  if (demand === 0 || waited >= (priority - first) * ageing) return true;
+/** A request that the higher classes leave no room for may start so long after the last one like it, ns. */
+export const TRICKLE_NS = 1e6;
+
+/**
+ * From when on a request of this class, which has waited so long, may take a place: 0 at once, Infinity when one like it is done.
+ * `device`: word of the device's record; `ageing`: a class's head start, ns.
+ */
+export function roomFrom(
+  hv: HypervisorMemory,
+  device: number,
+  priority: number,
+  waited: number,
+  ageing: number,
+): number {
+  const { i32 } = hv;
+  const demand = higherDemand(i32, device, priority);
+  if (demand === 0 || waited >= (priority - firstClass(i32, device)) * ageing) return 0;
   let lower = 0;
   for (let c = priority; c < CLASSES; c++) lower += i32[device + REC.classInFlight + c];
-  return lower < Math.max(1, i32[device + REC.limit] - demand);
+  if (lower < i32[device + REC.limit] - demand) return 0;
+  return lower > 0 ? Number.POSITIVE_INFINITY : hv.f64[device / 2 + REC.trickle];
+}
+
+/** A request of this class starts. */
+export function noteStart({ i32, f64 }: HypervisorMemory, device: number, priority: number, now: number): void {
+  if (higherDemand(i32, device, priority) >= i32[device + REC.limit]) f64[device / 2 + REC.trickle] = now + TRICKLE_NS;
+}
+
+function higherDemand(i32: Int32Array, device: number, priority: number): number {
+  let demand = 0;
+  for (let c = 0; c < priority; c++) demand += i32[device + REC.classDemand + c];
+  return demand;
+}
+
+/** The highest class that is expected to want something. */
+function firstClass(i32: Int32Array, device: number): number {
+  let first = 0;
+  while (first < CLASSES && i32[device + REC.classDemand + first] === 0) first++;
+  return first;
 }

@@ -65,6 +65,8 @@ export const REC = {
   windowEnd: 21,
   /** When the demand's window ends, ns. Of a device. */
   demandEnd: 22,
+  /** When a lower class may start a request again though higher ones want all places, ns. Of a device. */
+  trickle: 23,
 } as const;
 
 /** No limit of requests in flight. */

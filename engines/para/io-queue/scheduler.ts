@@ -14,7 +14,7 @@ import {
   SLOT,
   SlotState,
 } from '../hypervisor-memory.js';
-import { hasRoom, noteDemand, refreshDemand, sumClasses } from './anticipation.js';
+import { noteDemand, noteStart, refreshDemand, roomFrom, sumClasses } from './anticipation.js';
 import { adjustLimits, noteLatency } from './latency-target.js';
 import { advanceVirtualTime, keyOf, OPERATION_COST, PRIORITY, WFQ } from './order.js';
 import { BATCH, capDue, chargeCaps, DEVICE_TOLERANCE_NS, TOLERANCE_NS } from './rate.js';
@@ -27,6 +27,8 @@ const SEQUENCE = HEADER / 2 + QUEUE.sequence;
 export class Scheduler {
   private readonly i32: Int32Array;
   private readonly f64: Float64Array;
+  /** Flows whose REC.due was set since dispatch() began, and was 0: whoever sleeps for them does not know. */
+  readonly unarmed: number[] = [];
   private readonly overlaps: Overlaps;
 
   constructor(private readonly hv: HypervisorMemory) {
@@ -97,7 +99,7 @@ export class Scheduler {
     const { i32, f64 } = this;
     const at = flowWord(flow);
     const device = deviceWord(deviceOfFlow(flow));
-    f64[at / 2 + REC.due] = 0;
+    if (f64[at / 2 + REC.due] <= now) f64[at / 2 + REC.due] = 0; // somebody looks just now
     if (i32[device + REC.inFlight] >= i32[device + REC.limit]) return false;
     if (i32[at + REC.inFlight] >= i32[at + REC.limit]) return false;
     if (this.overlaps.conflicts(i32[at + REC.head])) return false;
@@ -106,8 +108,15 @@ export class Scheduler {
     const own = capDue(f64, at / 2, TOLERANCE_NS);
     const all = capDue(f64, device / 2, DEVICE_TOLERANCE_NS);
     if (own <= now && all <= now) return true;
-    f64[at / 2 + REC.due] = Math.max(own + BATCH * TOLERANCE_NS, all + BATCH * DEVICE_TOLERANCE_NS);
+    this.lookAgain(flow, Math.max(own + BATCH * TOLERANCE_NS, all + BATCH * DEVICE_TOLERANCE_NS));
     return false;
+  }
+
+  /** Time alone will let the flow's next request start: a thread of its domain must dispatch() then. */
+  private lookAgain(flow: number, due: number): void {
+    const at = flowWord(flow) / 2 + REC.due;
+    if (this.f64[at] === 0) this.unarmed.push(flow);
+    this.f64[at] = due;
   }
 
   /** By the classes above its own. */
@@ -116,7 +125,9 @@ export class Scheduler {
     const at = flowWord(flow);
     const waited = now - f64[(slotWord(i32[at + REC.head]) + SLOT.admitted) / 2];
     const ageing = f64[HEADER / 2 + QUEUE.ageing];
-    return hasRoom(i32, deviceWord(deviceOfFlow(flow)), i32[at + REC.priority], waited, ageing);
+    const from = roomFrom(this.hv, deviceWord(deviceOfFlow(flow)), i32[at + REC.priority], waited, ageing);
+    if (from > now && from !== Number.POSITIVE_INFINITY) this.lookAgain(flow, from);
+    return from <= now;
   }
 
   private start(flow: number, now: number): Slot {
@@ -128,6 +139,7 @@ export class Scheduler {
     i32[device + REC.inFlight]++;
     i32[device + REC.classInFlight + i32[at + REC.priority]]++;
     i32[at + REC.inFlight]++;
+    if (i32[HEADER + QUEUE.order] === PRIORITY) noteStart(this.hv, device, i32[at + REC.priority], now);
     if (i32[at + REC.inFlight] > i32[at + REC.windowPeak]) i32[at + REC.windowPeak] = i32[at + REC.inFlight];
     const word = slotWord(slot);
     i32[word + SLOT.state] = SlotState.begun;

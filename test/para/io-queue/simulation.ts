@@ -50,22 +50,28 @@ export class Simulation {
   /** Requests that were ever admitted. */
   admissions = 0;
   readonly queue: IoQueue;
-  private readonly events: { at: number; run: () => void }[] = [];
+  private readonly events: { at: number; domain: number; run: () => void }[] = [];
   private readonly domains: number[];
   private readonly owner = new Map<number, Client>();
-  private readonly wakes = new Map<number, number>();
+  /** Domains whose thread looks at its queues: it had an event, was kicked, or its sleep is over. */
+  private readonly alarms = new Map<number, { at: number; domain: number; run: () => void }>();
+  private readonly awake = new Set<number>();
   private inDevice = 0;
 
   constructor(private readonly options: SimulationOptions) {
     this.domains = [...new Set(options.clients.map(({ domain }) => domain))];
     for (const domain of this.domains) this.sleeper(domain);
-    const kicker = { kick: (domain: number) => void this.wakes.delete(domain) };
+    const kicker = { kick: (domain: number) => void this.awake.add(domain) };
     this.queue = new IoQueue(this.hv, new EventChannels(this.hv, kicker), () => this.now);
     this.apply(options.policy);
     for (const client of options.clients) {
-      this.at(client.from ?? 1, () => {
-        for (let n = 0; n < client.depth; n++) this.admit(client);
-      });
+      this.at(
+        client.from ?? 1,
+        () => {
+          for (let n = 0; n < client.depth; n++) this.admit(client);
+        },
+        client.domain,
+      );
     }
   }
 
@@ -84,8 +90,8 @@ export class Simulation {
     );
   }
 
-  at(time: number, run: () => void): void {
-    this.events.push({ at: time, run });
+  at(time: number, run: () => void, domain = -1): void {
+    this.events.push({ at: time, run, domain });
   }
 
   private admit(client: Client): void {
@@ -99,10 +105,12 @@ export class Simulation {
     this.queue.admit(slot, client.device ?? Device.vbd);
   }
 
-  /** What the vCPUs' threads do after each event. */
+  /** What the threads do that are awake: nobody looks who was not told, and a sleep ends when it was to end. */
   private serve(): void {
-    this.queue.dispatch(-1, -1);
-    for (const domain of this.domains) {
+    for (const domain of this.awake) {
+      this.awake.delete(domain);
+      if (domain < 0) continue;
+      this.queue.dispatch(domain, 0);
       for (const take of ['takeReady', 'takeBurst'] as const) {
         for (let slot = this.queue[take](domain, 0, 0); slot !== NO_SLOT; slot = this.queue[take](domain, 0, 0)) {
           this.start(slot);
@@ -114,10 +122,17 @@ export class Simulation {
 
   private sleep(domain: number): void {
     const due = this.queue.dueInNs(domain);
-    if (due === Number.POSITIVE_INFINITY || (this.wakes.get(domain) ?? 0) > this.now) return;
-    const end = this.now + Math.max(1, due + (this.options.lateness?.() ?? 0));
-    this.wakes.set(domain, end);
-    this.at(end, () => {});
+    const before = this.alarms.get(domain);
+    if (before !== undefined) this.events.splice(this.events.indexOf(before), 1);
+    this.alarms.delete(domain);
+    if (due === Number.POSITIVE_INFINITY) return;
+    const alarm = {
+      at: this.now + Math.max(1, due + (this.options.lateness?.() ?? 0)),
+      domain,
+      run: () => void this.alarms.delete(domain),
+    };
+    this.alarms.set(domain, alarm);
+    this.events.push(alarm);
   }
 
   private start(slot: number): void {
@@ -132,7 +147,11 @@ export class Simulation {
     };
     this.started.push(started);
     this.inDevice++;
-    this.at(this.now + this.options.service(started.bytes, this.inDevice), () => this.finish(slot, started));
+    this.at(
+      this.now + this.options.service(started.bytes, this.inDevice),
+      () => this.finish(slot, started),
+      started.domain,
+    );
   }
 
   private finish(slot: number, started: Started): void {
@@ -143,7 +162,7 @@ export class Simulation {
     if (client === undefined) return;
     const think = client.think?.() ?? 0;
     if (think === 0) this.admit(client);
-    else this.at(this.now + think, () => this.admit(client));
+    else this.at(this.now + think, () => this.admit(client), client.domain);
   }
 
   run(until: number): this {
@@ -157,6 +176,7 @@ export class Simulation {
       }
       this.now = event.at;
       event.run();
+      this.awake.add(event.domain);
       this.serve();
     }
     this.now = until;
