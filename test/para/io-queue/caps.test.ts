@@ -122,17 +122,3 @@ describe('caps', () => {
     expect(run.startedBy(1, 500 * MS).length).toBeLessThanOrEqual(1050);
   });
 });
-
-describe('a sleeper', () => {
-  it('is told when, from being behind others, its domain comes to wait for its cap alone', () => {
-    const run = new Simulation({
-      policy: { order: 'fifo', devices: { vbd: { depth: 1 } }, domains: { d2: { opsPerSecond: 20 } } },
-      clients: [
-        { domain: 1, depth: 1, bytes: () => 4096, until: 12 * MS },
-        { domain: 2, depth: 4, bytes: () => 4096 },
-      ],
-      service: () => 5 * MS,
-    }).run(SECOND);
-    expect(run.startedBy(2, 500 * MS).length).toBeGreaterThanOrEqual(9);
-  });
-});

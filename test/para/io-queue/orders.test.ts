@@ -189,6 +189,20 @@ describe('strict priority with ageing', () => {
     expect(violations).toEqual([]);
   });
 
+  it('lets a lower class go on at whatever moment the higher ones end, though its thread sleeps', () => {
+    for (let end = 5; end < 15; end += 0.05) {
+      const run = new Simulation({
+        policy: { ...policy, ageingMs: 10_000, devices: { vbd: { depth: 2 } } },
+        clients: [
+          { domain: 1, depth: 3, bytes: () => 4096, until: end * MS },
+          { domain: 3, depth: 3, bytes: () => 4096 },
+        ],
+        service: () => 0.37 * MS,
+      }).run(100 * MS);
+      expect(run.startedBy(3, 80 * MS).length, `until ${end} ms`).toBeGreaterThan(10);
+    }
+  });
+
   it('is strict where nobody waits for long', () => {
     const strict = new Simulation({
       policy: { ...policy, ageingMs: 10_000 },
