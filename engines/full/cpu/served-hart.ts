@@ -147,6 +147,7 @@ export class ServedHart {
     this.hart.set(OFFSET.ramAddend, this.hart.ramOffset - RAM_BASE);
     this.pmp.update();
     this.tlb.flushAll();
+    this.slow.devices.clear();
     this.fetch.clear();
     this.tlb.select();
   }

@@ -3,6 +3,9 @@ import { TIMEBASE_HZ } from '../memory-map.js';
 
 const NS_PER_TICK = 1e9 / TIMEBASE_HZ;
 
+/** Kept: `process` is an accessor of the global object, and asking that takes a fifth as long as the clock. */
+const { hrtime } = process;
+
 /** Ticks since reset, a whole number. Every thread has one; all show the same time. */
 export class Clock {
   readonly #seconds: number;
@@ -16,7 +19,7 @@ export class Clock {
 
   /** process.hrtime() and not the bigint one: rdtime comes here, and this takes half the time. */
   now(): number {
-    const [seconds, nanoseconds] = process.hrtime();
+    const [seconds, nanoseconds] = hrtime();
     return Math.floor(((seconds - this.#seconds) * 1e9 + (nanoseconds - this.#nanoseconds)) / NS_PER_TICK);
   }
 

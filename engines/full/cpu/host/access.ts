@@ -1,5 +1,6 @@
-import { EVENT, OFFSET, RAM_BASE, TLB } from '../layout.js';
+import { EVENT, OFFSET, RAM_BASE, SPOKEN, TLB } from '../layout.js';
 import type { HartContext } from './context.js';
+import { DevicePages } from './device-pages.js';
 import type { Mmu } from './mmu.js';
 import { type Pmp, PmpVerdict } from './pmp.js';
 import { ACCESS, ACCESS_FAULT, type Access, CAUSE, MODE } from './status.js';
@@ -12,13 +13,17 @@ const NONE_AROUND = { before: 0, after: 0 } as const;
 
 /** Loads and stores that miss the TLB: misaligned ones, devices, pages that PMP divides, faults. */
 export class SlowAccess {
+  readonly devices: DevicePages;
+
   constructor(
     private readonly hart: HartContext,
     private readonly mmu: Mmu,
     private readonly pmp: Pmp,
     private readonly tlb: TlbControl,
     private readonly traps: Traps,
-  ) {}
+  ) {
+    this.devices = new DevicePages(hart);
+  }
 
   load(low: number, high: number, bytes: number): number {
     if (crosses(low, bytes)) return this.crossing(low, high, bytes, ACCESS.read);
@@ -67,17 +72,30 @@ export class SlowAccess {
   /** Translates and checks; fills the TLB when every byte of the page may be accessed. -1 with mmu.cause set. */
   private locate(low: number, high: number, bytes: number, access: Access): number {
     const { hart, mmu, tlb } = this;
+    const known = this.devices.find(low, high, access === ACCESS.write);
+    if (known >= 0) return known;
     hart.count(EVENT.tlbMisses);
     const mode = tlb.dataMode();
     const paddr = mmu.translate(low, high, access, mode);
     if (paddr < 0) return -1;
     const page = paddr - (low & 0xfff);
     let verdict = this.pmp.check(page, 4096, access, mode);
-    if (verdict === PmpVerdict.Allowed && hart.inRam(page, 4096)) this.fill(low, high, page, access, mode);
+    if (verdict === PmpVerdict.Allowed) {
+      if (hart.inRam(page, 4096)) this.fill(low, high, page, access, mode);
+      else this.noteDevice(low, high, page, access, mode);
+    }
     if (verdict === PmpVerdict.Partial) verdict = this.pmp.check(paddr, bytes, access, mode);
     if (verdict === PmpVerdict.Allowed) return paddr;
     mmu.cause = ACCESS_FAULT[access];
     return -1;
+  }
+
+  /** Flushes must know of the page, or they would leave OFFSET.epoch as it is. */
+  private noteDevice(low: number, high: number, page: number, access: Access, mode: number): void {
+    const { mmu, tlb } = this;
+    tlb.noteSpoken(SPOKEN.data, low >>> 12, 0);
+    if (mode !== MODE.M && mmu.leafPages > 1) tlb.noteLarge(low, high, mmu.leafPages);
+    this.devices.note(low, high, access === ACCESS.write, page);
   }
 
   private fill(low: number, high: number, page: number, access: Access, mode: number): void {

@@ -41,8 +41,8 @@ export class TlbControl {
     this.noteSpoken(table === OFFSET.tlbExecute ? SPOKEN.code : SPOKEN.data, low >>> 12, around);
   }
 
-  /** See SPOKEN. */
-  private noteSpoken(bits: number, page: number, around: number): void {
+  /** See SPOKEN; `bits`: its data or code. */
+  noteSpoken(bits: number, page: number, around: number): void {
     const { hart } = this;
     const [before, after] = [around & 0xffff, around >>> 16];
     if (before + after > 2 * TLB.mergedSmall) return; // large, or no translation at all
