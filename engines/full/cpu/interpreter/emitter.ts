@@ -7,6 +7,7 @@ import { type F32, type F64, f32, f64, type I32, type I64, i32, i64, select } fr
 import { changedCsr, FLOAT_CSR, PLAIN_CSR, splitFloatCsr } from './fast-csr.js';
 import type { Flow, Registers } from './flow.js';
 import type { Handler } from './handlers.js';
+import { keptAndAdded } from './interrupt-code.js';
 import { FIELD } from './operation.js';
 import { CSR_OPERATIONS, SYSTEM_OPERATIONS } from './system-codes.js';
 import { dataIndex, pageOfLast } from './tlb-code.js';
@@ -158,6 +159,7 @@ export class InterpreterEmitter implements Emitter {
     const writes = operation === 'write' ? i32.const(1) : field;
     if (this.handler.csr === 'plain') this.plainCsr(operation, operand);
     else if (this.handler.csr === 'status') this.statusCsr(operation, operand, writes);
+    else if (this.handler.csr === 'interrupts') this.interruptCsr(operation, operand, writes);
     else if (this.handler.csr === 'float') this.floatCsr(operation, operand, writes);
     else this.hostCsr(operation, operand, this.immWord);
   }
@@ -184,13 +186,43 @@ export class InterpreterEmitter implements Emitter {
         body.set(old, body.call('i64', flow.host.readStatus, base, needed));
         body.if(writes, () => {
           const written = i32.wrap(changedCsr(operation, old, operand));
-          body.brIf(i32.eqz(body.call('i32', flow.host.writeStatus, base, needed, written)), host);
+          const result = body.keep(body.call('i32', flow.host.writeStatus, base, needed, written));
+          body.brIf(i32.eqz(result), host);
+          body.unlikely(i32.eq(result, i32.const(2)), () => {
+            this.setRd(old);
+            this.interrupted();
+          });
         });
         this.setRd(old);
         body.br(done);
       });
       this.hostCsr(operation, operand, i32.shl(needed, i32.const(8)));
     });
+  }
+
+  /** One of INTERRUPT_CSR. */
+  private interruptCsr(operation: CsrOperation, operand: I64, writes: I32): void {
+    const { body, flow } = this;
+    const { base } = this.registers;
+    const number = body.keep(this.immWord);
+    const needed = i32.and(i32.shrU(number, i32.const(8)), i32.const(3));
+    body.if(i32.ltU(i32.load(base, OFFSET.privilege), needed), () => this.system('illegal'));
+    const { keep, or } = keptAndAdded(operation, operand);
+    const [kept, added] = [body.keep(keep), body.keep(or)];
+    const old = body.keep(body.call('i64', flow.host.readInterrupts, base, number));
+    this.setRd(old);
+    body.if(writes, () =>
+      body.unlikely(body.call('i32', flow.host.changeInterrupts, base, number, kept, added), () => this.interrupted()),
+    );
+  }
+
+  /** This instruction is done, and has let an interrupt in. */
+  private interrupted(): void {
+    const { body, flow } = this;
+    const { base } = this.registers;
+    body.store('i64', base, this.nextPc(), OFFSET.pc);
+    body.keep(body.call('i32', flow.host.takeInterrupt, base));
+    flow.jump(i64.load(base, OFFSET.pc));
   }
 
   /** One of FLOAT_CSR: all three in the same code, by masks. */

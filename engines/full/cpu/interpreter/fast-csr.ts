@@ -4,10 +4,10 @@ import { type I32, type I64, i32, i64 } from '../wasm/value.js';
 
 /**
  * How an instruction reaches its CSR: by asking the host; as a word that only holds what is written to it (trap handlers
- * live on these); as mstatus or sstatus, most of whose changes are done by trap-code.ts; or as fflags, frm or fcsr, which
- * compilers save and restore around comparisons, and libraries around nearly everything.
+ * live on these); as mstatus or sstatus, most of whose changes are done by trap-code.ts; as one of INTERRUPT_CSR; or as fflags,
+ * frm or fcsr, which compilers save and restore around comparisons, and libraries around nearly everything.
  */
-export type CsrWay = 'host' | 'plain' | 'status' | 'float';
+export type CsrWay = 'host' | 'plain' | 'status' | 'interrupts' | 'float';
 
 /** `even`: bit 0 is always 0. */
 const PLAIN_CSRS: Readonly<Record<number, { offset: number; even?: true }>> = {
@@ -24,6 +24,10 @@ const PLAIN_CSRS: Readonly<Record<number, { offset: number; even?: true }>> = {
 /** fflags, frm and fcsr (unprivileged specification, 11.2). */
 export const FLOAT_CSR = { fflags: 1, frm: 2, fcsr: 3 } as const;
 
+/** Pending and enabled interrupts (privileged specification, 3.1.9, 4.1.3). */
+export const INTERRUPT_CSR = { sie: 0x104, sip: 0x144, mie: 0x304, mip: 0x344 } as const;
+const INTERRUPT_NUMBERS: readonly number[] = Object.values(INTERRUPT_CSR);
+
 const SSTATUS = 0x100;
 const MSTATUS = 0x300;
 
@@ -33,10 +37,11 @@ export const PLAIN_CSR = { offsetMask: 0xffff, privilegeShift: 16, privilegeMask
 /** The privilege that a CSR's number asks for (privileged specification, 2.1). */
 export const csrPrivilege = (number: number): number => (number >> 8) & 3;
 
-/** What stands for a CSR's number in an operation: of `status` the privilege, of `float` one of FLOAT_CSR. undefined: the host must be asked. */
+/** What stands for a CSR's number in an operation: of `status` the privilege, of `float` and `interrupts` itself. undefined: the host must be asked. */
 export function fastCsr(number: number): { way: Exclude<CsrWay, 'host'>; operand: number } | undefined {
   const privilege = csrPrivilege(number);
   if (number === SSTATUS || number === MSTATUS) return { way: 'status', operand: privilege };
+  if (INTERRUPT_NUMBERS.includes(number)) return { way: 'interrupts', operand: number };
   if (number >= FLOAT_CSR.fflags && number <= FLOAT_CSR.fcsr) return { way: 'float', operand: number };
   const csr = PLAIN_CSRS[number];
   if (csr === undefined) return undefined;

@@ -23,7 +23,7 @@ export interface Handler {
 /** Handlers that are no instruction, at fixed indices. Zeroed memory must mean "not decoded yet". */
 export const SPECIAL = { decode: 0, pageEnd: 1, illegal: 2, nop2: 3, nop4: 4, region: 5 } as const;
 
-const CSR_WAYS: readonly CsrWay[] = ['host', 'plain', 'status', 'float'];
+const CSR_WAYS: readonly CsrWay[] = ['host', 'plain', 'status', 'interrupts', 'float'];
 
 const special = (name: string, length: 2 | 4): Handler => ({
   name,

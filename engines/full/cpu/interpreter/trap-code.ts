@@ -2,7 +2,8 @@ import { MODE, MSTATUS, STATUS_CSR } from '../host/status.js';
 import { EVENT, JUMP, OFFSET, TLB } from '../layout.js';
 import type { Body, FunctionRef, Local } from '../wasm/body.js';
 import type { ModuleBuilder } from '../wasm/module.js';
-import { type I32, i32, i64, select, type ValueType } from '../wasm/value.js';
+import { type I32, type I64, i32, i64, select, type ValueType } from '../wasm/value.js';
+import { defineChangeInterrupts, defineReadInterrupts, takeableInterrupts, urgentInterrupt } from './interrupt-code.js';
 import { countEvent } from './region-support.js';
 
 /**
@@ -23,8 +24,14 @@ const SIGNATURES = {
   machineReturn: { parameters: ['i32'], results: ['i32'] },
   /** readStatus(stateBase, privilege): sstatus (1) or mstatus (3). */
   readStatus: { parameters: ['i32', 'i32'], results: ['i64'] },
-  /** writeStatus(stateBase, privilege, low word): 1 when it is written, and no interrupt has become possible. */
+  /** writeStatus(stateBase, privilege, low word): 1 when it is written, 2 when an interrupt is possible then as well. */
   writeStatus: { parameters: ['i32', 'i32', 'i32'], results: ['i32'] },
+  /** readInterrupts(stateBase, number): one of INTERRUPT_CSR. */
+  readInterrupts: { parameters: ['i32', 'i32'], results: ['i64'] },
+  /** changeInterrupts(stateBase, number, keep, or): old value & keep | or; 1 when an interrupt is possible then. */
+  changeInterrupts: { parameters: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] },
+  /** takeInterrupt(stateBase): the most urgent interrupt that is possible now, at OFFSET.pc; 0: there is none. */
+  takeInterrupt: { parameters: ['i32'], results: ['i32'] },
 } as const satisfies Record<string, { parameters: readonly ValueType[]; results: readonly ValueType[] }>;
 
 export type TrapFunctions = Record<keyof typeof SIGNATURES, FunctionRef>;
@@ -42,10 +49,13 @@ export function exportTraps(module: ModuleBuilder): TrapFunctions {
   const build: Record<keyof typeof SIGNATURES, (body: Body) => void> = {
     selectTlbs: defineSelect,
     environmentCall: (body) => defineEnvironmentCall(body, declared.selectTlbs),
-    supervisorReturn: (body) => defineReturn(body, SUPERVISOR, declared.selectTlbs),
-    machineReturn: (body) => defineReturn(body, MACHINE, declared.selectTlbs),
+    supervisorReturn: (body) => defineReturn(body, SUPERVISOR, declared),
+    machineReturn: (body) => defineReturn(body, MACHINE, declared),
     readStatus: defineReadStatus,
     writeStatus: (body) => defineWriteStatus(body, declared.selectTlbs),
+    readInterrupts: defineReadInterrupts,
+    changeInterrupts: defineChangeInterrupts,
+    takeInterrupt: (body) => defineTakeInterrupt(body, declared.selectTlbs),
   };
   for (const name of Object.keys(SIGNATURES) as (keyof typeof SIGNATURES)[]) {
     module.define(declared[name], build[name]);
@@ -144,14 +154,7 @@ function defineEnvironmentCall(body: Body, selectTlbs: FunctionRef): void {
   const delegated = masked(i32.shrU(i32.load(base, OFFSET.medeleg), cause), 1);
   const toSupervisor = i32.and(delegated, i32.ne(privilege, i32.const(MODE.M)));
   const enter = (target: Target): void => {
-    const status = body.keep(i32.load(base, OFFSET.mstatus));
-    body.store('i64', base, i64.load(base, OFFSET.pc), target.epc);
-    body.store('i64', base, i64.extendU(cause), target.cause);
-    body.store('i64', base, i64.const(0), target.tval);
-    const kept = masked(status, ~(target.enable | (target.enable << 4) | target.previousMode));
-    const enabled = i32.shl(masked(status, target.enable), i32.const(4));
-    const from = i32.shl(privilege, i32.const(target.previousModeShift));
-    body.store('i32', base, i32.or(i32.or(kept, enabled), from), OFFSET.mstatus);
+    enterTrap(body, base, target, i64.extendU(cause));
     body.store('i64', base, i64.and(i64.load(base, target.tvec), i64.const(-4)), OFFSET.pc);
     switchTo(body, base, i32.const(target.mode), selectTlbs);
   };
@@ -162,20 +165,50 @@ function defineEnvironmentCall(body: Body, selectTlbs: FunctionRef): void {
   );
 }
 
-/** Interrupts that are pending and enabled one by one; whether they may be taken is another question. */
-function interrupts(base: Local<'i32'>): I32 {
-  const lines = i32.atomicLoad(i32.add(base, i32.const(OFFSET.irqLines)));
-  return i32.and(i32.or(lines, i32.load(base, OFFSET.mipSoft)), i32.load(base, OFFSET.mie));
+/** What a trap at OFFSET.pc leaves in the registers of its target, but for where it goes on. */
+function enterTrap(body: Body, base: I32, target: Target, cause: I64): void {
+  const status = body.keep(i32.load(base, OFFSET.mstatus));
+  body.store('i64', base, i64.load(base, OFFSET.pc), target.epc);
+  body.store('i64', base, cause, target.cause);
+  body.store('i64', base, i64.const(0), target.tval);
+  const kept = masked(status, ~(target.enable | (target.enable << 4) | target.previousMode));
+  const enabled = i32.shl(masked(status, target.enable), i32.const(4));
+  const from = i32.shl(i32.load(base, OFFSET.privilege), i32.const(target.previousModeShift));
+  body.store('i32', base, i32.or(i32.or(kept, enabled), from), OFFSET.mstatus);
 }
 
-function defineReturn(body: Body, target: Target, selectTlbs: FunctionRef): void {
+const INTERRUPT = -(2n ** 63n);
+
+function defineTakeInterrupt(body: Body, selectTlbs: FunctionRef): void {
+  const base = body.parameter(0, 'i32');
+  const taken = takeableInterrupts(body, base);
+  body.if(i32.eqz(taken), () => body.return(i32.const(0)));
+  const cause = urgentInterrupt(body, base, taken);
+  const enter = (target: Target): void => {
+    enterTrap(body, base, target, i64.or(i64.extendU(cause), i64.const(INTERRUPT)));
+    const tvec = body.keep(i64.load(base, target.tvec));
+    // Vectored mode, bit 0, sends interrupts to base + 4 * cause.
+    const further = i32.mul(i32.shl(cause, i32.const(2)), i32.and(i32.wrap(tvec), i32.const(1)));
+    body.store('i64', base, i64.add(i64.and(tvec, i64.const(-4)), i64.extendU(further)), OFFSET.pc);
+    switchTo(body, base, i32.const(target.mode), selectTlbs);
+  };
+  // All that are taken are bound for one mode.
+  body.if(
+    i32.and(taken, i32.load(base, OFFSET.mideleg)),
+    () => enter(SUPERVISOR),
+    () => enter(MACHINE),
+  );
+  body.return(i32.const(1));
+  body.unreachable();
+}
+
+function defineReturn(body: Body, target: Target, { selectTlbs, takeInterrupt }: TrapFunctions): void {
   const base = body.parameter(0, 'i32');
   const status = body.keep(i32.load(base, OFFSET.mstatus));
   const giveUpIf = (condition: I32): void => body.if(condition, () => body.return(i32.const(0)));
   const privilege = body.keep(i32.load(base, OFFSET.privilege));
   giveUpIf(i32.ne(privilege, i32.const(target.mode)));
   if (target.mode === MODE.S) giveUpIf(masked(status, MSTATUS.TSR));
-  giveUpIf(interrupts(base));
   const mode = body.keep(i32.shrU(masked(status, target.previousMode), i32.const(target.previousModeShift)));
   const enabled = i32.shrU(masked(status, target.enable << 4), i32.const(4));
   const lends = select(i32.eq(mode, i32.const(MODE.M)), i32.const(MSTATUS.MPRV), i32.const(0));
@@ -184,6 +217,7 @@ function defineReturn(body: Body, target: Target, selectTlbs: FunctionRef): void
   body.store('i32', base, now, OFFSET.mstatus);
   body.store('i64', base, i64.load(base, target.epc), OFFSET.pc);
   switchTo(body, base, mode, selectTlbs);
+  body.keep(body.call('i32', takeInterrupt, base));
   body.return(i32.const(1));
   body.unreachable();
 }
@@ -221,13 +255,13 @@ function defineWriteStatus(body: Body, selectTlbs: FunctionRef): void {
   const wanted = body.keep(i32.or(kept, i32.and(body.parameter(2, 'i32'), mask)));
   const changed = body.keep(i32.xor(status, wanted));
   body.if(masked(changed, ~SIMPLE), () => body.return(i32.const(0)));
-  body.if(i32.and(changed, masked(wanted, MSTATUS.SIE | MSTATUS.MIE)), () =>
-    body.if(interrupts(base), () => body.return(i32.const(0))),
-  );
   body.store('i32', base, wanted, OFFSET.mstatus);
   body.store('i32', base, i32.const(0), OFFSET.fpDirty);
   body.store('i32', base, i32.ne(masked(wanted, MSTATUS.FS), i32.const(0)), OFFSET.fpEnabled);
   body.if(masked(changed, MSTATUS.SUM), () => body.callVoid(selectTlbs, base));
+  body.if(i32.and(changed, masked(wanted, MSTATUS.SIE | MSTATUS.MIE)), () =>
+    body.if(takeableInterrupts(body, base), () => body.return(i32.const(2))),
+  );
   body.return(i32.const(1));
   body.unreachable();
 }

@@ -1,4 +1,5 @@
 import { changedCsr, fastCsr, joinFloatCsr, PLAIN_CSR, splitFloatCsr } from '../interpreter/fast-csr.js';
+import { keptAndAdded } from '../interpreter/interrupt-code.js';
 import type { CsrOperation } from '../isa/emitter.js';
 import { OFFSET } from '../layout.js';
 import type { Body } from '../wasm/body.js';
@@ -19,6 +20,8 @@ export interface CsrExits {
   interpret(): void;
   /** It is done; on with the next one, but not in this region. */
   leaveBehind(): void;
+  /** It is done, and has let an interrupt in. */
+  interrupted(): void;
 }
 
 /** Takes what was in the CSR, before the ways out of the region that come after it. */
@@ -38,7 +41,7 @@ export class CsrCode {
   emit(number: number, access: CsrAccess, take: Take): void {
     const csr = fastCsr(number);
     if (csr === undefined) throw new Error(`CSR ${number} is not translated`);
-    const ways = { float: this.float, plain: this.plain, status: this.status } as const;
+    const ways = { float: this.float, plain: this.plain, status: this.status, interrupts: this.interrupts } as const;
     ways[csr.way].call(this, csr.operand, access, take);
   }
 
@@ -76,10 +79,24 @@ export class CsrCode {
     const { body, base, outside } = this;
     const of = i32.const(privilege);
     const old = body.keep(body.call('i64', outside.readStatus, base, of));
-    if (writes) {
-      const written = i32.wrap(changedCsr(operation, old, operand));
-      body.if(i32.eqz(body.call('i32', outside.writeStatus, base, of, written)), () => this.exits.interpret());
+    if (!writes) {
+      take(old);
+      return;
     }
+    const written = i32.wrap(changedCsr(operation, old, operand));
+    const result = body.keep(body.call('i32', outside.writeStatus, base, of, written));
+    body.if(i32.eqz(result), () => this.exits.interpret());
     take(old);
+    body.unlikely(i32.eq(result, i32.const(2)), () => this.exits.interrupted());
+  }
+
+  private interrupts(number: number, { operation, operand, writes }: CsrAccess, take: Take): void {
+    const { body, base, outside } = this;
+    const of = i32.const(number);
+    const { keep, or } = keptAndAdded(operation, operand);
+    const [kept, added] = [body.keep(keep), body.keep(or)];
+    take(body.keep(body.call('i64', outside.readInterrupts, base, of)));
+    if (!writes) return;
+    body.unlikely(body.call('i32', outside.changeInterrupts, base, of, kept, added), () => this.exits.interrupted());
   }
 }

@@ -104,6 +104,7 @@ export class TranslatorEmitter implements Emitter {
     this.csrs = new CsrCode(body, base, registers, assumptions, outside, {
       interpret: () => this.interpret(),
       leaveBehind: () => this.leaveBehind(),
+      interrupted: () => this.interrupted(),
     });
   }
 
@@ -410,6 +411,13 @@ export class TranslatorEmitter implements Emitter {
   private leaveBehind(): void {
     this.ways.declined();
     this.body.store('i64', this.base, this.nextPc, OFFSET.pc);
+    this.ways.redirected(this.block, this.undone - 1);
+  }
+
+  private interrupted(): void {
+    const { body, base, outside } = this;
+    body.store('i64', base, this.nextPc, OFFSET.pc);
+    body.keep(body.call('i32', outside.takeInterrupt, base));
     this.ways.redirected(this.block, this.undone - 1);
   }
 
