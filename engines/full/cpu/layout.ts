@@ -98,6 +98,8 @@ export const OFFSET = {
   regionPc: 0xe40,
   /** Slices until the host samples one. */
   unsampled: 0xe48,
+  /** Ways from a region to where none is known to begin, until the host samples one. */
+  unsampledMisses: 0xe4c,
   /** Record of a region whose code has changed, or 0: boundary() drops it. */
   dead: 0xe34,
   /** Not 0: the compiler has answered. Set by its thread. */

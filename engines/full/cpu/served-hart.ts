@@ -158,6 +158,7 @@ export class ServedHart {
     const system = new SystemInstructions(hart, traps, tlb, fetch, csrs);
     const functions: HostFunctions = {
       boundary: () => this.boundary(),
+      missed: () => this.translator?.sampleMiss(),
       fetch: () => fetch.fetch(),
       decode: () => this.decode(),
       load: (low, high, bytes) => slow.load(low, high, bytes),

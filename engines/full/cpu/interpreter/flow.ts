@@ -27,6 +27,11 @@ interface SupportFunctions {
 
 /** The host samples where one slice in so many ends. */
 export const SAMPLED_SLICES = 4;
+/**
+ * The host samples one way in so many from a region to where none begins: such a way costs about as much as 40 interpreted
+ * instructions, and a sampled slice stands for 2048. A prime, so that it does not go along with a loop of the guest's.
+ */
+export const SAMPLED_MISSES = 61;
 
 /**
  * The way from one instruction to the next. All handlers are cases of one br_table in one function, so that what is
@@ -190,8 +195,27 @@ export class Flow {
     countEvent(body, base, EVENT.translatedInstructions, f64.sub(this.retired(), before));
     const goesOn = body.keep(i32.gtS(count, i32.const(0)));
     body.if(goesOn, () => body.store('i32', base, i32.const(0), OFFSET.region));
-    body.if(i32.and(exit, goesOn), () => this.interpretOnce());
+    body.if(goesOn, () =>
+      body.if(
+        exit,
+        () => this.interpretOnce(),
+        () => this.noteMiss(),
+      ),
+    );
     body.br(this.fetchLabel as Label);
+  }
+
+  /**
+   * A region was left for where the jump table knows none. Few slices end there when regions have most of the time, so without
+   * this such places were interpreted for ever, at every turn of the hot code around them.
+   */
+  private noteMiss(): void {
+    const { body, host } = this;
+    const { base } = this.registers;
+    const left = body.keep(i32.sub(i32.load(base, OFFSET.unsampledMisses), i32.const(1)));
+    const more = body.keep(i32.gtS(left, i32.const(0)));
+    body.store('i32', base, select(more, left, i32.const(SAMPLED_MISSES)), OFFSET.unsampledMisses);
+    body.if(i32.eqz(more), () => body.callVoid(host.missed));
   }
 
   /** Instructions retired since reset. */

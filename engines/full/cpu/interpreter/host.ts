@@ -9,6 +9,8 @@ import type { ValueType } from '../wasm/value.js';
 export interface HostFunctions {
   /** The slice is used up: accounts for it, looks at attention, begins the next one or asks for an exit. */
   boundary(): void;
+  /** A region has led to OFFSET.pc, where none is known to begin: one time in SAMPLED_MISSES. */
+  missed(): void;
   /** The page of pc is not in the execute TLB: fills it or takes an exception. */
   fetch(): void;
   /** Decodes the instruction at the instruction pointer: see DecodeResult. */
@@ -32,6 +34,7 @@ export interface HostFunctions {
 /** All words, but for time, which is a double. */
 const SIGNATURES: Record<Exclude<keyof HostFunctions, 'time'>, readonly [parameters: number, results: number]> = {
   boundary: [0, 0],
+  missed: [0, 0],
   fetch: [0, 0],
   decode: [0, 1],
   load: [3, 1],

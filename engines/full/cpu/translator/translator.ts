@@ -97,7 +97,7 @@ export class Translator {
 
   /** A slice ended at OFFSET.pc, the target of a jump: statistically, where time is spent. */
   sample(): void {
-    const { hart, samples } = this;
+    const { hart } = this;
     const region = hart.get(OFFSET.region);
     hart.set(OFFSET.region, 0);
     const done = hart.get(OFFSET.sliceLength) - hart.get(OFFSET.count);
@@ -105,7 +105,17 @@ export class Translator {
       this.sampleRegion(region);
       return;
     }
-    const weight = this.weigh();
+    this.samplePlace(this.weigh());
+  }
+
+  /** A region has led to OFFSET.pc, where none is known to begin. */
+  sampleMiss(): void {
+    this.samplePlace(1);
+  }
+
+  /** OFFSET.pc is where time is spent. */
+  private samplePlace(weight: number): void {
+    const { hart, samples } = this;
     const low = hart.get(OFFSET.pc);
     const high = hart.get(OFFSET.pc + 4);
     const index = (low >>> 12) & (TLB.executeEntries - 1);
