@@ -9,7 +9,7 @@ import type { ValueType } from '../wasm/value.js';
 export interface HostFunctions {
   /** The slice is used up: accounts for it, looks at attention, begins the next one or asks for an exit. */
   boundary(): void;
-  /** A region has led to OFFSET.pc, where none is known to begin: one time in SAMPLED_MISSES. */
+  /** A region has led to OFFSET.pc, where none is known to begin; now and then: see SAMPLED_MISSES. */
   missed(): void;
   /** The page of pc is not in the execute TLB: fills it or takes an exception. */
   fetch(): void;
