@@ -32,6 +32,8 @@ export interface RunDisk {
 }
 
 export interface RunRequest {
+  /** What a list of domains calls it; absent: the kernel's file name. For engines with such a list. */
+  name?: string;
   bios?: string;
   kernel?: string;
   initrd?: string;

@@ -150,7 +150,7 @@ function domainConfig(request: RunRequest): DomainConfig {
   if (kernel === undefined) throw new Error('a domain starts from a guest module: give it with --kernel');
   if (disks.length > 1) throw new Error(`a domain has one disk, and these are ${disks.length}; leave out all but one`);
   return {
-    name: parse(kernel).name,
+    name: request.name ?? parse(kernel).name,
     vcpus: request.vcpus,
     memoryBytes: request.memoryBytes,
     image: kernel,

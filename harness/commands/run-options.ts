@@ -14,6 +14,7 @@ import { MAX_COUNT, parseInteger, parseSize, parseWords, UsageError, unknownName
 
 export interface RunFlags {
   engine: string;
+  name?: string;
   bios?: string;
   kernel?: string;
   initrd?: string;
@@ -58,6 +59,7 @@ export function runCommand(): Command {
     .option('--bios <file>', 'M-mode firmware (OpenSBI: fw_dynamic.bin or fw_jump.bin), ELF or raw')
     .option('--kernel <file>', 'kernel, ELF or raw')
     .option('--initrd <file>', 'initial RAM disk')
+    .option('--name <name>', 'what virtax domains calls it (para); else the kernel’s file name')
     .option('--append <text>', 'kernel command line', '')
     .option('--memory <size>', 'RAM of the machine', '512M')
     .option('--vcpus <n>', `harts or vCPUs, 1 to ${MAX_COUNT}`, '1')
@@ -97,10 +99,18 @@ export function runRequest(flags: RunFlags): RunRequest {
     ...sizes(flags),
     disks: flags.disk.map(parseDisk),
     ...(nic === undefined ? {} : { nic }),
+    ...(flags.name === undefined ? {} : { name: domainName(flags.name) }),
     ...(flags.policy === undefined ? {} : { policy: flags.policy }),
     noReboot: !flags.reboot,
     trace: parseTrace(flags.trace),
   };
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
+
+function domainName(text: string): string {
+  if (NAME.test(text)) return text;
+  throw new UsageError(`--name: "${text}" is no name: up to 63 letters, digits, dots, hyphens and underscores`);
 }
 
 const PAGE = 4096;

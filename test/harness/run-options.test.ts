@@ -27,6 +27,13 @@ describe('virtax run: what the flags ask for', () => {
     });
   });
 
+  it('a name for the list of domains, which fits into a line of it', () => {
+    expect(runRequest({ ...FLAGS, name: 'web-1' }).name).toBe('web-1');
+    for (const name of ['', 'a b', '-x', 'a\nb', 'x'.repeat(64)]) {
+      expect(() => runRequest({ ...FLAGS, name })).toThrow(UsageError);
+    }
+  });
+
   it('everything', () => {
     const disk = ['a.img,if=virtio', 'b.iso,if=scsi,media=cdrom,readonly'];
     const flags = {
