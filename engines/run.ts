@@ -47,6 +47,10 @@ export interface RunRequest {
   nic?: RunNic;
   /** Path of an I/O policy (io-policy.ts); engines without such a queue refuse it. */
   policy?: string;
+  /** The hypervisor that is to have it: its process id, or `auto`, the only one that runs. For engines that share one. */
+  hypervisor?: string;
+  /** The machine goes on without this process. */
+  detach?: boolean;
   /** The guest's reset ends the machine. */
   noReboot: boolean;
   trace: TraceKind[];
@@ -68,6 +72,10 @@ export interface RunningMachine {
   /** Ends the machine from outside. */
   stop(): Promise<void>;
   readonly ended: Promise<RunEnd>;
+  /** As a list of domains names it. */
+  readonly id?: string;
+  /** Ends the machine, and waits for others that its end would end too: `say` is told of them. */
+  outlast?(say: (sentence: string) => void): Promise<void>;
 }
 
 /** The machine cannot be had as asked for: a message for the user. */

@@ -111,13 +111,16 @@ class UserMachine implements RunningMachine {
 }
 
 function vmConfig(request: RunRequest): VmConfig {
-  const { vcpus, nic, disks, maxVcpus, maxMemoryBytes, policy, name, ...same } = request;
+  const { vcpus, nic, disks, maxVcpus, maxMemoryBytes, policy, name, hypervisor, detach, ...same } = request;
   if (policy !== undefined) {
     throw new Error(
       'the engine full has no queue of requests to put in order: leave out --policy, or take --engine para',
     );
   }
   if (name !== undefined) throw new Error('a machine of the engine full is in no list of domains: leave out --name');
+  if (hypervisor !== undefined || detach) {
+    throw new Error('a machine of the engine full is a process of its own: leave out --hypervisor and --detach');
+  }
   if (maxVcpus !== undefined || maxMemoryBytes !== undefined) {
     throw new Error('the engine full has no hot plug: leave out --max-vcpus and --max-memory');
   }

@@ -245,7 +245,7 @@ export class Domain {
 
   /** So much of the output has reached its reader: the guest may write on. Matters with config.outputWindow alone. */
   outputTaken(bytes: number): void {
-    this.underWay -= bytes;
+    this.underWay = Math.max(0, this.underWay - bytes);
     this.drainConsole();
   }
 

@@ -1,5 +1,5 @@
 /** The hypervisor: its memory, the domains in it, and the modules that it has compiled. One in a process. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import type { IoPolicy } from '../io-policy.js';
 import { PARA_FRAME_BYTES, PARA_MAX_VCPUS } from './abi.js';
 import { collectGarbage } from './collect-garbage.js';
@@ -12,6 +12,7 @@ import { HypervisorMemory, MAX_DOMAINS, POOL } from './hypervisor-memory.js';
 import { applyToDomain, DEFAULT_POLICY } from './io-queue/policy.js';
 import { IoQueue } from './io-queue.js';
 import type { DomainConfig } from './messages.js';
+import { Residents } from './residents.js';
 import { ThreadPool } from './thread-pool.js';
 
 const TICK_MS = 100;
@@ -29,13 +30,15 @@ export interface HypervisorOptions {
 }
 
 export class Hypervisor {
+  /** Who keeps its process when its owner has left. */
+  readonly residents = new Residents();
   private readonly hv = HypervisorMemory.create();
   private readonly io = createHostIo(MAX_DOMAINS * PARA_MAX_VCPUS);
   private readonly kicker = kickerOf(this.io);
   private readonly coreOs: CoreOs;
   /** By domain id; 0 is the core OS. */
   private readonly domains: (Domain | undefined)[] = new Array(MAX_DOMAINS).fill(undefined);
-  private readonly modules = new Map<string, Promise<WebAssembly.Module>>();
+  private readonly modules = new Map<string, CompiledImage>();
   private policy = DEFAULT_POLICY;
   private uncollected = 0;
   private readonly ticker = setInterval(() => {
@@ -115,14 +118,17 @@ export class Hypervisor {
     return this.domains.filter((domain) => domain !== undefined);
   }
 
-  /** Each image is compiled once and shared by all vCPUs of all domains. */
-  private module(path: string): Promise<WebAssembly.Module> {
-    let module = this.modules.get(path);
-    if (module === undefined) {
-      module = compileGuest(path);
-      module.catch(() => this.modules.delete(path));
-      this.modules.set(path, module);
-    }
+  /** Each image is compiled once and shared by all vCPUs of all domains, until its file changes. */
+  private async module(path: string): Promise<WebAssembly.Module> {
+    const version = await versionOf(path);
+    const known = this.modules.get(path);
+    if (known?.version === version) return known.module;
+    const module = compileGuest(path);
+    const compiled = { version, module };
+    this.modules.set(path, compiled);
+    module.catch(() => {
+      if (this.modules.get(path) === compiled) this.modules.delete(path);
+    });
     return module;
   }
 
@@ -131,6 +137,21 @@ export class Hypervisor {
     for (const domain of this.domains) domain?.destroy();
     void this.coreOs.close();
     this.pool.close();
+  }
+}
+
+interface CompiledImage {
+  version: string;
+  module: Promise<WebAssembly.Module>;
+}
+
+/** Of a file that is not there: any, compiling it says so. */
+async function versionOf(path: string): Promise<string> {
+  try {
+    const { ino, size, mtimeNs } = await stat(path, { bigint: true });
+    return `${ino} ${size} ${mtimeNs}`;
+  } catch {
+    return '';
   }
 }
 

@@ -26,6 +26,8 @@ export interface RunFlags {
   disk: string[];
   net?: string;
   policy?: string;
+  hypervisor?: string;
+  detach: boolean;
   reboot: boolean;
   trace?: string;
   counters: boolean;
@@ -43,8 +45,11 @@ Examples:
              --disk root.img,if=virtio --net user,model=e1000 --vcpus 4 --memory 2G
 
   virtax run --engine para --kernel guest.wasm --disk disk.img --vcpus 2 --max-vcpus 4
+  virtax run --engine para --hypervisor auto --kernel other.wasm --name other
 
 The console is on this terminal: Ctrl-A x ends the machine, Ctrl-A twice sends one Ctrl-A.
+A domain of --hypervisor ends with its command, unless that has left it with --detach; virtax domains destroy ends it then.
+The command that started the hypervisor stays until the last domain in it has ended.
 Without --bios a kernel starts in M-mode at 0x80000000, as with QEMU's \`-M virt -bios none\`.
 
 Exit status: the guest's own; 0 for a power-off, 1 when the engine failed, 2 for bad usage or input.`;
@@ -76,6 +81,11 @@ export function runCommand(): Command {
       `network: ${NIC_MODES.join(' or ')}; model: ${NIC_MODELS.join(', ')}; hostfwd, as often as wanted: tcp::2222-:22`,
     )
     .option('--policy <file>', 'I/O policy (para): order, caps, weights; see virtax domains policy')
+    .option(
+      '--hypervisor <id>',
+      'start the domain in a hypervisor that runs (para): the number before the dot in virtax domains; auto: the only one',
+    )
+    .option('--detach', 'with --hypervisor: print the domain’s ID and leave; its console is not read', false)
     .option('--no-reboot', 'the machine ends where the guest resets it')
     .option('--trace <kinds>', `write to the standard error what happens: ${TRACES.join(',')}`)
     .option('--counters', 'write the counters to the standard error at the end', false)
@@ -101,9 +111,18 @@ export function runRequest(flags: RunFlags): RunRequest {
     ...(nic === undefined ? {} : { nic }),
     ...(flags.name === undefined ? {} : { name: domainName(flags.name) }),
     ...(flags.policy === undefined ? {} : { policy: flags.policy }),
+    ...hypervisorOf(flags),
     noReboot: !flags.reboot,
     trace: parseTrace(flags.trace),
   };
+}
+
+function hypervisorOf({ hypervisor, detach, counters }: RunFlags): Pick<RunRequest, 'hypervisor' | 'detach'> {
+  if (hypervisor !== undefined && !/^(auto|[1-9]\d{0,6})$/.test(hypervisor)) {
+    throw new UsageError(`--hypervisor ${hypervisor}: write auto, or the number before the dot in virtax domains`);
+  }
+  if (detach && counters) throw new UsageError('--counters are those of a domain that has ended: leave out --detach');
+  return { ...(hypervisor === undefined ? {} : { hypervisor }), ...(detach ? { detach } : {}) };
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;

@@ -11,6 +11,7 @@ import { type RunFlags, runRequest } from './run-options.js';
 export async function run(flags: RunFlags, context: Context): Promise<number> {
   const request = runRequest(flags);
   const machine = await start(engineNamed(flags.engine, context.engines), request);
+  if (request.detach) return await leave(machine, context);
   const stop = onStopSignals();
   const terminal = attachTerminal((bytes) => machine.input(bytes));
   const stopped = new Promise<RunEnd>((resolve) => {
@@ -19,6 +20,10 @@ export async function run(flags: RunFlags, context: Context): Promise<number> {
   const quit = terminal.quit.then((): RunEnd => ({ status: 0 }));
   try {
     const { status, problem } = await Promise.race([machine.ended, quit, stopped]);
+    if (!stop.signal.aborted && machine.outlast !== undefined) {
+      terminal.release(); // Ctrl-C is a signal again
+      await Promise.race([machine.outlast((sentence) => context.err.write(`virtax: ${sentence}\n`)), stopped]);
+    }
     await machine.stop();
     if (flags.counters) writeCounters(machine, context);
     if (problem !== undefined) context.err.write(`virtax: the machine failed: ${problem}\n`);
@@ -27,6 +32,12 @@ export async function run(flags: RunFlags, context: Context): Promise<number> {
     terminal.release();
     stop.release();
   }
+}
+
+async function leave(machine: RunningMachine, { out }: Context): Promise<number> {
+  out.write(`${machine.id}\n`);
+  await machine.stop();
+  return 0;
 }
 
 function engineNamed(name: string, engines: readonly Engine[]): Engine & Required<Pick<Engine, 'run'>> {

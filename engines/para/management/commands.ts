@@ -2,13 +2,23 @@
 import { clockNs } from '../clock.js';
 import type { Domain } from '../domain.js';
 import type { Hypervisor } from '../hypervisor.js';
+import { type AttachedRequest, attachedRequestSchema } from './attached-protocol.js';
+import type { Attachment } from './attachment.js';
 import { type ManagementAnswer, type ManagementRequest, requestSchema } from './protocol.js';
 import { summaryOf } from './summary.js';
 
-/** Never rejects. */
-export async function answerLine(line: string, hypervisor: Hypervisor): Promise<ManagementAnswer> {
+/** Never rejects. Undefined: what there is to say, the attachment says. */
+export async function answerLine(
+  line: string,
+  hypervisor: Hypervisor,
+  attachment: Attachment,
+): Promise<ManagementAnswer | undefined> {
   const request = parse(line);
   if (typeof request === 'string') return { id: 0, ok: false, error: request };
+  if ('type' in request) {
+    attachment.hear(request);
+    return undefined;
+  }
   const { id } = request;
   try {
     if (request.command === 'policy') hypervisor.setPolicy(request.policy);
@@ -24,14 +34,15 @@ export async function answerLine(line: string, hypervisor: Hypervisor): Promise<
   }
 }
 
-function parse(line: string): ManagementRequest | string {
+function parse(line: string): ManagementRequest | AttachedRequest | string {
   let json: unknown;
   try {
     json = JSON.parse(line);
   } catch {
     return 'a request is one line of JSON';
   }
-  const parsed = requestSchema.safeParse(json);
+  const attached = typeof json === 'object' && json !== null && 'type' in json;
+  const parsed = (attached ? attachedRequestSchema : requestSchema).safeParse(json);
   if (parsed.success) return parsed.data;
   const [{ path, message }] = parsed.error.issues;
   return `not a request: ${[...path, message].join(': ')}`;
