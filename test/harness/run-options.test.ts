@@ -12,6 +12,7 @@ const FLAGS: RunFlags = {
   disk: [],
   reboot: true,
   counters: false,
+  detach: false,
 };
 
 describe('virtax run: what the flags ask for', () => {

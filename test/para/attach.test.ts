@@ -137,7 +137,6 @@ describe('virtax run --hypervisor', () => {
   it.each<[string, Partial<RunRequest>, RegExp]>([
     ['a hypervisor that is not there', { hypervisor: '4999999' }, /--hypervisor 4999999: take the one that runs: \d+/],
     ['a policy', { policy: 'p.json' }, /virtax domains policy p.json/],
-    ['detached in one of its own', { hypervisor: undefined, detach: true }, /--detach: .*--hypervisor/],
     ['an image that is not there', { kernel: '/nonexistent' }, /image \/nonexistent cannot be loaded/],
     ['arguments that are too long', { append: 'x'.repeat(5000) }, /bootargs: more than \d+ bytes/],
     ['more memory than there can be', { memoryBytes: 2 ** 36 }, /64 KiB to \d+ MiB/],
