@@ -37,9 +37,9 @@ export const MAX_DOMAINS = 64;
  */
 export const LOCK_EVENTS = 16;
 export const LOCK_QUEUE = 32;
-/** Frames that domains may have in all, and have; -1: no limit (reservation.ts). */
 /** How many watches there are on other domains' parts of the store. */
 export const FOREIGN_WATCHES = 50;
+/** Frames that domains may have in all, and have; -1: no limit (reservation.ts). */
 export const POOL = { total: 48, taken: 49 } as const;
 
 /**

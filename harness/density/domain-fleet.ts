@@ -1,10 +1,11 @@
 /** Domains of `para` in one hypervisor, that start and work together. */
 import { readFileSync } from 'node:fs';
-import type { Machine, SampleResult } from '../../engines/engine.js';
+import type { Machine } from '../../engines/engine.js';
 import { para } from '../../engines/para/engine.js';
 import { hypervisorPids } from '../../engines/para/management/folder.js';
+import { firstWorkloadMs, sampleTogether, unitsPerSecond } from './together.js';
 
-const DEADLINE_MS = 300_000;
+const BOOT_DEADLINE_MS = 300_000;
 /** A size that no other mapping of the process has. */
 export const DOMAIN_BYTES = 41 << 20;
 
@@ -35,30 +36,18 @@ export class DomainFleet {
   async start(): Promise<number> {
     const began = process.hrtime.bigint();
     this.machines = await Promise.all(Array.from({ length: this.domains }, (_, id) => this.boot(id)));
-    await Promise.all(this.machines.map((each) => each.prepare(this.workload, { seed: 1, deadlineMs: DEADLINE_MS })));
-    const samples = await this.sample(0);
-    const last = samples.reduce((latest, { startNs }) => (startNs > latest ? startNs : latest), began);
-    return Number(last - began) / 1e6;
+    return firstWorkloadMs(this.machines, this.workload, began);
   }
 
   private boot(id: number): Promise<Machine> {
     const { vcpus } = this;
     const waiting = { pollUs: 0 };
-    return para.boot({ id, vcpus, memoryBytes: DOMAIN_BYTES, waiting, bootDeadlineMs: DEADLINE_MS });
-  }
-
-  private sample(durationMs: number): Promise<SampleResult[]> {
-    for (const each of this.machines) each.start({ durationMs, seed: 1, deadlineMs: durationMs + DEADLINE_MS });
-    return Promise.all(this.machines.map((each) => each.result()));
+    return para.boot({ id, vcpus, memoryBytes: DOMAIN_BYTES, waiting, bootDeadlineMs: BOOT_DEADLINE_MS });
   }
 
   /** Units of all domains a second, from the first start to the last stop. */
   async throughput(durationMs: number): Promise<number> {
-    const samples = await this.sample(durationMs);
-    const units = samples.reduce((sum, sample) => sum + sample.units, 0);
-    const starts = samples.map(({ startNs }) => Number(startNs / 1000n));
-    const stops = samples.map(({ stopNs }) => Number(stopNs / 1000n));
-    return units / ((Math.max(...stops) - Math.min(...starts)) / 1e6);
+    return unitsPerSecond(await sampleTogether(this.machines, durationMs));
   }
 
   async stop(): Promise<void> {

@@ -1,12 +1,13 @@
 /** Machines of `full` that boot together and work together: times, throughput and memory of all. */
-import type { Machine, SampleResult } from '../../engines/engine.js';
+import type { Machine } from '../../engines/engine.js';
 import { full } from '../../engines/full/engine.js';
 import { VmProcess } from '../../engines/full/vm/vm-process.js';
 import { processCpuSeconds } from '../../engines/process/cpu-time.js';
 import { memoryOf, type ProcessMemory } from './memory.js';
+import { firstWorkloadMs, sampleTogether, unitsPerSecond } from './together.js';
 
 const MEMORY_BYTES = 256 << 20;
-const DEADLINE_MS = 300_000;
+const BOOT_DEADLINE_MS = 300_000;
 /** Memory is read when a machine has done its compiling, and is at work. */
 const SETTLED = 0.75;
 
@@ -31,38 +32,25 @@ export class Fleet {
   async start(): Promise<Started> {
     const began = process.hrtime.bigint();
     this.machines = await Promise.all(Array.from({ length: this.vms }, (_, id) => this.boot(id)));
-    await this.prepare();
-    const samples = await this.sample(0);
-    const last = samples.reduce((latest, { startNs }) => (startNs > latest ? startNs : latest), began);
-    return { firstWorkloadMs: Number(last - began) / 1e6, bootCpuMs: medianOf(this.bootCpuMs) };
+    const startedMs = await firstWorkloadMs(this.machines, this.workload, began);
+    return { firstWorkloadMs: startedMs, bootCpuMs: medianOf(this.bootCpuMs) };
   }
 
   private async boot(id: number): Promise<VmProcess> {
     const waiting = { pollUs: 0 };
-    const config = { id, vcpus: this.harts, memoryBytes: MEMORY_BYTES, waiting, bootDeadlineMs: DEADLINE_MS };
+    const config = { id, vcpus: this.harts, memoryBytes: MEMORY_BYTES, waiting, bootDeadlineMs: BOOT_DEADLINE_MS };
     const machine: Machine = await full.boot(config);
     if (!(machine instanceof VmProcess)) throw new Error('a machine of full is a process of its own');
     this.bootCpuMs.push((processCpuSeconds(machine.pid) ?? 0) * 1000);
     return machine;
   }
 
-  private async prepare(): Promise<void> {
-    await Promise.all(this.machines.map((vm) => vm.prepare(this.workload, { seed: 1, deadlineMs: DEADLINE_MS })));
-  }
-
-  private sample(durationMs: number): Promise<SampleResult[]> {
-    for (const vm of this.machines) vm.start({ durationMs, seed: 1, deadlineMs: durationMs + DEADLINE_MS });
-    return Promise.all(this.machines.map((vm) => vm.result()));
-  }
-
   /** Units of all machines a second, from the first start to the last stop; and a CPU second of theirs. */
   async throughput(durationMs: number): Promise<{ perSecond: number; perCpuSecond: number }> {
-    const samples = await this.sample(durationMs);
+    const samples = await sampleTogether(this.machines, durationMs);
+    const perSecond = unitsPerSecond(samples);
     const units = sum(samples.map((sample) => sample.units));
-    const starts = samples.map(({ startNs }) => Number(startNs / 1000n));
-    const stops = samples.map(({ stopNs }) => Number(stopNs / 1000n));
-    const seconds = (Math.max(...stops) - Math.min(...starts)) / 1e6;
-    return { perSecond: units / seconds, perCpuSecond: units / sum(samples.map((sample) => sample.cpuSeconds)) };
+    return { perSecond, perCpuSecond: units / sum(samples.map((sample) => sample.cpuSeconds)) };
   }
 
   /** Of the machine in the middle, while all of them work for `durationMs`. */

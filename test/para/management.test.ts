@@ -6,7 +6,6 @@ import { createConnection, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Hypervisor } from '#engines/para/hypervisor.js';
 import type { HypervisorMemory } from '#engines/para/hypervisor-memory.js';
@@ -19,9 +18,9 @@ import { main } from '#harness/cli.js';
 import { hostShell } from '#harness/context.js';
 import { usageOf } from '#harness/domains/usage.js';
 import { paraImage } from '#workloads/images.js';
+import { VIRTAX } from '../support/run-command.js';
 import { ParaGuest } from './para-guest.js';
 
-const VIRTAX = fileURLToPath(new URL('../../virtax.mjs', import.meta.url));
 /** Of no process: above the kernel's PID_MAX_LIMIT. */
 const NO_PID = 5_000_000;
 const before = process.env.XDG_RUNTIME_DIR;
